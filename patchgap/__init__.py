@@ -1,0 +1,1 @@
+"""patchgap: the incident engine that closes a supply-chain incident on runtime proof alone."""

@@ -1,0 +1,60 @@
+"""One tree of errors. Each says what is wrong and, in its last sentence, what to do next.
+
+Owns the words that a person reads when something cannot go on; it knows nothing of transports or exit codes
+beyond `exit_code`, which the command line returns as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PatchgapError(Exception):
+    """The root: `str(error)` is one clear sentence and its fix; never a traceback, never a foreign body.
+
+    `fix` is the sentence that says what to do; it is part of `str(error)`.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, fix: str) -> None:
+        self.problem = problem
+        self.fix = fix
+        super().__init__(f"{problem.rstrip('.')}. {fix}")
+
+
+class BadInputError(PatchgapError):
+    """A file, a field or a message that cannot be read; nothing of it was stored."""
+
+    def __init__(self, where: str | Path, problem: str, fix: str) -> None:
+        self.where = str(where)
+        super().__init__(f"{where}: {problem}", fix)
+
+
+class NotFoundError(PatchgapError):
+    """Something that was asked for by name does not exist."""
+
+
+class RefusedError(PatchgapError):
+    """A safety rule said no: a limit, a protected object, a missing approval, the kill switch, the gate.
+
+    `reasons` lists every reason, not only the first.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, fix: str, reasons: tuple[str, ...] = ()) -> None:
+        self.reasons = reasons
+        super().__init__(problem, fix)
+
+
+class UnreachableError(PatchgapError):
+    """A control plane did not answer, or answered that it cannot; what it holds is unknown."""
+
+
+class ConflictError(PatchgapError):
+    """Someone else owns or has changed what was to be changed; nothing was overwritten."""
+
+
+class BrokenLedgerError(PatchgapError):
+    """The ledger's chain does not hold; nothing may be decided from it."""

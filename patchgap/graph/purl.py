@@ -1,0 +1,125 @@
+"""Package URLs: parsed, canonical, and the name that each ecosystem itself uses.
+
+`packageurl` is the oracle: what the short path below cannot take for certain goes to it, and a test holds the two
+equal over real purls. Knows nothing of versions' order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_WORD = r"[A-Za-z0-9._~-]+"
+_PLAIN = re.compile(
+    r"pkg:(apk|cargo|composer|deb|gem|golang|maven|npm|nuget|pypi|rpm)/"
+    rf"((?:(?:%40|@)?{_WORD})(?:/{_WORD})*/)?({_WORD})"
+    r"(?:@([A-Za-z0-9._~:+-]+))?"
+    r"(?:\?([a-z][a-z_]*=[A-Za-z0-9._~:/-]+(?:&[a-z][a-z_]*=[A-Za-z0-9._~:/-]+)*))?"
+)
+_LOWER_NAME = frozenset({"apk", "composer", "npm", "pypi"})
+_LOWER_NAMESPACE = frozenset({"apk", "composer", "pypi"})
+_SEPARATORS = re.compile(r"[-_.]+")
+_LAST = re.compile(r"[/:]")
+_JOINED = {"maven": ":"}  # how an ecosystem writes namespace and name as one; "/" for the others
+_VENDOR = frozenset({"apk", "deb", "rpm", "oci", "docker", "alpm", "generic"})  # the namespace is no part of the name
+_SYNONYMS = {"alpine": "apk", "dotnet": "nuget", "python": "pypi", "go": "golang"}
+
+
+class Purl(NamedTuple):
+    """A parsed purl; fields are decoded, empty where absent. `text` is the canonical form."""
+
+    type: str
+    namespace: str
+    name: str
+    version: str
+    qualifiers: dict[str, str]
+    text: str
+
+    @property
+    def ecosystem(self) -> str:
+        """The type, with what older tools write for it made the same."""
+        return _SYNONYMS.get(self.type, self.type)
+
+    @property
+    def full_name(self) -> str:
+        """The name as the ecosystem itself writes it: `org.apache:core`, `@scope/name`, `zlib1g`."""
+        return full_name(self.ecosystem, self.namespace, self.name)
+
+
+def parse(text: str) -> Purl:
+    """The purl. Raises ValueError where it is none."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is None:
+        return _parse_any(text)
+    kind, namespace, name, version, qualifiers = plain.groups(default="")
+    namespace = namespace.removesuffix("/")
+    if "@" in namespace or "%" in namespace:
+        if kind != "npm" or "/" in namespace:
+            return _parse_any(text)
+        namespace = "@" + namespace.lstrip("@").removeprefix("%40")
+    if kind in _LOWER_NAMESPACE:
+        namespace = namespace.lower()
+    if kind in _LOWER_NAME:
+        name = name.lower()
+    if kind == "pypi":
+        name = name.replace("_", "-")
+    return _assemble(kind, namespace, name, version, qualifiers)
+
+
+def _assemble(kind: str, namespace: str, name: str, version: str, qualifiers: str) -> Purl:
+    pairs = dict(pair.split("=", 1) for pair in qualifiers.split("&")) if qualifiers else {}
+    text = f"pkg:{kind}/"
+    if namespace:
+        text += namespace.replace("@", "%40") + "/"
+    text += name
+    if version:
+        text += "@" + version.replace("+", "%2B")
+    if pairs:
+        pairs = dict(sorted(pairs.items()))
+        text += "?" + "&".join(f"{key}={value}" for key, value in pairs.items())
+    return Purl(kind, namespace, name, version, pairs, text)
+
+
+def _parse_any(text: str) -> Purl:
+    from packageurl import PackageURL  # imported late: few purls need it
+
+    found = PackageURL.from_string(text)
+    return Purl(
+        found.type,
+        found.namespace or "",
+        found.name,
+        found.version or "",
+        dict(found.qualifiers),
+        found.to_string(),
+    )
+
+
+def with_version(purl: Purl, version: str) -> Purl:
+    """The same package at that version."""
+    from urllib.parse import quote
+
+    head, mark, rest = purl.text.partition("?")
+    if not mark:
+        head, mark, rest = purl.text.partition("#")
+    return purl._replace(version=version, text=f"{head}@{quote(version, safe=':')}{mark}{rest}")
+
+
+def full_name(ecosystem: str, namespace: str, name: str) -> str:
+    """Namespace and name in one, as the ecosystem's own tools and advisories write it."""
+    if not namespace or ecosystem in _VENDOR:
+        return normal_name(ecosystem, name)
+    return normal_name(ecosystem, f"{namespace}{_JOINED.get(ecosystem, '/')}{name}")
+
+
+def normal_name(ecosystem: str, name: str) -> str:
+    """A name in the form in which two names of that ecosystem are compared."""
+    if ecosystem == "pypi":
+        return _SEPARATORS.sub("-", name).lower()
+    if ecosystem in {"npm", "composer", "nuget", "deb", "apk"}:
+        return name.lower()
+    return name
+
+
+def loose_key(name: str) -> str:
+    """What any spelling of a name is looked up by: its last part, lower case, separators as one dash."""
+    return _SEPARATORS.sub("-", _LAST.split(name)[-1]).lower()

@@ -1,0 +1,263 @@
+"""Answers: from a question to exposures, through a reader of the store.
+
+Keeps what it decoded for as long as the graph's generation is the same, so that a warm answer costs little more than its
+size. Knows nothing of how rows got there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from patchgap.graph import blind
+from patchgap.graph.matching import Match, Row, judge, keys
+from patchgap.graph.question import Question
+from patchgap.graph.reading import Read, among, among_ids
+from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import Container, ContainerRole, Workload
+
+_ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
+_BATCH = 5000  # ids in one statement
+_WORKLOADS = msgspec.json.Decoder(Workload)
+
+Chains = tuple[tuple[str, ...], ...]
+
+
+class Image(NamedTuple):
+    """What is known of an image, under whichever of its digests it runs."""
+
+    repository: str
+    commit: str
+    provenance: str
+
+
+class Place(NamedTuple):
+    """A workload that runs an SBOM's image under one digest, in the first of its containers that does."""
+
+    workload: Workload
+    container: Container
+    artifact: Artifact
+
+
+class Sbom(NamedTuple):
+    image_id: int
+    reference: str
+    root: str
+    alone: bool  # its image has no other SBOM
+
+
+class Memory:
+    """What was read at one generation of the graph."""
+
+    def __init__(self, generation: int = -1) -> None:
+        self.generation = generation
+        self.blind: tuple[Unknown, ...] | None = None
+        self.workloads: dict[int, Workload] = {}
+        self.places: dict[int, tuple[Place, ...]] = {}
+        self.images: dict[int, Image] = {}
+        self.sboms: dict[int, Sbom] = {}
+        self.rows: dict[int, Row] = {}
+        self.chains: dict[str, Chains] = {}
+
+
+class Query:
+    """One reader's answers. `memory` is what it reads into: the given one, or a new one where the graph was written
+    to since; another query of the same generation may share it."""
+
+    def __init__(self, read: Read, memory: Memory) -> None:
+        self._read = read
+        rows = read("SELECT generation FROM graph_state")
+        generation = rows[0][0] if rows else 0
+        self.memory = self._memory = memory if memory.generation == generation else Memory(generation)
+
+    def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
+        """Every exposure, and what could not be told."""
+        matches = self.matches(question)
+        exposures = self._exposures(matches)
+        doubts = (
+            Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
+            for m in matches.values()
+            if m.standing is Standing.UNKNOWN
+        )
+        return ExposureAnswer(
+            query=str(question),
+            asked_at=asked_at,
+            exposures=tuple(exposures),
+            unknown=(*self.blind_spots(), *sorted(doubts, key=lambda doubt: doubt.what)),
+        )
+
+    def matches(self, question: Question) -> dict[int, Match]:
+        """The components that the question touches, by id."""
+        wanted = sorted(keys(question))
+        found: dict[int, Match] = {}
+        for start in range(0, len(wanted), 400):
+            some = wanted[start : start + 400]
+            by_key, parameters = among("key", some)
+            by_source, others = among("source_key", some)
+            statement = f"SELECT {_ROW} FROM graph_component WHERE {by_key} OR {by_source}"  # noqa: S608  (no input in it)
+            for columns in self._read(statement, parameters | others):
+                row = Row(*columns)
+                match = judge(question, row)
+                if match is not None:
+                    found[row.id] = match
+        return found
+
+    def blind_spots(self) -> tuple[Unknown, ...]:
+        """What no question can be answered for, whatever it asks."""
+        if self._memory.blind is None:
+            self._memory.blind = blind.spots(self._read)
+        return self._memory.blind
+
+    def of_workload(self, cluster: str, namespace: str, kind: str, name: str) -> tuple[Exposure, ...]:
+        """One exposure a container, of no component: what a runtime signal touches."""
+        rows = self._read(
+            "SELECT id FROM graph_workload WHERE cluster = :cluster AND namespace = :namespace"
+            " AND lower(kind) = lower(:kind) AND name = :name",
+            {"cluster": cluster, "namespace": namespace, "kind": kind, "name": name},
+        )
+        ids = [row[0] for row in rows]
+        self._load_workloads(ids)
+        held = self._read(
+            "SELECT c.workload_id, c.position, c.image_id, max(s.reference) FROM graph_container c"  # noqa: S608
+            f" LEFT JOIN graph_sbom s ON s.image_id = c.image_id WHERE {among_ids('c.workload_id', ids)}"
+            " GROUP BY c.workload_id, c.position, c.image_id ORDER BY 1, 2"
+        )
+        self._load_images([row[2] for row in held if row[2] is not None])
+        found = []
+        for workload_id, position, image_id, reference in held:
+            workload = self._memory.workloads[workload_id]
+            container = workload.containers[position]
+            artifact = self._artifact(image_id, container, reference or "")
+            found.append(Exposure(Component("", "", ""), None, (), artifact, workload, container))
+        return tuple(found)
+
+    def _exposures(self, matches: Mapping[int, Match]) -> Iterable[Exposure]:
+        occurrences = self._read(
+            "SELECT component_id, sbom_id, chains FROM graph_occurrence"  # noqa: S608  (ids alone)
+            f" WHERE {among_ids('component_id', matches)}"
+        )
+        self._load_places({row[1] for row in occurrences})
+        self._load_labels(row[2] for row in occurrences)
+        components = {id_: Component(m.row.purl, m.row.name, m.row.version) for id_, m in matches.items()}
+        found: list[Exposure] = []
+        for id_, sbom_id, chains in occurrences:
+            component, standing = components[id_], matches[id_].standing
+            paths, direct = self._paths(sbom_id, chains)
+            found += [
+                Exposure(component, direct, paths, artifact, workload, container, standing)
+                for workload, container, artifact in self._memory.places[sbom_id]
+            ]
+        alone = all(self._memory.sboms[row[1]].alone for row in occurrences)
+        return found if alone else _once(found)
+
+    def _paths(self, sbom_id: int, chains: str | None) -> tuple[Chains, bool | None]:
+        """The chains from the root on, and whether one of them is direct; None where nothing leads there."""
+        if chains is None:
+            return (), None
+        root = self._memory.sboms[sbom_id].root
+        tails = self._memory.chains[chains]
+        return tuple((root, *tail) for tail in tails), any(len(tail) <= 1 for tail in tails)
+
+    def _artifact(self, image_id: int | None, container: Container, reference: str) -> Artifact:
+        image = self._memory.images[image_id] if image_id is not None else Image("", "", "")
+        repository = image.repository or repository_of(container.image)
+        digest = container.digest if isinstance(container.digest, str) else ""
+        return Artifact(digest, repository, image.commit, image.provenance, reference)
+
+    def _load_sboms(self, ids: Iterable[int]) -> None:
+        missing = [one for one in ids if one not in self._memory.sboms]
+        others = "(SELECT count(*) FROM graph_sbom o WHERE o.image_id = graph_sbom.image_id) = 1"
+        for id_, *rest in self._by_id("graph_sbom", f"id, image_id, reference, root, {others}", missing):
+            self._memory.sboms[id_] = Sbom(*rest)
+
+    def _load_images(self, ids: Iterable[int]) -> None:
+        missing = [one for one in ids if one not in self._memory.images]
+        for id_, *rest in self._by_id("graph_image", "id, repository, commit_id, provenance", missing):
+            self._memory.images[id_] = Image(*rest)
+
+    def _load_places(self, sbom_ids: Iterable[int]) -> None:
+        missing = [one for one in sbom_ids if one not in self._memory.places]
+        self._load_sboms(missing)
+        images = {self._memory.sboms[one].image_id for one in missing}
+        self._load_images(images)
+        rows = self._read(
+            "SELECT image_id, workload_id, position FROM graph_container"  # noqa: S608  (ids alone)
+            f" WHERE {among_ids('image_id', images)} AND exposed ORDER BY workload_id, position"
+        )
+        self._load_workloads({row[1] for row in rows})
+        running: dict[int, dict[tuple[int, object], tuple[Workload, Container]]] = {one: {} for one in images}
+        for image_id, workload_id, position in rows:
+            workload = self._memory.workloads[workload_id]
+            container = workload.containers[position]
+            held = running[image_id].setdefault((workload_id, container.digest), (workload, container))
+            if held[1].role is not ContainerRole.MAIN and container.role is ContainerRole.MAIN:
+                running[image_id][workload_id, container.digest] = (workload, container)
+        for sbom_id in missing:
+            image_id, reference, *_ = self._memory.sboms[sbom_id]
+            self._memory.places[sbom_id] = tuple(
+                Place(workload, container, self._artifact(image_id, container, reference))
+                for workload, container in running[image_id].values()
+            )
+
+    def _load_workloads(self, ids: Iterable[int]) -> None:
+        missing = [one for one in ids if one not in self._memory.workloads]
+        for id_, document in self._by_id("graph_workload", "id, document", missing):
+            self._memory.workloads[id_] = decode_workload(document)
+
+    def _load_labels(self, chains: Iterable[str | None]) -> None:
+        new = {text for text in chains if text is not None and text not in self._memory.chains}
+        if not new:
+            return
+        split = {text: [[int(i) for i in one.split()] for one in text.split(";")] for text in new}
+        needed = {i for paths in split.values() for path in paths for i in path}
+        self._load_rows(needed)
+        labels = self._memory.rows
+        for text, paths in split.items():
+            self._memory.chains[text] = tuple(tuple(labels[i].label for i in path) for path in paths)
+
+    def _load_rows(self, ids: Iterable[int]) -> None:
+        missing = [one for one in ids if one not in self._memory.rows]
+        for columns in self._by_id("graph_component", _ROW, missing):
+            self._memory.rows[columns[0]] = Row(*columns)
+
+    def _by_id(self, table: str, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(ids), _BATCH):
+            some = among_ids("id", ids[start : start + _BATCH])
+            yield from self._read(f"SELECT {columns} FROM {table} WHERE {some}")  # noqa: S608  (no input in it)
+
+
+def _once(exposures: Iterable[Exposure]) -> Iterable[Exposure]:
+    """One a component, workload and digest: of an image's several SBOMs, one that knows the chain."""
+    best: dict[tuple[Component, int, str], Exposure] = {}
+    for one in exposures:
+        key = (one.component, id(one.workload), one.artifact.digest)
+        if key not in best or (one.chains and not best[key].chains):
+            best[key] = one
+    return best.values()
+
+
+def repository_of(image: str) -> str:
+    """The repository of an image reference, without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def decode_workload(document: str) -> Workload:
+    """A workload as `Graph.record` stored it."""
+    return _WORKLOADS.decode(document)
+
+
+def refreshed(read: Read) -> dict[str, datetime | Unknown]:
+    """When each cluster was last read; Unknown where it does not answer now or never did."""
+    rows = read("SELECT cluster, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
+    return {
+        cluster: Unknown(f"cluster {cluster}", f"unreachable since {since}: {reason}")
+        if since or not at
+        else datetime.fromisoformat(at)
+        for cluster, at, since, reason in rows
+    }

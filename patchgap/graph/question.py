@@ -1,0 +1,63 @@
+"""What is asked of the graph: a name, a name at a version, a purl, or an advisory's affected packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from patchgap.errors import BadInputError
+from patchgap.graph import purl as purls
+from patchgap.model.signal import Advisory
+
+_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question. `text` is how it was asked. `ecosystem` is a purl type, "" for any; `vendor` a purl's namespace where
+    the name does not hold it; `version` is "" for any version. With `advisory`, the other fields are empty."""
+
+    text: str
+    ecosystem: str = ""
+    vendor: str = ""
+    name: str = ""
+    version: str = ""
+    distro: str = ""
+    advisory: Advisory | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str) -> Question:
+        """`name`, `name@version`, `@scope/name@version`, or a purl with or without a version. Raises BadInputError."""
+        text = text.strip()
+        if not text or len(text) > _MAX or not text.isprintable():
+            raise BadInputError("the question", "it names no package", "Ask for a name, name@version or a purl.")
+        if text.startswith("pkg:"):
+            return cls._of_purl(text)
+        name, _, version = text[1:].partition("@")
+        name = text[0] + name
+        if name == "@" or (text.endswith("@")):
+            raise BadInputError("the question", f"{text!r} names no package", "Ask for a name, name@version or a purl.")
+        return cls(text=text, name=name, version=version)
+
+    @classmethod
+    def of_advisory(cls, advisory: Advisory) -> Question:
+        """Which components are affected by it."""
+        return cls(text=advisory.id, advisory=advisory)
+
+    @classmethod
+    def _of_purl(cls, text: str) -> Question:
+        try:
+            found = purls.parse(text)
+        except ValueError as error:
+            raise BadInputError("the question", f"{text!r} is no purl", "Write it as pkg:pypi/name@version.") from error
+        vendor = found.namespace.lower() if found.full_name == purls.normal_name(found.ecosystem, found.name) else ""
+        return cls(
+            text=text,
+            ecosystem=found.ecosystem,
+            vendor=vendor,
+            name=found.full_name,
+            version=found.version,
+            distro=found.qualifiers.get("distro", ""),
+        )

@@ -1,0 +1,91 @@
+"""How the query reads: plain SQL with named parameters, the same text for SQLite and PostgreSQL.
+
+The query does not go through SQLAlchemy's expressions: importing it takes most of the half second that the command
+line has, and a warm answer has ten milliseconds. `open_file` reads an SQLite database with nothing but the standard
+library; `of_connection` reads any engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from patchgap.errors import PatchgapError
+
+if TYPE_CHECKING:  # imported for its type alone: it is slow to import
+    import sqlalchemy as sa
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+SCHEMA = "0001"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+
+
+class Read(Protocol):
+    """Runs one statement; gives its rows."""
+
+    def __call__(self, statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]: ...
+
+
+def of_connection(connection: sa.Connection) -> Read:
+    """Reads through a SQLAlchemy connection."""
+    from sqlalchemy import text
+
+    if connection.dialect.name == "sqlite":  # its driver takes the same text; SQLAlchemy's layers cost more than it
+        cursor = connection.connection.cursor()
+
+        def straight(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
+            rows: Sequence[tuple[Any, ...]] = cursor.execute(statement, dict(parameters)).fetchall()
+            return rows
+
+        return straight
+
+    def read(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
+        return [tuple(row) for row in connection.execute(text(statement), dict(parameters))]
+
+    return read
+
+
+@contextmanager
+def open_file(database_url: str) -> Iterator[Read | None]:
+    """Reads an existing SQLite file at this schema; None where the URL is not one (then an engine must open it)."""
+    path = Path(database_url.removeprefix("sqlite:///")) if database_url.startswith("sqlite:///") else None
+    if path is None or not path.is_file():
+        yield None
+        return
+    import sqlite3
+
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+    try:
+        cursor = connection.cursor()
+        cursor.execute("BEGIN")  # one snapshot for all that an answer reads
+
+        def read(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
+            return cursor.execute(statement, dict(parameters)).fetchall()
+
+        yield read if _is_current(read) else None
+    except sqlite3.DatabaseError as error:
+        raise PatchgapError(
+            f"the database {path} cannot be read: {error}",
+            "Restore it, or name another with PATCHGAP_DATABASE_URL.",
+        ) from error
+    finally:
+        connection.close()
+
+
+def _is_current(read: Read) -> bool:
+    if not read("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):
+        return False
+    return read("SELECT version_num FROM alembic_version") == [(SCHEMA,)]
+
+
+def among(column: str, values: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """`column IN (…)` over texts, with its parameters."""
+    parameters = {f"{column.replace('.', '_')}_{n}": value for n, value in enumerate(values)}
+    return f"{column} IN ({', '.join(f':{name}' for name in parameters) or 'NULL'})", parameters
+
+
+def among_ids(column: str, ids: Iterable[int]) -> str:
+    """`column IN (…)` over ids, which need no parameters."""
+    return f"{column} IN ({','.join(str(int(one)) for one in ids) or 'NULL'})"

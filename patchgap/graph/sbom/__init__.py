@@ -1,0 +1,1 @@
+"""SBOM readers: one file a format, one value for all of them."""

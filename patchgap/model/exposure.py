@@ -1,0 +1,63 @@
+"""Exposures: component -> chains -> artifact -> workload, and the answer to "which running workloads include it?"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import Container, Workload
+
+
+class Standing(StrEnum):
+    """What is known of an exposure: UNKNOWN (a version that cannot be compared, a nameless component) counts as
+    exposed wherever something is decided."""
+
+    AFFECTED = "affected"
+    NOT_AFFECTED = "not_affected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A package at a version. `purl` is canonical; for a component that its SBOM names without a purl it is empty."""
+
+    purl: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An image by digest. Empty strings mean that nothing says so."""
+
+    digest: str
+    repository: str = ""
+    commit: str = ""
+    provenance: str = ""
+    sbom_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One component in one workload. `chains` run from the artifact's root to the component, as purls;
+    `direct` is None and `chains` empty where the SBOM has no edges."""
+
+    component: Component
+    direct: bool | None
+    chains: tuple[tuple[str, ...], ...]
+    artifact: Artifact
+    workload: Workload
+    container: Container
+    standing: Standing = Standing.AFFECTED
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureAnswer:
+    """The answer, with what could not be told. An empty `exposures` with a non-empty `unknown` is not "clean"."""
+
+    query: str
+    asked_at: datetime
+    exposures: tuple[Exposure, ...]
+    unknown: tuple[Unknown, ...]

@@ -1,0 +1,14 @@
+"""Not knowing, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that could not be told, and why. `what` names it as a person would look for it
+    (`cluster prod-ml-eu`, `image sha256:…`); `reason` is one sentence."""
+
+    what: str
+    reason: str

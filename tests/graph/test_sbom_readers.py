@@ -1,0 +1,167 @@
+"""SBOM readers, on real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graph_fleet import DATA, sbom
+
+from patchgap.errors import BadInputError
+from patchgap.graph.documents import read_bytes
+from patchgap.graph.sbom.document import ROOT
+from patchgap.graph.sbom.read import parse_sbom, read_sbom
+
+IMAGE = "registry.example.org/team/app@sha256:" + "a" * 64
+
+
+def bom(**fields: Any) -> bytes:
+    root = {"type": "container", "name": "app", "version": "sha256:" + "c" * 64, "bom-ref": "root"}
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": root}, **fields}
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "packages", "digest"),
+    [
+        ("alpine", 15, "sha256:1304f174557314a7ed9eddb4eab12fed12cb0cd9809e4c28f29af86979a3c870"),
+        ("python", 431, "sha256:e9ebb760d74df0c28447c2f67050800c3392a3987ed77ce493545c7d3ad24c9d"),
+    ],
+)
+def test_an_image_sbom_names_its_own_digest(name: str, packages: int, digest: str) -> None:
+    """Syft's container SBOMs bind to their image without help, and have no edges."""
+    document = read_sbom(sbom(name))
+    assert (document.artifact.digest, len(document.packages)) == (digest, packages)
+    assert document.edges == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "packages", "starts"),
+    [
+        ("laravel.1.2.cdx.json.gz", 63, 34),
+        ("laravel.1.3.cdx.json.gz", 63, 34),
+        ("laravel.1.4.cdx.json.gz", 63, 34),
+        ("dropwizard.cdx.json.gz", 168, 61),
+        ("juice-shop.cdx.json.gz", 979, 536),
+        ("memcached.spdx.json.gz", 100, 0),
+    ],
+)
+def test_a_programs_sbom_takes_its_image_from_the_flag(name: str, packages: int, starts: int) -> None:
+    """An SBOM that names no image reads whole once --artifact says which image it is."""
+    document = read_sbom(DATA / "sboms" / name, IMAGE)
+    assert (len(document.packages), len(document.edges)) == (packages, starts)
+    assert document.artifact.digest == "sha256:" + "a" * 64
+    assert document.artifact.repository == "registry.example.org/team/app"
+
+
+def test_every_component_of_a_real_file_is_kept() -> None:
+    """The packages read are those that a plain walk over the JSON finds, nested ones included."""
+    path = DATA / "sboms" / "juice-shop.cdx.json.gz"
+    raw = json.loads(read_bytes(path))
+
+    def walk(components: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        return {(c.get("group", ""), c["name"]) for c in components}.union(
+            *(walk(c.get("components", [])) for c in components)
+        )
+
+    expected = {f"{group}/{name}".strip("/").lower() for group, name in walk(raw["components"])}
+    found = {p.name.lower() for p in read_sbom(path, IMAGE).packages}
+    assert expected | {"juice-shop"} == found
+
+
+def test_an_sbom_without_a_digest_names_the_flag_that_helps() -> None:
+    """The refusal holds the exact flag to add."""
+    with pytest.raises(BadInputError, match=r"--artifact REPOSITORY@sha256:<digest>"):
+        read_sbom(DATA / "sboms" / "memcached.spdx.json.gz")
+
+
+def test_the_commit_and_the_source_chain_come_with_the_sbom() -> None:
+    """The OCI revision becomes the artifact's commit, and the root leads to what it depends on."""
+    document = read_sbom(sbom("trainer-v2"))
+    assert document.artifact.commit == "f9676d83590d403ef37eb06a4497f8b9a611983a"
+    first = [document.packages[n].name for n in document.edges[ROOT]]
+    assert first == ["pytorch-forecasting"]
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"type": "container", "name": "app@sha256:" + "c" * 64},
+        {"type": "container", "name": "app", "purl": "pkg:oci/app@sha256%3A" + "c" * 64},
+        {"type": "container", "name": "app", "bom-ref": "app@sha256:" + "c" * 64},
+        {"type": "container", "name": "app", "hashes": [{"alg": "SHA-256", "content": "c" * 64}]},
+        {
+            "type": "container",
+            "name": "app",
+            "properties": [{"name": "aquasecurity:trivy:RepoDigest", "value": "app@sha256:" + "c" * 64}],
+        },
+    ],
+)
+def test_a_digest_is_found_wherever_tools_write_it(root: dict[str, Any]) -> None:
+    """Name, purl, reference, hash and Trivy's properties all name the image."""
+    assert parse_sbom(bom(metadata={"component": root}), "x.json").artifact.digest == "sha256:" + "c" * 64
+
+
+def test_a_layer_is_not_the_image() -> None:
+    """A DiffID property names no image."""
+    properties = [{"name": "aquasecurity:trivy:DiffID", "value": "sha256:" + "d" * 64}]
+    with pytest.raises(BadInputError, match="names no digest"):
+        parse_sbom(bom(metadata={"component": {"type": "container", "name": "a", "properties": properties}}), "x")
+
+
+def test_what_an_image_is_also_called_is_kept_as_an_equivalent() -> None:
+    """The flag's digest comes first, the SBOM's own stays an equivalent."""
+    document = parse_sbom(bom(), "x.json", IMAGE)
+    assert document.digests == ("sha256:" + "a" * 64, "sha256:" + "c" * 64)
+
+
+def test_spdx_dependencies_are_edges_in_either_direction() -> None:
+    """DEPENDS_ON and DEPENDENCY_OF make edges; CONTAINS, the misspelt DESCRIBE and repeated ids do no harm."""
+    purl = {"referenceType": "purl", "referenceCategory": "PACKAGE-MANAGER"}
+    packages = [
+        {"SPDXID": "image", "name": "app", "versionInfo": "sha256:" + "c" * 64},
+        {"SPDXID": "a", "name": "a", "externalRefs": [{**purl, "referenceLocator": "pkg:npm/a@1.0.0"}]},
+        {"SPDXID": "b", "name": "b", "externalRefs": [{**purl, "referenceLocator": "pkg:npm/b@1.0.0"}]},
+        {"SPDXID": "b", "name": "b", "externalRefs": [{**purl, "referenceLocator": "pkg:npm/b@2.0.0"}]},
+    ]
+    relations = [
+        ("SPDXRef-DOCUMENT", "DESCRIBE", "image"),
+        ("image", "CONTAINS", "b"),
+        ("image", "DEPENDS_ON", "a"),
+        ("b", "DEPENDENCY_OF", "a"),
+    ]
+    names = ("spdxElementId", "relationshipType", "relatedSpdxElement")
+    content = json.dumps(
+        {
+            "spdxVersion": "SPDX-2.3",
+            "packages": packages,
+            "relationships": [dict(zip(names, one, strict=True)) for one in relations],
+        }
+    ).encode()
+    document = parse_sbom(content, "x.json")
+    assert [p.purl for p in document.packages] == ["pkg:npm/a@1.0.0", "pkg:npm/b@1.0.0", "pkg:npm/b@2.0.0"]
+    assert document.edges == {ROOT: (0,), 0: (1,)}
+
+
+@pytest.mark.parametrize(
+    ("component", "ecosystem", "purl"),
+    [
+        ({"name": "a", "version": "1", "purl": "pkg:pypi/a"}, "pypi", "pkg:pypi/a@1"),
+        ({"name": "a", "version": "1", "purl": "pkg:alpine/musl@1.2.3-r0"}, "apk", "pkg:alpine/musl@1.2.3-r0"),
+        ({"name": "a", "version": "1", "purl": "pkg:none/a@1"}, "", ""),
+        ({"name": "a", "version": "1", "purl": "not a purl"}, "", ""),
+    ],
+)
+def test_odd_purls_of_real_files_are_kept(component: dict[str, str], ecosystem: str, purl: str) -> None:
+    """A purl without version takes the component's; one that names nothing leaves a nameless package, not none."""
+    (found,) = parse_sbom(bom(components=[component]), "x.json").packages
+    assert (found.ecosystem, found.purl) == (ecosystem, purl)
+
+
+def test_the_reader_goes_by_content(tmp_path: Path) -> None:
+    """A file's name decides nothing."""
+    path = tmp_path / "inventory.txt"
+    path.write_bytes(bom(components=[{"name": "a", "purl": "pkg:npm/a@1.0.0"}]))
+    assert read_sbom(path).format == "CycloneDX 1.6"
