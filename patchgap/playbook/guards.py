@@ -1,0 +1,131 @@
+"""What a plan must never do: touch a protected object, or change more than its tier's limits. Both refuse whole.
+
+Counts on resolved targets, never on what a playbook meant. Pure: it reads nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from patchgap.errors import BadInputError
+from patchgap.model.plan import Effect, PlannedAction, Target
+from patchgap.model.workload import Workload
+from patchgap.playbook.language import Limits
+from patchgap.playbook.quantities import percent
+from patchgap.settings import Protection
+
+SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+CHANGES = frozenset({Effect.REVERSIBLE, Effect.IRREVERSIBLE})
+_CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
+_PARTS = 4  # cluster/namespace/Kind/name
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What is protected: the system's namespaces, patchgap's own, control-plane nodes, and the configured list.
+
+    Raises BadInputError for a configured pattern that is not cluster/namespace/Kind/name: a pattern that matches
+    nothing would protect nothing."""
+
+    protection: Protection
+    own_namespace: str
+    estate: Sequence[Workload] = field(repr=False, default=())
+
+    def __post_init__(self) -> None:
+        for pattern in self.protection.workloads:
+            if len(pattern.split("/")) != _PARTS or not all(pattern.split("/")):
+                raise BadInputError(
+                    "protect.workloads",
+                    f"{pattern} is not a pattern of a workload",
+                    "Write cluster/namespace/Kind/name; each part may hold *.",
+                )
+
+    def protects(self, target: Target) -> tuple[str, ...]:
+        """A sentence for each protected object that the target is, or serves; empty where it may be changed."""
+        told = [self._object(target.cluster, target.namespace, target.kind, target.name)]
+        told += [
+            self._object(*name.split("/", _PARTS - 1)) for name in target.workloads if name.count("/") >= _PARTS - 1
+        ]
+        return tuple(dict.fromkeys(t for t in told if t))
+
+    def _object(self, cluster: str, namespace: str, kind: str, name: str) -> str:
+        where = "/".join(p for p in (cluster, namespace, kind, name) if p)
+        held = name if kind == "Namespace" else namespace
+        if held in SYSTEM_NAMESPACES:
+            return f"{where} is protected: {held} is the system's namespace"
+        if held and held == self.own_namespace:
+            return f"{where} is protected: {held} is patchgap's own namespace"
+        if any(fnmatchcase(held, pattern) for pattern in self.protection.namespaces if held):
+            return f"{where} is protected: the settings protect the namespace {held}"
+        if kind == "Node" and (why := self._node(cluster, name)):
+            return f"{where} is protected: {why}"
+        for pattern in self.protection.workloads:
+            if all(
+                fnmatchcase(p, w) for p, w in zip((cluster, namespace, kind, name), pattern.split("/"), strict=True)
+            ):
+                return f"{where} is protected: the settings protect {pattern}"
+        return ""
+
+    def _node(self, cluster: str, name: str) -> str:
+        on_it = [w for w in self.estate if w.ref.cluster == cluster and name in w.nodes]
+        if not on_it:
+            return "nothing known runs on this node, so that it may be the control plane's"
+        control = next((w for w in on_it if _is_control_plane(w)), None)
+        return f"it runs {control.ref.name}, so it is a control-plane node" if control else ""
+
+
+def _is_control_plane(workload: Workload) -> bool:
+    return workload.ref.namespace == "kube-system" and workload.ref.name.startswith(_CONTROL_PLANE)
+
+
+def over(
+    limits: Limits, tier: int, mine: Collection[str], actions: Iterable[PlannedAction], estate: Iterable[Workload]
+) -> tuple[str, ...]:
+    """A sentence with the figures for each limit that changing the tier's workloads breaks; empty where all hold.
+
+    `mine` names the tier's workloads: a target shared with another tier (a block of the whole cluster) counts in each
+    for its own. A target that names no workload counts as one itself, in the tier that plans it. A share of an
+    environment that is not known is broken."""
+    known = {str(w.ref): w for w in estate}
+    changing = [a for a in actions if a.effect in CHANGES]
+    reached = {name: a.target for a in changing for name in a.target.workloads if name in mine}
+    reached |= {str(a.target): a.target for a in changing if not a.target.workloads and a.tier == tier}
+    environments = Counter(known[name].environment if name in known else "unknown" for name in reached)
+    namespaces = {_namespace(name, target) for name, target in reached.items()}
+    counts = (
+        ("workloads", len(reached), limits.workloads),
+        ("namespaces", len(namespaces), limits.namespaces),
+        ("environments", len(environments), limits.environments),
+    )
+    told = [
+        f"tier {tier} would change {count} {what}, and its limit is {limit}"
+        for what, count, limit in counts
+        if limit is not None and count > limit
+    ]
+    if limits.share is not None:
+        told += _over_share(limits.share, tier, environments, Counter(w.environment for w in known.values()))
+    return tuple(told)
+
+
+def _namespace(name: str, target: Target) -> tuple[str, str]:
+    parts = name.split("/")
+    return (parts[0], parts[1]) if target.workloads and len(parts) >= _PARTS else (target.cluster, target.namespace)
+
+
+def _over_share(share: float, tier: int, reached: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
+    told = []
+    for environment, count in sorted(reached.items()):
+        of = known.get(environment, 0)
+        if of == 0:
+            told.append(
+                f"tier {tier} has a limit of {percent(share)}, and no workload of {environment} is known to count"
+            )
+        elif count > share * of + 1e-9:
+            told.append(
+                f"tier {tier} would change {count} of the {of} known workloads of {environment} "
+                f"({percent(round(count / of, 3))}), and its limit is {percent(share)}"
+            )
+    return told
