@@ -1,0 +1,104 @@
+"""What every command is handed: the global options, and the settings that they and the environment make.
+
+Imports nothing heavy: a command that only needs the database's address must not pay for the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # imported where they are used: pydantic and SQLAlchemy are slow to import
+    from patchgap.graph.store import Graph
+    from patchgap.ports import Clock
+    from patchgap.settings import KubernetesSettings, Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Cli:
+    """The click context's object (`@click.pass_obj`). `clock` is the process's only source of time."""
+
+    home: Path | None = None
+    config: Path | None = None
+    database: str | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    clock: Clock = _now
+
+    def settings(self) -> Settings:
+        """Flags, then variables, then the file. Raises BadInputError naming the file and the field."""
+        from patchgap.settings import load
+
+        overrides: dict[str, Any] = {}
+        if self.home:
+            overrides["home"] = self.home
+        if self.database:
+            overrides["database_url"] = self.database
+        settings = load(self._environ(), file=self.config, overrides=overrides)
+        if self.kubeconfig or self.context:
+            kubernetes = self._one_cluster(settings.kubernetes)
+            settings = settings.model_copy(update={"kubernetes": kubernetes})
+        return settings
+
+    def database_url(self) -> str:
+        """`settings().database_url`, without reading the other settings where no file can say otherwise."""
+        if self.database:
+            return self.database
+        environ = self._environ()
+        home = Path(environ.get("PATCHGAP_HOME") or _data_folder())
+        files = (Path("patchgap.toml"), home / "patchgap.toml")
+        if self.config or environ.get("PATCHGAP_CONFIG") or any(path.is_file() for path in files):
+            return self.settings().database_url
+        return environ.get("PATCHGAP_DATABASE_URL") or f"sqlite:///{home / 'patchgap.db'}"
+
+    def graph(self) -> Graph:
+        """The exposure graph in this process's database."""
+        from patchgap.graph.store import Graph
+        from patchgap.storage import connect
+
+        return Graph(connect(self.database_url()))
+
+    def _environ(self) -> Mapping[str, str]:
+        return {**self.environ, "PATCHGAP_HOME": str(self.home)} if self.home else self.environ
+
+    def _one_cluster(self, configured: KubernetesSettings) -> KubernetesSettings:
+        """The cluster that the flags name; what is configured for that context (environment, region) still holds."""
+        from patchgap.settings import ClusterSettings
+
+        path = self.kubeconfig or Path(self.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or "~/.kube/config")
+        path = path.expanduser()
+        context = self.context or _current_context(path)
+        known = next((c for c in configured.clusters if context in (c.context, c.name)), ClusterSettings(name=context))
+        cluster = known.model_copy(update={"kubeconfig": path, "context": context})
+        return configured.model_copy(update={"clusters": (cluster,)})
+
+
+def _data_folder() -> Path:
+    from platformdirs import user_data_path  # imported late: seldom needed
+
+    return user_data_path("patchgap")
+
+
+def _current_context(path: Path) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from patchgap.errors import BadInputError
+
+    try:
+        document = YAML(typ="safe").load(path.read_bytes())
+    except (OSError, YAMLError) as error:
+        raise BadInputError(path, "the kubeconfig cannot be read", "Name another with --kubeconfig.") from error
+    current = document.get("current-context") if isinstance(document, dict) else None
+    if not isinstance(current, str) or not current:
+        raise BadInputError(path, "it names no current-context", "Name the context with --context.")
+    return current

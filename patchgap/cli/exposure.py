@@ -1,0 +1,110 @@
+"""`patchgap exposure`: the question, and its answer for a person or a program.
+
+Imports little: the whole command has half a second. An SQLite file is read by the standard library alone; another
+database is opened by SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from patchgap.cli.context import Cli
+from patchgap.cli.exposure_text import render
+from patchgap.cli.output import emit
+from patchgap.errors import BadInputError
+from patchgap.graph.query import Memory, Query, refreshed
+from patchgap.graph.question import Question
+from patchgap.graph.reading import open_file
+from patchgap.model.codec import plain
+from patchgap.model.exposure import Exposure, ExposureAnswer
+from patchgap.model.unknown import Unknown
+
+EXPOSED, CANNOT_TELL = 1, 3
+
+
+@click.command()
+@click.argument("what", required=False)
+@click.option("--advisory", type=click.Path(path_type=Path), help="Ask for what an OSV advisory (JSON, YAML) affects.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 where exposed, 3 where it cannot tell.")
+@click.pass_obj
+@click.pass_context
+def exposure(
+    ctx: click.Context, cli: Cli, what: str | None, advisory: Path | None, as_json: bool, exit_code: bool
+) -> None:
+    """Which running workloads include a package.
+
+    WHAT is a name, name@version, or a purl with or without a version. What could not be told is named as unknown:
+    an answer without exposures but with unknowns is not "clean".
+
+    Exit codes: 0; with --exit-code 1 where a workload is exposed (or may be), 3 where none is known to be but
+    something could not be told.
+    """
+    question = _question(what, advisory)
+    answer, read_at = _ask(cli, question)
+    if as_json:
+        emit(document(answer))
+    else:
+        click.echo(render(answer, read_at, sys.stdout))
+    if exit_code:
+        ctx.exit(EXPOSED if answer.exposures else CANNOT_TELL if answer.unknown else 0)
+
+
+def _question(what: str | None, advisory: Path | None) -> Question:
+    if (what is None) == (advisory is None):
+        raise BadInputError("the question", "name a package or an advisory, one of the two", "See --help.")
+    if advisory is None:
+        return Question.parse(what or "")
+    from patchgap.graph.advisory import read_advisory  # imported late: most questions are names
+
+    return Question.of_advisory(read_advisory(advisory))
+
+
+def _ask(cli: Cli, question: Question) -> tuple[ExposureAnswer, Mapping[str, datetime | Unknown]]:
+    with open_file(cli.database_url()) as read:
+        if read is not None:
+            return Query(read, Memory()).answer(question, cli.clock()), refreshed(read)
+    graph = cli.graph()
+    return graph.exposure(question, cli.clock()), graph.refreshed_at()
+
+
+def document(answer: ExposureAnswer) -> dict[str, Any]:
+    """The answer as plain JSON, in the shape that scripts may rely on."""
+    return {
+        "query": answer.query,
+        "asked_at": plain(answer.asked_at),
+        "exposures": [_exposure(one) for one in answer.exposures],
+        "unknown": plain(answer.unknown),
+    }
+
+
+def _exposure(one: Exposure) -> dict[str, Any]:
+    workload = one.workload
+    ref = workload.ref
+    return {
+        "component": plain(one.component),
+        "direct": one.direct,
+        "chains": plain(one.chains),
+        "artifact": plain(one.artifact),
+        "workload": {
+            "platform": ref.platform,
+            "cluster": ref.cluster,
+            "namespace": ref.namespace,
+            "kind": ref.kind,
+            "name": ref.name,
+            "nodes": list(workload.nodes),
+            "environment": workload.environment,
+            "region": workload.region,
+            "replicas": workload.replicas,
+            "running": workload.running,
+        },
+        "privileges": plain(workload.privileges),
+        "data_scope": plain(workload.data_scope),
+        "standing": one.standing.value,
+    }

@@ -1,0 +1,164 @@
+"""An exposure answer for a person: one block a workload, and what could not be told, loudly. Fits 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import IO
+from urllib.parse import unquote
+
+from patchgap.cli.output import safe, styled, wrapped
+from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload
+
+_MOST = 3  # chains shown; --json has them all
+_LABEL = 12
+
+
+def render(answer: ExposureAnswer, read_at: Mapping[str, datetime | Unknown], stream: IO[str]) -> str:
+    """The whole text. `read_at` says when each cluster was last read."""
+    ordered = sorted(answer.exposures, key=_order)
+    groups = [list(group) for _, group in groupby(ordered, key=lambda one: one.workload.ref)]
+    parts = [_headline(answer, groups, stream)]
+    parts += ["\n".join(_workload(group, stream)) for group in groups]
+    if answer.unknown:
+        parts.append("\n".join(_unknown(answer.unknown, stream)))
+    parts.append("\n".join(_read(read_at, answer.asked_at)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _order(one: Exposure) -> tuple[str, ...]:
+    ref = one.workload.ref
+    return (ref.cluster, ref.namespace, ref.kind, ref.name, ref.uid, one.artifact.digest, one.component.name)
+
+
+def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], stream: IO[str]) -> str:
+    query = safe(answer.query)
+    sure = sum(any(one.standing is Standing.AFFECTED for one in group) for group in groups)
+    doubtful = len(groups) - sure
+    if not groups and answer.unknown:
+        return styled(f"{query}: not found, but not everything could be told.", stream, bold=True, fg="yellow")
+    if not groups:
+        return styled(f"{query}: no running workload includes it.", stream, bold=True, fg="green")
+    text = f"{query}: {_count(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
+    if doubtful:
+        text += f", {doubtful} may include it"
+    if answer.unknown:
+        text += f"; {_count(len(answer.unknown), 'thing')} could not be told"
+    return styled(wrapped(text + "."), stream, bold=True, fg="red")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _workload(group: Sequence[Exposure], stream: IO[str]) -> Iterator[str]:
+    workload = group[0].workload
+    ref = workload.ref
+    yield styled(safe(f"{ref.cluster}  {ref.namespace}  {ref.kind}/{ref.name}"), stream, bold=True)
+    yield _line("where", f"{workload.environment} environment, region {workload.region}")
+    yield _line("running", _running(workload))
+    yield _line("data", _data(workload))
+    yield _line("privileges", _privileges(workload))
+    for digest, exposures in groupby(group, key=lambda one: one.artifact.digest):
+        held = list(exposures)
+        artifact, container = held[0].artifact, held[0].container
+        yield _line("image", f"{artifact.repository}{_role(container)}")
+        yield f"    {digest}"
+        yield _line("commit", artifact.commit or "unknown")
+        for one in held:
+            yield from _component(one, stream)
+
+
+def _line(label: str, text: str) -> str:
+    indent = "  " + label.ljust(_LABEL)
+    return wrapped(safe(text), indent, " " * len(indent))
+
+
+def _running(workload: Workload) -> str:
+    nodes = f", on {_count(len(workload.nodes), 'node')}" if workload.nodes else ""
+    states = {container.state for container in workload.containers}
+    if RunState.SCHEDULED in states and not workload.running:
+        return "by schedule; none now"
+    if workload.replicas == 0 and not workload.running:
+        return "scaled to zero"
+    return f"{workload.running} of {workload.replicas} replicas{nodes}"
+
+
+def _data(workload: Workload) -> str:
+    scope = workload.data_scope
+    word = scope.classification.value
+    if scope.classification is Classification.UNKNOWN:
+        word = "UNKNOWN classification (counts as sensitive)"
+    return f"{word}; writes to {', '.join(scope.writes_to) if scope.writes_to else 'nothing that is declared'}"
+
+
+def _privileges(workload: Workload) -> str:
+    held = workload.privileges
+    facts = [f"service account {held.service_account}"]
+    if held.cluster_admin is None:
+        facts.append("RBAC UNKNOWN (counts as cluster admin)")
+    elif held.cluster_admin:
+        facts.append("CLUSTER ADMIN")
+    facts += ["PRIVILEGED"] * held.privileged + ["HOST NAMESPACE"] * held.host_namespace
+    facts += [f"adds {', '.join(held.capabilities)}"] * bool(held.capabilities)
+    facts += [f"may {line}" for line in held.reach[:_MOST]]
+    if len(held.reach) > _MOST:
+        facts.append(f"and {len(held.reach) - _MOST} more rights")
+    return "; ".join(facts)
+
+
+def _role(container: Container) -> str:
+    role = "" if container.role is ContainerRole.MAIN else f"{container.role.value} "
+    return f" ({role}container {container.name}, {container.state.value.replace('_', ' ')})"
+
+
+def _component(one: Exposure, stream: IO[str]) -> Iterator[str]:
+    name = " ".join(part for part in (one.component.name, one.component.version) if part)
+    kind = {
+        True: "direct dependency",
+        False: "transitive dependency",
+        None: "no dependency edges in its SBOM",
+    }
+    text = f"{safe(name)} ({kind[one.direct]})"
+    label = "INCLUDES" if one.standing is Standing.AFFECTED else "MAY INCLUDE"
+    indent = "  " + label.ljust(_LABEL)
+    yield styled(wrapped(text, indent, " " * len(indent)), stream, fg="red" if label == "INCLUDES" else "yellow")
+    for chain in one.chains[:_MOST]:
+        links = " -> ".join(_short(link) for link in chain)
+        yield wrapped(safe(links), "    ", "      ")
+    if len(one.chains) > _MOST:
+        yield f"    and {len(one.chains) - _MOST} more chains (--json has them)"
+
+
+def _short(link: str) -> str:
+    """A purl as a person reads it: `trainer-v2`, `pytorch-forecasting 0.9.2`."""
+    if not link.startswith("pkg:"):
+        return link
+    kind, _, rest = link.removeprefix("pkg:").partition("?")[0].partition("/")
+    name, _, version = rest.rpartition("@") if "@" in rest else (rest, "", "")
+    return unquote(name) if kind in {"oci", "docker"} or not version else f"{unquote(name)} {unquote(version)}"
+
+
+def _unknown(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:
+    title = f"UNKNOWN: {_count(len(unknown), 'thing')} could not be told. Unknown is not clean."
+    yield styled(title, stream, bold=True, fg="yellow")
+    for one in unknown:
+        yield wrapped(safe(f"{one.what}: {one.reason}"), "  ? ", "    ")
+
+
+def _read(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:
+    for cluster, when in read_at.items():
+        if isinstance(when, datetime):
+            minutes = max(0, int((asked_at - when).total_seconds() // 60))
+            stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            yield safe(f"cluster {cluster} was read at {stamp}, {_ago(minutes)} ago")
+
+
+def _ago(minutes: int) -> str:
+    if minutes < 120:  # noqa: PLR2004
+        return _count(minutes, "minute")
+    hours = minutes // 60
+    return _count(hours, "hour") if hours < 48 else _count(hours // 24, "day")  # noqa: PLR2004

@@ -1,0 +1,126 @@
+"""`patchgap graph`: what goes into the exposure graph by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from patchgap.cli.context import Cli
+from patchgap.cli.output import Story, emit
+from patchgap.errors import BadInputError
+from patchgap.graph import files
+from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.store import Graph
+from patchgap.model.exposure import Artifact
+
+
+@dataclass
+class Outcome:
+    """What became of the files. A file that failed left nothing behind."""
+
+    sboms: list[dict[str, Any]] = field(default_factory=list)
+    provenance: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+
+
+@click.group()
+def graph() -> None:
+    """The exposure graph: which component is in which image."""
+
+
+@graph.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--artifact", metavar="REF@DIGEST", help="The image of an SBOM that names none.")
+@click.option("--commit", metavar="SHA", help="The source commit that the image was built from.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+@click.pass_context
+def add(
+    ctx: click.Context,
+    cli: Cli,
+    paths: tuple[Path, ...],
+    artifact: str | None,
+    commit: str | None,
+    as_json: bool,
+) -> None:
+    """Add SBOMs and SLSA provenance; a folder is walked.
+
+    CycloneDX JSON 1.2 to 1.7, SPDX JSON 2.2 and 2.3, in-toto statements of SLSA provenance v0.2 and v1, bare or in a
+    DSSE envelope; gzip is allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others
+    go in. Adding a file again changes nothing.
+
+    Exit codes: 0 all went in, 2 at least one did not.
+    """
+    story = Story()
+    found = _found(paths, story)
+    if (artifact or commit) and len(found) > 1:
+        raise BadInputError(
+            "--artifact" if artifact else "--commit", f"it stands for one image, and {len(found)} files were named",
+            "Add the files one by one.",
+        )  # fmt: skip
+    outcome = Outcome()
+    store = cli.graph()
+    for n, path in enumerate(found, 1):
+        story.progress(f"{n}/{len(found)} {path}")
+        try:
+            _add(store, path, artifact, commit, cli, outcome)
+        except BadInputError as error:
+            story.warn(f"patchgap: {error}")
+            outcome.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
+    story.done()
+    if as_json:
+        emit(outcome)
+    else:
+        _report(outcome)
+    ctx.exit(2 if outcome.failed else 0)
+
+
+def _found(paths: tuple[Path, ...], story: Story) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        story.progress(f"looking into {path}")
+        found += files.walk(path)
+    return found
+
+
+def _add(
+    store: Graph, path: Path, artifact: str | None, commit: str | None, cli: Cli, outcome: Outcome
+) -> None:  # fmt: skip
+    document = files.read_file(path, artifact)
+    if isinstance(document, SbomDocument):
+        if commit:
+            document = replace(document, artifact=replace(document.artifact, commit=commit))
+        digest = store.add_sbom(document, cli.clock())
+        outcome.sboms.append(
+            {
+                "file": str(path),
+                "format": document.format,
+                "packages": len(document.packages),
+                "digest": digest,
+            }
+            | {"repository": document.artifact.repository, "edges": bool(document.edges)}
+        )
+        return
+    if artifact or commit:
+        raise BadInputError(path, "provenance names its own artifacts and commit", "Leave --artifact and --commit out.")
+    store.add_artifacts(document)
+    outcome.provenance.append({"file": str(path), "digests": [one.digest for one in document]} | _source(document))
+
+
+def _source(document: tuple[Artifact, ...]) -> dict[str, str]:
+    first = document[0] if document else Artifact("")
+    return {"commit": first.commit, "builder": first.provenance}
+
+
+def _report(outcome: Outcome) -> None:
+    for one in outcome.sboms:
+        chains = "with dependency edges" if one["edges"] else "without dependency edges"
+        click.echo(f"{one['file']}: {one['packages']} packages, {chains} ({one['format']})")
+        click.echo(f"  {one['repository'] or 'image'}\n    {one['digest']}")
+    for one in outcome.provenance:
+        click.echo(f"{one['file']}: provenance of {len(one['digests'])} digests, commit {one['commit'] or 'unknown'}")
+    if outcome.failed:
+        click.echo(f"{len(outcome.failed)} of the files did not go in; stderr names each.", err=True)

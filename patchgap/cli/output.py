@@ -1,0 +1,84 @@
+"""How commands speak: results on stdout, the story on stderr, colour only on a terminal.
+
+Every command prints through this, so that `--json` is one document everywhere and NO_COLOR holds everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import IO, Any
+
+import click
+
+from patchgap.model.codec import plain
+
+WIDTH = 80
+
+
+def emit(document: Any) -> None:
+    """One JSON document on stdout. Values of the model are turned into plain JSON."""
+    click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def coloured(stream: IO[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether that stream is a terminal that takes colours, and nobody said NO_COLOR."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def styled(text: str, stream: IO[str], **style: Any) -> str:
+    """The text in `click.style`'s words, where the stream takes them."""
+    return click.style(text, **style) if coloured(stream) else text
+
+
+def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int = WIDTH) -> str:
+    """Prose within the width; a word that is longer (a digest, a purl) stays whole."""
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def safe(text: str) -> str:
+    """Foreign text for a terminal: control characters, which could rewrite the screen, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Story:
+    """What happens, told on stderr: lines, and on a terminal a line of progress that is written over."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._open = False
+
+    def say(self, text: str, **style: Any) -> None:
+        """A line."""
+        self._clear()
+        click.echo(styled(safe(text), self._stream, **style), file=self._stream)
+
+    def warn(self, text: str) -> None:
+        """A line that must not be missed."""
+        self.say(text, fg="yellow", bold=True)
+
+    def progress(self, text: str) -> None:
+        """Where it is; nothing where stderr is no terminal."""
+        if self._stream.isatty():
+            self._clear()
+            click.echo(safe(text)[: WIDTH - 1], file=self._stream, nl=False)
+            self._open = True
+
+    def done(self) -> None:
+        """Takes the line of progress away."""
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._open:
+            click.echo("\r\x1b[K", file=self._stream, nl=False)
+            self._open = False

@@ -1,0 +1,112 @@
+"""`patchgap playbook`: hold playbooks to the language, tell them in plain words, print the schema for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from patchgap.cli.context import Cli
+from patchgap.cli.output import emit, safe, wrapped
+
+if TYPE_CHECKING:  # imported where they are used: pydantic and the integrations are slow to import
+    from patchgap.playbook.problems import Problem
+    from patchgap.registry import Registry
+
+
+@click.group()
+def playbook() -> None:
+    """Playbooks: check them, read them in plain words, get their schema."""
+
+
+@playbook.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+@click.pass_context
+def check(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check playbooks: files or folders, else those shipped and configured.
+
+    Each problem is a line with file, line and column, and the line as it should read below it.
+
+    Exit codes: 0 all are sound, 2 at least one is not.
+    """
+    from patchgap.playbook.loader import files, load
+    from patchgap.playbook.problems import PlaybookProblems
+
+    registry = _registry()
+    named = [p for path in paths for p in _in(path)] if paths else list(files(cli.settings()))
+    sound: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for path in named:
+        try:
+            made = load(path, registry)
+            sound.append({"file": str(path), "playbook": made.playbook, "version": made.version})
+        except PlaybookProblems as error:
+            problems += error.problems
+    if as_json:
+        emit({"playbooks": sound, "problems": problems})
+    else:
+        for problem in problems:
+            _show(problem)
+        for one in sound:
+            click.echo(f"{one['playbook']}@{one['version']} is sound ({one['file']})")
+    ctx.exit(2 if problems else 0)
+
+
+def _in(path: Path) -> list[Path]:
+    from patchgap.playbook.loader import in_folder
+
+    return list(in_folder(path)) if path.is_dir() else [path]
+
+
+def _show(problem: Problem) -> None:
+    hint = f" Did you mean {problem.suggestion}?" if problem.suggestion else ""
+    click.echo(f"{safe(problem.file)}:{problem.line}:{problem.column}")
+    click.echo(wrapped(f"{safe(problem.what)}.{hint}", "  "))
+    if problem.corrected:
+        click.echo(f"    | {safe(problem.corrected)}")
+
+
+@playbook.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def explain(cli: Cli, name: str, as_json: bool) -> None:
+    """Tell a playbook in plain words: by NAME, or the PATH of its file.
+
+    What wakes it, who gets which tier, what each tier does in order and how that is undone, what proves that it is
+    over, what recover releases and what stays.
+    """
+    from patchgap.playbook.loader import find, load
+    from patchgap.playbook.telling import tell
+
+    registry = _registry()
+    path = Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else find(name, cli.settings())
+    told = tell(load(path, registry), registry)
+    if as_json:
+        emit([{"heading": s.heading, "lines": [line for _, line in s.lines]} for s in told])
+        return
+    for number, section in enumerate(told):
+        click.echo(("\n" if number else "") + wrapped(safe(section.heading)))
+        for depth, line in section.lines:
+            indent = "  " + "    " * depth
+            click.echo(wrapped(safe(line), indent, indent + ("   " if line[:1].isdigit() else "")))
+
+
+@playbook.command()
+def schema() -> None:
+    """Print the JSON Schema of playbooks, with the verbs installed here, for editors.
+
+    With the YAML language server: `# yaml-language-server: $schema=playbook.schema.json` as the file's first line.
+    """
+    from patchgap.playbook.schema import json_schema
+
+    emit(json_schema(_registry()))
+
+
+def _registry() -> Registry:
+    from patchgap import registry
+
+    return registry.load()

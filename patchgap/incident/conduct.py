@@ -1,0 +1,204 @@
+"""Conducts one action on one target through the ledger: intent, effect, receipt; and the way back.
+
+Owns the order that lets it be killed at any line and run again. Prefect-free; it reads the control planes and changes
+them through the action alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from patchgap.errors import ConflictError, PatchgapError, RefusedError
+from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.redact import SecretError
+from patchgap.incident.state import IncidentState, fold
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, PlannedAction, Receipt
+from patchgap.playbook.planner import digest_of
+from patchgap.ports import Action, Situation
+from patchgap.registry import Registry
+
+_ATTEMPTS = 200  # to make an intent while others write the same ledger; each lost one means that another went on
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """One incident's ledger, as one run writes it."""
+
+    ledger: Ledger
+    incident: IncidentId
+    owner: str
+
+    def state(self) -> IncidentState:
+        return fold(self.ledger.read(self.incident))
+
+    def write(self, body: Body) -> None:
+        self.ledger.append(self.incident, body, self.owner)
+
+
+def contain_target(
+    ledger: Ledger,
+    incident: IncidentId,
+    action: PlannedAction,
+    registry: Registry,
+    situation: Situation,
+    may_write: Callable[[], None],
+) -> Receipt:
+    """The action's receipt: of before where it is done and still stands, else of now. Every error of the control plane
+    or the kill switch becomes a FAILED receipt with its words; where nobody can tell, UNSETTLED.
+
+    Raises RefusedError where the action is not in the planned, unrefused and, where asked for, approved plan.
+    """
+    desk = _Desk(ledger, incident, situation.owner)
+    state = desk.state()
+    _must_be_planned(state, action, situation)
+    verb = registry.action(action.verb, action.platform)
+    receipt = state.receipt(action.id)
+    try:
+        if (intent := _intent_of(state, action.id)) and (seen := _standing(verb, intent, situation)):
+            done = receipt is not None and receipt.outcome is Outcome.DONE
+            return receipt if receipt is not None and done else _record(desk, action.id, seen)
+        may_write()
+        found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
+        intent = _intend(desk, action, found, known=_intent_of(state, action.id))
+    except PatchgapError as error:
+        return _record(desk, action.id, _failed(action.id, error))
+    return _record(desk, action.id, _apply(verb, intent, situation, may_write))
+
+
+def release_target(
+    ledger: Ledger,
+    incident: IncidentId,
+    control: Control,
+    registry: Registry,
+    situation: Situation,
+    may_write: Callable[[], None],
+) -> Receipt:
+    """Releases a standing control, as the ledger holds it. A release that fails leaves the control in place and says
+    so in its receipt. Raises RefusedError for what never stood."""
+    desk, action = _Desk(ledger, incident, situation.owner), control.intent.action
+    state = desk.state()
+    standing = next((c for c in state.controls if c.intent.action.id == action.id), None)
+    if standing is None:
+        if (before := state.released.get(action.id)) is not None:
+            return before
+        raise RefusedError(f"{action.id} is no control of {incident}", "Only what patchgap made stands to be released.")
+    verb = registry.action(action.verb, action.platform)
+    try:
+        may_write()
+        if action.id not in state.releasing:
+            desk.write(ReleaseIntended(action.id))
+            may_write()
+        receipt = verb.release(standing, situation)
+    except PatchgapError as error:
+        receipt = _failed(action.id, error)
+    try:
+        desk.write(Released(action.id, receipt))
+    except SecretError as error:
+        receipt = Receipt(action.id, receipt.outcome, (f"its receipt was withheld: {error.problem}",))
+        desk.write(Released(action.id, receipt))
+    return receipt
+
+
+def settle(ledger: Ledger, incident: IncidentId, registry: Registry, situation: Situation) -> tuple[Receipt, ...]:
+    """Observes the world for each intent of which nobody knows whether it took effect, and records what is seen.
+    Writes nothing to a control plane. What still cannot be told stays UNSETTLED, recorded once."""
+    desk = _Desk(ledger, incident, situation.owner)
+    state = desk.state()
+    return tuple(_settled(desk, state, i, registry, situation) for i in state.open_intents)
+
+
+def _settled(desk: _Desk, state: IncidentState, intent: Intent, registry: Registry, situation: Situation) -> Receipt:
+    action = intent.action
+    try:
+        seen = registry.action(action.verb, action.platform).observe(intent, situation)
+    except PatchgapError as error:
+        unsettled = Receipt(action.id, Outcome.UNSETTLED, (f"whether it took effect could not be seen: {error}",))
+        return state.receipt(action.id) or _record(desk, action.id, unsettled)
+    not_there = Receipt(action.id, Outcome.FAILED, ("it was intended, and its effect is not in the world",))
+    return _record(desk, action.id, seen or not_there)
+
+
+def _intent_of(state: IncidentState, action: ActionId) -> Intent | None:
+    """The intent that counts; one whose effect was released is history."""
+    released = state.released.get(action)
+    return None if released is not None and released.outcome is Outcome.DONE else state.intents.get(action)
+
+
+def _standing(verb: Action, intent: Intent, situation: Situation) -> Receipt | None:
+    seen = verb.observe(intent, situation)
+    return seen if seen is not None and seen.outcome is Outcome.DONE else None
+
+
+def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Situation) -> None:
+    reasons: list[str] = []
+    plan = state.plan
+    if plan is None or action not in plan.actions:
+        reasons.append(f"{action.verb} on {action.target} is not in the plan")
+    elif not plan.digest or plan.digest != digest_of(plan):
+        reasons.append("the plan's digest is not that of its content")
+    elif action.needs_approval and not state.approved(plan.digest, situation.clock()):
+        reasons.append(f"the plan is not approved, or its approval has expired: {action.needs_approval}")
+    reasons += plan.refusals if plan else ()
+    if state.releasing.get(action.id, 0) > state.plan_seq:
+        reasons.append(f"{action.verb} on {action.target} is being released, or was")
+    if reasons:
+        raise RefusedError(
+            f"{action.id} of {state.id} may not run: {'; '.join(reasons)}",
+            f"Only planned targets are touched: see `patchgap incident plan {state.id}`.",
+            tuple(reasons),
+        )
+
+
+def _intend(desk: _Desk, action: PlannedAction, found: Mapping[str, Any], known: Intent | None) -> Intent:
+    """The durable intent. One that was made before keeps the state that it found: what is found after a half-done
+    effect is patchgap's own work. Two runs at once make one intent: one that this run did not know is the other's."""
+    fresh = Intent(action, found, desk.owner)
+    for _ in range(_ATTEMPTS):
+        state = desk.state()
+        held = _intent_of(state, action.id)
+        if held is not None and (known is None or state.receipt(action.id) is None):
+            return held
+        intent = held or fresh  # settled once: the ledger says that it is tried again
+        if desk.ledger.append_if(desk.incident, state.head, IntentMade(intent), desk.owner) is not None:
+            return intent
+    raise ConflictError(f"the ledger of {desk.incident} is too busy", "Run this again; it does only what is left.")
+
+
+def _apply(verb: Action, intent: Intent, situation: Situation, may_write: Callable[[], None]) -> Receipt:
+    try:
+        may_write()
+    except PatchgapError as error:
+        return _failed(intent.action.id, error)
+    try:
+        return verb.apply(intent, situation)
+    except PatchgapError as error:
+        return _observed(verb, intent, situation, error)
+
+
+def _observed(verb: Action, intent: Intent, situation: Situation, error: PatchgapError) -> Receipt:
+    """After an error the world alone knows whether the effect took."""
+    try:
+        seen = verb.observe(intent, situation)
+    except PatchgapError as blind:
+        detail = (str(error), f"whether it took effect could not be seen: {blind}")
+        return Receipt(intent.action.id, Outcome.UNSETTLED, detail)
+    return seen if seen is not None else _failed(intent.action.id, error)
+
+
+def _failed(action: ActionId, error: PatchgapError) -> Receipt:
+    return Receipt(action, Outcome.FAILED, (str(error),))
+
+
+def _record(desk: _Desk, action: ActionId, receipt: Receipt) -> Receipt:
+    """The receipt as it was recorded. One that the ledger refuses for a secret leaves an honest, empty one."""
+    receipt = replace(receipt, action=action)
+    try:
+        desk.write(ReceiptMade(receipt))
+    except SecretError as error:
+        receipt = Receipt(action, Outcome.UNSETTLED, (f"its receipt was withheld: {error.problem}",))
+        desk.write(ReceiptMade(receipt))
+    return receipt

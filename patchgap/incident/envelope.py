@@ -1,0 +1,88 @@
+"""The envelope that signals arrive in, by webhook or by hand: one schema, and the signal that it becomes.
+
+Everything in it is a sender's claim. Nothing of it is ever evaluated or rendered as a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from patchgap.errors import BadInputError
+from patchgap.graph.advisory import parse_advisory
+from patchgap.model.signal import Claims, RuntimeSignal, Severity, Signal, SignalId, SignalKind
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClaimsMade(_Part):
+    """What the sender says about it."""
+
+    severity: Severity = Field(default=Severity.UNKNOWN, description="The sender's own severity.")
+    malicious: bool = Field(default=False, description="The package is malicious, not merely vulnerable.")
+    known_exploited: bool = Field(default=False, description="It has been seen exploited.")
+    epss: float | None = Field(default=None, ge=0, le=1, description="The EPSS probability, 0 to 1.")
+
+
+class RuntimeSeen(_Part):
+    """Something seen on a workload."""
+
+    cluster: str = Field(min_length=1, max_length=253, description="The cluster, as patchgap's settings name it.")
+    namespace: str = Field(min_length=1, max_length=63, description="The workload's namespace.")
+    kind: str = Field(
+        min_length=1, max_length=63, description="Deployment, StatefulSet, DaemonSet, Job, CronJob or Pod."
+    )
+    name: str = Field(min_length=1, max_length=253, description="The workload's name.")
+    observed: str = Field(min_length=1, max_length=2000, description="What was seen, in a sentence.")
+    component: str | None = Field(
+        default=None, max_length=512, description="A purl or name@version, where one is suspected."
+    )
+
+
+class Envelope(_Part):
+    """One signal: `advisory` holds an OSV document, `runtime` what was seen; exactly the one that `kind` says."""
+
+    kind: Literal["advisory", "runtime"] = Field(description="Which of the two this is.")
+    source: str = Field(min_length=1, max_length=200, description="Who says so, as people know them.")
+    claims: ClaimsMade = Field(default=ClaimsMade(), description="What the sender says about it.")
+    advisory: dict[str, Any] | None = Field(default=None, description="An OSV document.")
+    runtime: RuntimeSeen | None = Field(default=None, description="What was seen, and where.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = {"advisory": self.advisory is not None, "runtime": self.runtime is not None}
+        if not given[self.kind] or sum(given.values()) != 1:
+            raise ValueError(f"a signal of kind {self.kind} has the field {self.kind}, and no other")
+        return self
+
+
+def read(document: Mapping[str, Any], where: str = "signal") -> Envelope:
+    """The envelope. Raises BadInputError naming the first field that does not fit."""
+    try:
+        return Envelope.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(p) for p in first["loc"])
+        problem = f"{field}: {first['msg']}" if field else first["msg"].removeprefix("Value error, ")
+        raise BadInputError(where, problem, "Correct that field; docs/webhooks.md shows a whole envelope.") from error
+
+
+def signal_from(signal: SignalId, document: Mapping[str, Any], received_at: datetime) -> Signal:
+    """The signal that an envelope is. Raises BadInputError for the envelope or the OSV document in it."""
+    envelope = read(document)
+    claims = Claims(**envelope.claims.model_dump())
+    seen = envelope.runtime
+    return Signal(
+        id=signal,
+        kind=SignalKind(envelope.kind),
+        source=envelope.source,
+        received_at=received_at,
+        claims=claims,
+        advisory=parse_advisory(envelope.advisory, "advisory") if envelope.advisory is not None else None,
+        runtime=RuntimeSignal(**seen.model_dump()) if seen is not None else None,
+    )

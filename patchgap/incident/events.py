@@ -1,0 +1,257 @@
+"""What a ledger's entries say: one frozen value a kind of event, told apart by `kind`.
+
+Owns the shapes alone; what they mean together is in `state`, how they are kept in `ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field
+
+from patchgap.incident.gate import GateVerdict
+from patchgap.model import codec
+from patchgap.model.evidence import Evidence
+from patchgap.model.finding import Finding
+from patchgap.model.plan import ActionId, Intent, Plan, Receipt
+from patchgap.model.signal import Signal
+from patchgap.model.unknown import Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class TierGiven:
+    """The tier of one workload, with the sentences that say why."""
+
+    tier: int
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """A control that recovery left in place, why, and when it ends (None: until a person ends it)."""
+
+    action: ActionId
+    why: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An incident began, under one pinned playbook: its name, version, the digest of its text, and the text whole.
+    `times_scale` below 1 is a drill's."""
+
+    finding: Finding
+    playbook: str
+    version: int
+    digest: str
+    text: str
+    times_scale: float = 1.0
+    kind: Literal["opened"] = "opened"
+
+
+@dataclass(frozen=True, slots=True)
+class SignalJoined:
+    """A further signal about the same thing."""
+
+    signal: Signal
+    kind: Literal["signal_joined"] = "signal_joined"
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """The finding with every exposure, each workload's tier by `str(WorkloadRef)`, and what could not be told."""
+
+    finding: Finding
+    tiers: Mapping[str, TierGiven] = field(default_factory=dict)
+    unknown: tuple[Unknown, ...] = ()
+    seconds: float = 0.0
+    kind: Literal["scoped"] = "scoped"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan without refusals; approvals and actions bind to its digest."""
+
+    plan: Plan
+    kind: Literal["planned"] = "planned"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """A limit or a protected object refused: nothing may run. `plan` holds its refusals; `reasons` say why where there
+    was no plan to make."""
+
+    plan: Plan | None = None
+    reasons: tuple[str, ...] = ()
+    kind: Literal["plan_refused"] = "plan_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A person other than the requester said yes to one plan, until `expires_at`."""
+
+    plan_digest: str
+    approver: str
+    requester: str
+    expires_at: datetime
+    kind: Literal["approved"] = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class IntentMade:
+    """What will be done; durable before the effect."""
+
+    intent: Intent
+    kind: Literal["intent_made"] = "intent_made"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptMade:
+    """How an action on one target ended."""
+
+    receipt: Receipt
+    kind: Literal["receipt_made"] = "receipt_made"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseIntended:
+    """A control will be released; durable before the release."""
+
+    action: ActionId
+    kind: Literal["release_intended"] = "release_intended"
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How a release ended; unless the receipt is DONE the control still stands."""
+
+    action: ActionId
+    receipt: Receipt
+    kind: Literal["released"] = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class PatchNamed:
+    """An image that was named as the mend and proved by its SBOM."""
+
+    reference: str
+    digest: str
+    sbom_ref: str
+    kind: Literal["patch_named"] = "patch_named"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTaken:
+    """What one check saw on one platform, whole: it takes the place of that check's earlier rounds there."""
+
+    check: str
+    platform: str
+    evidence: tuple[Evidence, ...]
+    kind: Literal["evidence_taken"] = "evidence_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class GateJudged:
+    """What the gate said of the evidence of that moment."""
+
+    verdict: GateVerdict
+    kind: Literal["gate_judged"] = "gate_judged"
+
+
+@dataclass(frozen=True, slots=True)
+class StageFailed:
+    """A stage (detect, scope, contain, verify, recover) could not do all of its work."""
+
+    stage: str
+    problems: tuple[str, ...]
+    kind: Literal["stage_failed"] = "stage_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCalled:
+    """A person was called, and why."""
+
+    why: str
+    kind: Literal["person_called"] = "person_called"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Recovery released what the playbook names; `remaining` stays, each with its end."""
+
+    remaining: tuple[Remaining, ...] = ()
+    kind: Literal["recovered"] = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The end, on the gate's verdict. `evidence` are the digests that proved it, `remaining` the actions whose controls
+    stay, `waived` the checks it lacks."""
+
+    evidence: tuple[str, ...]
+    remaining: tuple[ActionId, ...] = ()
+    waived: tuple[str, ...] = ()
+    kind: Literal["closed"] = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRefused:
+    """Someone asked to close, and every missing proof."""
+
+    reasons: tuple[str, ...]
+    kind: Literal["close_refused"] = "close_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """The end without evidence: a person says that it was none."""
+
+    why: str
+    who: str
+    kind: Literal["dismissed"] = "dismissed"
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """A named, expiring decision to close without one check's evidence."""
+
+    check: str
+    why: str
+    who: str
+    expires_at: datetime
+    kind: Literal["waived"] = "waived"
+
+
+Body = (
+    Opened
+    | SignalJoined
+    | Scoped
+    | Planned
+    | PlanRefused
+    | Approved
+    | IntentMade
+    | ReceiptMade
+    | ReleaseIntended
+    | Released
+    | PatchNamed
+    | EvidenceTaken
+    | GateJudged
+    | StageFailed
+    | PersonCalled
+    | Recovered
+    | Closed
+    | CloseRefused
+    | Dismissed
+    | Waived
+)
+
+_BODY = Annotated[Body, Field(discriminator="kind")]
+
+
+def decode(document: Any) -> Body:
+    """An entry's body from plain JSON types. Raises pydantic.ValidationError for an unknown kind or a field that does
+    not fit."""
+    return cast("Body", codec.decode(cast("Any", _BODY), document))

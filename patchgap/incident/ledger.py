@@ -1,0 +1,287 @@
+"""The ledger: each incident's append-only, hash-chained record, in one transaction an entry.
+
+Owns how entries are written, read and verified. What they mean together is in `state`; nothing here decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, RefusedError
+from patchgap.incident import tables
+from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
+from patchgap.incident.events import Body, Closed, Dismissed, Opened, Scoped, SignalJoined, decode
+from patchgap.incident.redact import SecretError, secret_in
+from patchgap.model.codec import canonical, plain
+from patchgap.model.finding import IncidentId
+from patchgap.model.signal import Signal
+from patchgap.ports import Clock
+from patchgap.storage import writing
+
+_FOREIGN_WORDS = (Opened, SignalJoined, Scoped)  # a signal's text is data; an advisory may quote a token
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sealed event. `previous` and `hash` are `sha256:` digests (`previous` of the first is empty)."""
+
+    incident: IncidentId
+    seq: int
+    previous: str
+    hash: str
+    at: datetime
+    actor: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident in a list. `status` is open, closed or dismissed; `state.fold` tells the rest."""
+
+    id: IncidentId
+    key: str
+    status: str
+    opened_at: datetime
+
+
+class Ledger:
+    """The record of every incident, in one database. Two writers never fork a chain."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def open(self, key: str, opened: Opened, actor: str) -> tuple[IncidentId, bool]:
+        """The new incident, or (the open one with this key or an alias of its advisory, False)."""
+        keys = {key, *_names(opened.finding.signal)}
+        try:
+            return self._open(key, keys, opened, actor)
+        except sa.exc.IntegrityError:  # another writer opened it in between: now it is there to be found
+            return self._open(key, keys, opened, actor)
+
+    def _open(self, key: str, keys: set[str], opened: Opened, actor: str) -> tuple[IncidentId, bool]:
+        text, at = _sealable(opened), self._now()
+        held = tables.incident_key
+        with writing(self._engine) as connection:
+            query = sa.select(held.c.incident).where(held.c.key.in_(keys)).order_by(held.c.incident)
+            if found := connection.scalars(query).first():
+                return IncidentId(found), False
+            incident = _new_id(connection, key, at)
+            link = Link(incident, 1, GENESIS, seal(incident, 1, GENESIS, at, actor, text), at, actor, text)
+            row = {"id": incident, "key": key, "status": "open", "opened_at": at, "seq": 1, "head": link.hash}
+            connection.execute(sa.insert(tables.incident).values(row))
+            _insert(connection, link)
+            _hold(connection, incident, keys)
+        return incident, True
+
+    def append(self, incident: IncidentId, body: Body, actor: str) -> Entry:
+        """Adds to the chain's end. Raises RefusedError for an ended incident or for what looks like a secret,
+        NotFoundError, and BrokenLedgerError where the end is not the one recorded."""
+        text = _sealable(body)
+        with writing(self._engine) as connection:
+            link = self._add(connection, _row_for_update(connection, incident), text, body, actor)
+        return _entry(link)
+
+    def append_if(self, incident: IncidentId, expected_head: str, body: Body, actor: str) -> Entry | None:
+        """Adds only where the last hash is still `expected_head`, so that a decision stands on what it was taken
+        from; else None, and nothing is written."""
+        text = _sealable(body)
+        with writing(self._engine) as connection:
+            row = _row_for_update(connection, incident)
+            if row.head != expected_head:
+                return None
+            link = self._add(connection, row, text, body, actor)
+        return _entry(link)
+
+    def _add(self, connection: sa.Connection, row: sa.Row[Any], text: str, body: Body, actor: str) -> Link:
+        _must_be_whole(connection, row)
+        if row.status != "open":
+            raise RefusedError(f"{row.id} is {row.status}", "An ended incident takes no entry: open another one.")
+        if isinstance(body, Opened):
+            raise RefusedError(f"{row.id} is open already", "Join a further signal instead.")
+        at, seq = self._now(), row.seq + 1
+        link = Link(row.id, seq, row.head, seal(row.id, seq, row.head, at, actor, text), at, actor, text)
+        _insert(connection, link)
+        _follow(connection, link, body)
+        return link
+
+    def read(self, incident: IncidentId) -> tuple[Entry, ...]:
+        """Every entry, oldest first, its chain verified. Raises NotFoundError, or BrokenLedgerError naming the first
+        break."""
+        row, links = self._load(incident)
+        broken = next(_all_problems(row, links), None)
+        if broken:
+            raise BrokenLedgerError(
+                f"the ledger does not hold: {broken}",
+                f"Decide nothing from it; `patchgap ledger verify {incident}` names every break. Restore a backup.",
+            )
+        return tuple(_entry(link) for link in links)
+
+    def incidents(self) -> Sequence[IncidentRow]:
+        """Every incident, oldest first."""
+        query = sa.select(tables.incident).order_by(tables.incident.c.opened_at, tables.incident.c.id)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        try:
+            return tuple(IncidentRow(IncidentId(r.id), r.key, r.status, _time(r.opened_at)) for r in rows)
+        except (TypeError, ValueError) as error:
+            raise BrokenLedgerError("an incident's time is no time", "Run `patchgap ledger verify`.") from error
+
+    def chains(self) -> tuple[IncidentId, ...]:
+        """Every incident that has a row or an entry, whether or not both."""
+        columns = tables.incident.c.id, tables.entry.c.incident
+        with self._engine.connect() as connection:
+            known = {str(one) for c in columns for one in connection.scalars(sa.select(c).distinct())}
+        return tuple(IncidentId(one) for one in sorted(known))
+
+    def verify(self, incident: IncidentId | None = None) -> Sequence[ChainProblem]:
+        """Every break of every chain (or of one): content, links, numbers, and the end recorded beside it."""
+        every = self.chains()
+        if incident is not None and incident not in every:
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+        found: list[ChainProblem] = []
+        for one in every if incident is None else (incident,):
+            try:
+                found += _all_problems(*self._load(one))
+            except (NotFoundError, BrokenLedgerError) as error:
+                found.append(ChainProblem(one, 0, error.problem))
+        return tuple(found)
+
+    def _load(self, incident: IncidentId) -> tuple[sa.Row[Any], list[Link]]:
+        """The incident's row and its entries, in one statement: one moment of the database."""
+        entry, owner = tables.entry.c, tables.incident.c
+        query = (
+            sa.select(tables.incident, *(c.label(f"entry_{c.name}") for c in entry))
+            .select_from(tables.incident.outerjoin(tables.entry))
+            .where(owner.id == incident)
+            .order_by(entry.seq)
+        )
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(query).all()
+        except sa.exc.OperationalError as error:
+            if "decode" not in str(error.orig):
+                raise
+            raise BrokenLedgerError(f"{incident} holds text that is no text", "Restore a backup.") from error
+        if not rows:
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+        fields = [tuple(getattr(r, f"entry_{name}") for name in Link.__dataclass_fields__) for r in rows]
+        return rows[0], [Link(*f) for f in fields if f[0] is not None]
+
+    def _now(self) -> str:
+        return str(plain(self._clock()))
+
+
+def _sealable(body: Body) -> str:
+    """The canonical text of a body that reads back as itself and holds no secret."""
+    try:
+        text = canonical(decode(plain(body))).decode()
+        same = canonical(decode(json.loads(text))).decode() == text
+    except (ValidationError, TypeError, ValueError) as error:
+        raise BadInputError(
+            f"ledger entry {body.kind}", f"it cannot be recorded: {error}", "Correct what is to be recorded."
+        ) from error
+    if not same:
+        raise BadInputError(f"ledger entry {body.kind}", "it does not read back as itself", "Use plain JSON values.")
+    if not isinstance(body, _FOREIGN_WORDS) and (shape := secret_in(text)):
+        raise SecretError(f"an entry {body.kind} holds {shape}", "Record a reference to it, never the value.")
+    return text
+
+
+def _names(signal: Signal) -> set[str]:
+    if signal.advisory is None:
+        return set()
+    return {f"advisory:{name}" for name in (signal.advisory.id, *signal.advisory.aliases)}
+
+
+def _new_id(connection: sa.Connection, key: str, at: str) -> IncidentId:
+    day = at[:10].replace("-", "")
+    for attempt in range(64):
+        number = int(hashlib.sha256(f"{key}\n{at}\n{attempt}".encode()).hexdigest(), 16)
+        letters = "".join(_LETTERS[number >> (5 * place) & 31] for place in range(4))
+        name = f"inc-{day}-{letters}"
+        if connection.scalar(sa.select(tables.incident.c.id).where(tables.incident.c.id == name)) is None:
+            return IncidentId(name)
+    raise RefusedError(f"{day} has no free incident id", "Close or dismiss incidents; a flood of signals came in.")
+
+
+def _insert(connection: sa.Connection, link: Link) -> None:
+    values = {name: getattr(link, name) for name in Link.__dataclass_fields__}
+    connection.execute(sa.insert(tables.entry).values(values))
+
+
+def _hold(connection: sa.Connection, incident: str, keys: set[str]) -> None:
+    held = tables.incident_key.c.key
+    taken = set(connection.scalars(sa.select(held).where(held.in_(keys))))
+    for key in sorted(keys - taken):
+        connection.execute(sa.insert(tables.incident_key).values(key=key, incident=incident))
+
+
+def _row_for_update(connection: sa.Connection, incident: str) -> sa.Row[Any]:
+    query = sa.select(tables.incident).where(tables.incident.c.id == incident).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+    return row
+
+
+def _must_be_whole(connection: sa.Connection, row: sa.Row[Any]) -> None:
+    entry = tables.entry.c
+    query = sa.select(entry.seq, entry.hash).where(entry.incident == row.id).order_by(entry.seq.desc()).limit(1)
+    last = connection.execute(query).first()
+    if last is None or (last.seq, last.hash) != (row.seq, row.head):
+        raise BrokenLedgerError(
+            f"the ledger of {row.id} does not end where it should (entry {row.seq})",
+            f"Nothing was written. Run `patchgap ledger verify {row.id}` and restore a backup.",
+        )
+
+
+def _follow(connection: sa.Connection, link: Link, body: Body) -> None:
+    """What stands beside the chain: its end, the status, the keys of an open incident."""
+    values: dict[str, Any] = {"seq": link.seq, "head": link.hash}
+    if isinstance(body, (Closed, Dismissed)):
+        values["status"] = body.kind
+        connection.execute(sa.delete(tables.incident_key).where(tables.incident_key.c.incident == link.incident))
+    elif isinstance(body, SignalJoined):
+        _hold(connection, link.incident, _names(body.signal))
+    connection.execute(sa.update(tables.incident).where(tables.incident.c.id == link.incident).values(values))
+
+
+def _all_problems(row: sa.Row[Any], links: Sequence[Link]) -> Iterator[ChainProblem]:
+    yield from problems(row.id, links)
+    if not links:
+        yield ChainProblem(row.id, 0, "it has no entries")
+        return
+    last = links[-1]
+    if (row.seq, row.head) != (last.seq, last.hash):
+        yield ChainProblem(row.id, 0, f"the chain ends at entry {last.seq}, and {row.seq} is recorded: a cut tail")
+    if row.opened_at != links[0].at:
+        yield ChainProblem(row.id, 0, "its time of opening is not that of its first entry")
+    try:
+        bodies = [decode(json.loads(link.body)) for link in links]
+    except (ValidationError, TypeError, ValueError):
+        yield ChainProblem(row.id, 0, "it holds an entry that this patchgap does not know")
+        return
+    if not isinstance(bodies[0], Opened):
+        yield ChainProblem(row.id, 1, "the first entry opens nothing")
+    ended = next((b.kind for b in bodies if isinstance(b, (Closed, Dismissed))), "open")
+    if row.status != ended:
+        yield ChainProblem(row.id, 0, f"it is listed as {row.status}, and its ledger says {ended}")
+
+
+def _entry(link: Link) -> Entry:
+    body = decode(json.loads(link.body))
+    return Entry(IncidentId(link.incident), link.seq, link.previous, link.hash, _time(link.at), link.actor, body)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,30 @@
+"""What looks like a secret, so that the ledger can refuse it: the last line behind "a secret is a reference".
+
+Patterns of credentials that carry their own shape. It never returns the value that it found.
+"""
+
+from __future__ import annotations
+
+import re
+
+from patchgap.errors import RefusedError
+
+
+class SecretError(RefusedError):
+    """What was to be recorded holds what looks like a secret; nothing was written, and the value is not repeated."""
+
+
+_SHAPES = {
+    "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"),
+    "a JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    "a bearer token": re.compile(r"\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{20,}"),
+    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
+    "a webhook secret": re.compile(r"\bwhsec_[A-Za-z0-9+/=]{16,}"),
+    "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"]+:[^\s/@\"]+@"),
+}
+
+
+def secret_in(text: str) -> str:
+    """What kind of secret the text seems to hold ("a bearer token"), or ""."""
+    return next((name for name, shape in _SHAPES.items() if shape.search(text)), "")

@@ -1,0 +1,306 @@
+"""The incident report: one self-contained HTML page, made from the ledger alone.
+
+Owns which facts are shown and their words. Everything is put into the template as plain JSON: what came with a signal
+is data in it and never compiled; long texts and lists are cut, and the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2.sandbox import SandboxedEnvironment
+
+from patchgap.incident import picture, story
+from patchgap.incident.events import Closed, Dismissed, Waived
+from patchgap.incident.ledger import Entry
+from patchgap.incident.metrics import measures
+from patchgap.incident.state import ENDED, IncidentState, Status
+from patchgap.model.codec import plain
+from patchgap.model.evidence import Verdict
+from patchgap.model.exposure import Exposure
+from patchgap.model.plan import Outcome, PlannedAction
+from patchgap.model.workload import Privileges
+
+_ROWS = 300  # of any table
+_LETTERS = 600  # of any text
+_TONES = {
+    Status.CLOSED: "good",
+    Status.RECOVERED: "good",
+    Status.DISMISSED: "quiet",
+    Status.PARTIAL: "bad",
+}
+
+
+def render(state: IncidentState, entries: Sequence[Entry], now: datetime) -> str:
+    """The page as text: no script, nothing remote. `now` is when it was made, and what expired is told by it."""
+    context = _bounded(plain(_context(state, entries, now)))
+    return str(_template().render(context))
+
+
+@cache
+def _template() -> Template:
+    folder = Path(__file__).parent / "templates"
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LETTERS else value[:_LETTERS] + " … (cut; the ledger has it whole)"
+    if isinstance(value, dict):
+        return {k: _bounded(v) for k, v in value.items()}
+    return [_bounded(v) for v in value] if isinstance(value, list) else value
+
+
+def _table(rows: Iterable[Any]) -> dict[str, Any]:
+    every = list(rows)
+    return {"rows": every[:_ROWS], "more": max(len(every) - _ROWS, 0)}
+
+
+def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> dict[str, Any]:
+    measured = measures([state]).lines()
+    return {
+        "incident": state.id,
+        "made_at": _at(now),
+        "title": _title(state),
+        "summary": _summary(state),
+        "status": {"word": state.status.value.replace("_", " "), "tone": _TONES.get(state.status, "open")},
+        "headline": _headline(state),
+        "rehearsed": state.times_scale < 1,
+        "facts": _facts(state),
+        "stages": picture.stages(state),
+        "day": f"{state.times.received:%A, %d %B %Y}",
+        "picture": picture.exposure(state),
+        "workloads": _table(_workloads(state)),
+        "unknown": _table(state.unknown),
+        "plan": _plan(state),
+        "actions": _table(_action(state, a) for a in _actions(state)),
+        "controls": _table(_controls(state, entries, now)),
+        "proof": _proof(state),
+        "waivers": _table(_waiver(w, now) for w in state.waivers),
+        "refused": _table({"at": _at(r.at), "reasons": r.reasons} for r in state.refused_closings),
+        "troubles": _table([*(f"{f.stage}: {p}" for f in state.failures for p in f.problems), *state.persons_called]),
+        "patched": state.patched,
+        "measures": [_pair(line) for line in measured if line.startswith("time to") and "not known yet" not in line],
+        "ledger": _table(_entry(e) for e in entries),
+        "head": state.head,
+        "entries": len(entries),
+    }
+
+
+def _title(state: IncidentState) -> str:
+    advisory = state.finding.signal.advisory
+    packages = list(dict.fromkeys(f"{e.component.name} {e.component.version}" for e in state.finding.exposures))
+    about = ", ".join(packages[:2]) + (f" and {len(packages) - 2} more" if len(packages) > 2 else "")  # noqa: PLR2004
+    return " · ".join(part for part in (advisory.id if advisory else state.finding.key, about) if part)
+
+
+def _summary(state: IncidentState) -> str:
+    signal = state.finding.signal
+    return signal.advisory.summary if signal.advisory else signal.runtime.observed if signal.runtime else ""
+
+
+def _headline(state: IncidentState) -> str:
+    ending = state.ending
+    if isinstance(ending, Closed):
+        waived = f", without {', '.join(ending.waived)}, which was waived" if ending.waived else ""
+        pieces = "one piece" if len(ending.evidence) == 1 else f"{len(ending.evidence)} pieces"
+        return f"Closed on {pieces} of runtime evidence{waived}."
+    if isinstance(ending, Dismissed):
+        return f"Dismissed by {ending.who}: {ending.why}"
+    missing = len(state.verdict.reasons) if state.verdict else 0
+    return {
+        Status.OPEN: "Open: its scope is not known yet.",
+        Status.SCOPED: "Scoped: nothing is contained yet.",
+        Status.PLANNED: "Planned: containment has not begun.",
+        Status.AWAITING_APPROVAL: "Waiting for a person to approve the plan.",
+        Status.CONTAINING: "Containment is under way.",
+        Status.CONTAINED: "Contained on every planned target; nothing is proved yet.",
+        Status.PARTIAL: "Contained in part only; a person was called.",
+        Status.VERIFYING: f"Open: {missing} proofs are missing."
+        if missing
+        else "Proved; containment is being released.",
+        Status.RECOVERED: "Recovered, and not closed yet.",
+    }[state.status]
+
+
+def _facts(state: IncidentState) -> list[tuple[str, str]]:
+    finding = state.finding
+    advisory = finding.signal.advisory
+    clusters = sorted({e.workload.ref.cluster for e in finding.exposures})
+    flags = [
+        w for w, on in (("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)) if on
+    ]
+    return [
+        ("Severity", ", ".join([finding.severity.value, *flags])),
+        ("EPSS", f"{finding.epss:.1%}" if finding.epss is not None else "not stated"),
+        ("Aliases", ", ".join(advisory.aliases) if advisory and advisory.aliases else "none"),
+        ("Signal", f"{finding.signal.source}, {_at(finding.signal.received_at)}"),
+        ("Clusters", ", ".join(clusters) or "none"),
+        ("Playbook", f"{state.playbook}@{state.version} ({state.digest[:19]}…)"),
+    ]
+
+
+def _workloads(state: IncidentState) -> list[dict[str, Any]]:
+    by_ref: dict[Any, list[Exposure]] = {}
+    for one in state.finding.exposures:
+        by_ref.setdefault(one.workload.ref, []).append(one)
+    rows = [_workload(state, exposures) for exposures in by_ref.values()]
+    return sorted(rows, key=lambda row: (row["tier"] is None, row["tier"] or 0, row["name"]))
+
+
+def _workload(state: IncidentState, exposures: Sequence[Exposure]) -> dict[str, Any]:
+    of = exposures[0].workload
+    given = state.tiers.get(str(of.ref))
+    return {
+        "name": of.ref.name,
+        "where": f"{of.ref.kind} in {of.ref.namespace}",
+        "place": (f"cluster {of.ref.cluster}", f"{of.environment}, {of.region}"),
+        "tier": given.tier if given else None,
+        "because": given.because if given else (),
+        "running": f"{of.running} of {of.replicas}",
+        "chains": [picture.named(c) for e in exposures for c in e.chains] or ["unknown: the SBOM has no edges"],
+        "images": sorted({e.artifact.digest for e in exposures}),
+        "privileges": _privileges(of.privileges, of.internet_exposed),
+        "data": of.data_scope.classification.value,
+        "writes_to": of.data_scope.writes_to,
+    }
+
+
+def _privileges(of: Privileges, internet: bool | None) -> list[str]:
+    admin = {True: "cluster admin", False: "", None: "RBAC could not be read"}[of.cluster_admin]
+    reach = f"may: {'; '.join(of.reach[:4])}" + (f" and {len(of.reach) - 4} more" if len(of.reach) > 4 else "")  # noqa: PLR2004
+    said = [
+        f"service account {of.service_account}",
+        admin,
+        "privileged" if of.privileged else "",
+        "host namespaces" if of.host_namespace else "",
+        f"capabilities {', '.join(of.capabilities)}" if of.capabilities else "",
+        "reachable from the internet" if internet else "",
+        reach if of.reach else "",
+    ]
+    return [s for s in said if s]
+
+
+def _plan(state: IncidentState) -> dict[str, Any]:
+    made = state.plan
+    approvals = [
+        f"{a.approver}, asked by {a.requester}" for a in state.approvals if made and a.plan_digest == made.digest
+    ]
+    return {
+        "digest": made.digest if made else "",
+        "approved": approvals,
+        "needs": made.needs_approval if made else (),
+        "refusals": made.refusals if made else (),
+        "uncovered": _table(made.uncovered if made else ()),
+    }
+
+
+def _actions(state: IncidentState) -> list[PlannedAction]:
+    planned = {a.id: a for a in state.plan.actions} if state.plan else {}
+    earlier = {i.action.id: i.action for i in state.intents.values()}
+    return list({**planned, **earlier}.values())
+
+
+def _action(state: IncidentState, of: PlannedAction) -> dict[str, Any]:
+    receipt = state.receipt(of.id)
+    word = receipt.outcome.value if receipt else "under way" if of.id in state.intents else "not begun"
+    tones = {Outcome.DONE.value: "good", Outcome.FAILED.value: "bad", Outcome.UNSETTLED.value: "open"}
+    return {
+        "verb": of.verb,
+        "tier": of.tier,
+        "target": str(of.target),
+        "effect": of.effect.value,
+        "changes": of.changes[:6],
+        "outcome": word,
+        "tone": tones.get(word, "quiet"),
+        "detail": receipt.detail if receipt else (),
+    }
+
+
+def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> list[dict[str, Any]]:
+    """Everything that can be undone: whether it stands, was released, or stays and until when."""
+    since = {c.intent.action.id: c.since for c in state.controls}
+    ends = {r.action: r.expires_at for r in state.remaining}
+    released_at = {e.body.action: e.at for e in entries if e.body.kind == "released"}
+    rows = []
+    for action in (i.action for i in state.intents.values() if i.action.inverse):
+        stands, attempt = action.id in since, state.released.get(action.id)
+        if not stands and attempt is None:
+            continue
+        row = {"verb": action.verb, "target": str(action.target), "inverse": action.inverse, "tone": "open"}
+        if not stands:
+            row |= {"word": "released", "tone": "good", "when": _at(released_at[action.id])}
+        elif attempt is not None:
+            row |= {"word": "release failed", "tone": "bad", "when": "; ".join(attempt.detail)}
+        elif state.status in ENDED or action.id in ends:
+            row |= {"word": "remains", "when": _until(ends.get(action.id), now)}
+        else:
+            row |= {"word": "stands", "when": f"since {_at(since[action.id])}"}
+        rows.append(row)
+    return rows
+
+
+def _until(end: datetime | None, now: datetime) -> str:
+    if end is None:
+        return "until a person ends it"
+    return f"until {_at(end)}" if end > now else f"ended {_at(end)}"
+
+
+def _proof(state: IncidentState) -> dict[str, Any]:
+    verdict = state.verdict
+    marks = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.UNKNOWN: "open"}
+    rows = [
+        {
+            "check": e.check,
+            "verdict": e.verdict.value,
+            "tone": marks[e.verdict],
+            "source": e.source,
+            "at": _at(e.observed_at),
+            "reasons": e.reasons,
+            "digest": e.digest,
+        }
+        for e in state.evidence
+    ]
+    passed = verdict.passed if verdict else False
+    return {
+        "judged": verdict is not None,
+        "passed": passed,
+        "missing": verdict.reasons if verdict and state.status not in ENDED else (),
+        "evidence": _table(rows),
+    }
+
+
+def _waiver(waiver: Waived, now: datetime) -> dict[str, str]:
+    return {"check": waiver.check, "who": waiver.who, "why": waiver.why, "until": _until(waiver.expires_at, now)}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "at": f"{entry.at:%H:%M:%S}",
+        "kind": entry.body.kind.replace("_", " "),
+        "actor": entry.actor,
+        "lines": story.lines(entry)[:12],
+        "hash": entry.hash.removeprefix("sha256:")[:12],
+    }
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value
+
+
+def _at(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"

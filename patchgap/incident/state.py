@@ -1,0 +1,348 @@
+"""What an incident is now: a pure fold over its ledger.
+
+Owns the meaning of the entries together. It knows no storage, no clock and no control plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from patchgap.errors import BrokenLedgerError
+from patchgap.incident import events
+from patchgap.incident.events import Approved, Opened, Remaining, TierGiven, Waived
+from patchgap.incident.gate import GateVerdict
+from patchgap.incident.ledger import Entry
+from patchgap.model.evidence import Evidence
+from patchgap.model.finding import Finding, IncidentId
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, Receipt
+from patchgap.model.signal import SignalId
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import WorkloadRef
+
+
+class Status(StrEnum):
+    """Where the incident stands, in the order of its life."""
+
+    OPEN = "open"
+    SCOPED = "scoped"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    CONTAINING = "containing"
+    CONTAINED = "contained"
+    PARTIAL = "partial"
+    VERIFYING = "verifying"
+    RECOVERED = "recovered"
+    CLOSED = "closed"
+    DISMISSED = "dismissed"
+
+
+ENDED = frozenset({Status.CLOSED, Status.DISMISSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When each thing happened; None for what has not. `contained` is by tier: the last of its targets. `judged` is
+    the last judgement, `converged` the one since which every judgement passed."""
+
+    received: datetime
+    opened: datetime
+    scoped: datetime | None = None
+    planned: datetime | None = None
+    contained: Mapping[int, datetime] = field(default_factory=dict)
+    judged: datetime | None = None
+    converged: datetime | None = None
+    recovered: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedClosing:
+    """Someone asked to close, was refused, and every reason."""
+
+    at: datetime
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IncidentState:
+    """The incident after its last entry. `controls` stand: done and not released; a control whose later observation
+    failed still counts, since it must still be released. `receipts` are the latest an action; `released` the latest
+    attempt to release each, DONE or not."""
+
+    id: IncidentId
+    head: str
+    seq: int
+    status: Status
+    finding: Finding
+    playbook: str
+    version: int
+    digest: str
+    text: str
+    times_scale: float
+    times: Times
+    signals: tuple[SignalId, ...]
+    tiers: Mapping[str, TierGiven] = field(default_factory=dict)
+    unknown: tuple[Unknown, ...] = ()
+    plan: Plan | None = None
+    plan_seq: int = 0
+    approvals: tuple[Approved, ...] = ()
+    intents: Mapping[ActionId, Intent] = field(default_factory=dict)
+    receipts: tuple[Receipt, ...] = ()
+    controls: tuple[Control, ...] = ()
+    releasing: Mapping[ActionId, int] = field(default_factory=dict)  # the entry that intends it; gone once it failed
+    released: Mapping[ActionId, Receipt] = field(default_factory=dict)
+    patched: tuple[str, ...] = ()
+    rounds: Mapping[tuple[str, str], tuple[Evidence, ...]] = field(default_factory=dict)  # by check and platform
+    verdict: GateVerdict | None = None
+    waivers: tuple[Waived, ...] = ()
+    refused_closings: tuple[RefusedClosing, ...] = ()
+    failures: tuple[events.StageFailed, ...] = ()
+    persons_called: tuple[str, ...] = ()
+    remaining: tuple[Remaining, ...] = ()
+    ending: events.Closed | events.Dismissed | None = None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What the latest round of each check saw on each platform."""
+        return tuple(piece for round_ in self.rounds.values() for piece in round_)
+
+    @property
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Intents of which nobody knows yet whether they took effect: without a receipt, or with an unsettled one."""
+        settled = {r.action for r in self.receipts if r.outcome is not Outcome.UNSETTLED}
+        return tuple(i for i in self.intents.values() if i.action.id not in settled)
+
+    @property
+    def ever_contained(self) -> bool:
+        """Whether anything that can be undone was done, whatever became of it since."""
+        undone = {a for a, r in self.released.items() if r.outcome is Outcome.DONE}
+        return any(i.action.inverse for i in self.intents.values() if i.action.id in undone) or any(
+            c.intent.action.inverse for c in self.controls
+        )
+
+    @property
+    def failed(self) -> tuple[Receipt, ...]:
+        """The actions whose latest outcome is not DONE."""
+        return tuple(r for r in self.receipts if r.outcome is not Outcome.DONE)
+
+    def receipt(self, action: ActionId) -> Receipt | None:
+        """The action's latest receipt."""
+        return next((r for r in self.receipts if r.action == action), None)
+
+    def tier_of(self, ref: WorkloadRef) -> int | None:
+        """The workload's tier, or None where it has none."""
+        given = self.tiers.get(str(ref))
+        return given.tier if given else None
+
+    def approved(self, plan_digest: str, now: datetime) -> bool:
+        """Whether a person other than the requester said yes to that plan, and it has not expired."""
+        return any(
+            a.plan_digest == plan_digest and a.expires_at > now and a.approver.strip() and not _same(a)
+            for a in self.approvals
+        )
+
+
+def _same(approved: Approved) -> bool:
+    return approved.approver.strip().casefold() == approved.requester.strip().casefold()
+
+
+def fold(entries: Sequence[Entry]) -> IncidentState:
+    """The state after these entries. Raises BrokenLedgerError where they do not begin with the opening."""
+    if not entries or not isinstance(entries[0].body, Opened):
+        raise BrokenLedgerError("the ledger does not begin with an opening", "Run `patchgap ledger verify`.")
+    state = _opened(entries[0], entries[0].body)
+    for entry in entries[1:]:
+        changed = _FOLDS[type(entry.body)](state, entry, entry.body)
+        state = replace(changed, head=entry.hash, seq=entry.seq)
+    return state
+
+
+def _opened(entry: Entry, body: Opened) -> IncidentState:
+    return IncidentState(
+        id=entry.incident,
+        head=entry.hash,
+        seq=entry.seq,
+        status=Status.OPEN,
+        finding=body.finding,
+        playbook=body.playbook,
+        version=body.version,
+        digest=body.digest,
+        text=body.text,
+        times_scale=body.times_scale,
+        times=Times(received=min(body.finding.signal.received_at, entry.at), opened=entry.at),
+        signals=(body.finding.signal.id,),
+        unknown=body.finding.unknown,
+    )
+
+
+def _joined(state: IncidentState, _entry: Entry, body: events.SignalJoined) -> IncidentState:
+    return replace(state, signals=(*state.signals, body.signal.id))
+
+
+def _scoped(state: IncidentState, entry: Entry, body: events.Scoped) -> IncidentState:
+    times = replace(state.times, scoped=state.times.scoped or entry.at)
+    status = Status.SCOPED if state.status is Status.OPEN else state.status
+    return replace(state, status=status, finding=body.finding, tiers=body.tiers, unknown=body.unknown, times=times)
+
+
+def _planned(state: IncidentState, entry: Entry, body: events.Planned) -> IncidentState:
+    times = replace(state.times, planned=state.times.planned or entry.at)
+    status = Status.AWAITING_APPROVAL if body.plan.needs_approval else Status.PLANNED
+    if body.plan.refusals:
+        status = Status.SCOPED
+    return replace(state, status=status, plan=body.plan, plan_seq=entry.seq, times=times)
+
+
+def _plan_refused(state: IncidentState, entry: Entry, body: events.PlanRefused) -> IncidentState:
+    return replace(state, status=Status.SCOPED, plan=body.plan or state.plan, plan_seq=entry.seq)
+
+
+def _approved(state: IncidentState, _entry: Entry, body: Approved) -> IncidentState:
+    yes = state.status is Status.AWAITING_APPROVAL and state.plan is not None and _binds(body, state.plan)
+    begun = Status.CONTAINING if state.intents else Status.PLANNED
+    return replace(state, status=begun if yes else state.status, approvals=(*state.approvals, body))
+
+
+def _binds(approved: Approved, plan: Plan) -> bool:
+    return approved.plan_digest == plan.digest and not _same(approved)
+
+
+def _intended(state: IncidentState, _entry: Entry, body: events.IntentMade) -> IncidentState:
+    action = body.intent.action.id
+    return replace(
+        state,
+        status=Status.CONTAINING,
+        intents={**state.intents, action: body.intent},
+        receipts=tuple(r for r in state.receipts if r.action != action),  # the new try is not settled yet
+        releasing={k: v for k, v in state.releasing.items() if k != action},
+        released={k: v for k, v in state.released.items() if k != action},
+    )
+
+
+def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> IncidentState:
+    receipt = body.receipt
+    receipts = (*(r for r in state.receipts if r.action != receipt.action), receipt)
+    intent = state.intents.get(receipt.action)
+    controls = state.controls
+    if receipt.outcome is Outcome.DONE and intent is not None:
+        since = next((c.since for c in controls if c.intent.action.id == receipt.action), entry.at)
+        kept = tuple(c for c in controls if c.intent.action.id != receipt.action)
+        controls = (*kept, Control(intent, receipt, since))
+    grown = replace(state, receipts=receipts, controls=controls)
+    return replace(grown, status=_containment(grown), times=_contained(grown, entry.at))
+
+
+def _containment(state: IncidentState) -> Status:
+    """CONTAINED only where every planned action is done and every workload covered."""
+    planned = state.plan.actions if state.plan else ()
+    settled = {r.action: r.outcome for r in state.receipts}
+    waiting = [a for a in planned if a.id not in settled]
+    if waiting:
+        yes = state.plan is not None and any(_binds(a, state.plan) for a in state.approvals)
+        asked = all(a.needs_approval for a in waiting) and not yes
+        return Status.AWAITING_APPROVAL if asked else Status.CONTAINING
+    whole = planned and all(settled[a.id] is Outcome.DONE for a in planned)
+    return Status.CONTAINED if whole and state.plan and not state.plan.uncovered else Status.PARTIAL
+
+
+def _contained(state: IncidentState, at: datetime) -> Times:
+    done = {r.action for r in state.receipts if r.outcome is Outcome.DONE}
+    by_tier: dict[int, list[ActionId]] = {}
+    for action in state.plan.actions if state.plan else ():
+        by_tier.setdefault(action.tier, []).append(action.id)
+    whole = {tier: at for tier, ids in by_tier.items() if done.issuperset(ids)}
+    return replace(state.times, contained={**whole, **state.times.contained})  # the first time counts
+
+
+def _release_intended(state: IncidentState, entry: Entry, body: events.ReleaseIntended) -> IncidentState:
+    return replace(state, releasing={**state.releasing, body.action: entry.seq})
+
+
+def _released(state: IncidentState, _entry: Entry, body: events.Released) -> IncidentState:
+    if body.receipt.outcome is not Outcome.DONE:
+        left = {k: v for k, v in state.releasing.items() if k != body.action}
+        return replace(state, releasing=left, released={**state.released, body.action: body.receipt})
+    standing = tuple(c for c in state.controls if c.intent.action.id != body.action)
+    return replace(state, controls=standing, released={**state.released, body.action: body.receipt})
+
+
+def _patched(state: IncidentState, _entry: Entry, body: events.PatchNamed) -> IncidentState:
+    return replace(state, patched=tuple(dict.fromkeys((*state.patched, body.digest))))
+
+
+def _evidence(state: IncidentState, _entry: Entry, body: events.EvidenceTaken) -> IncidentState:
+    return replace(_looking(state), rounds={**state.rounds, (body.check, body.platform): body.evidence})
+
+
+def _looking(state: IncidentState) -> IncidentState:
+    """Verification of what is contained, wholly or partly; while containment runs it changes no status."""
+    begun = state.status in (Status.CONTAINED, Status.PARTIAL)
+    return replace(state, status=Status.VERIFYING) if begun else state
+
+
+def _judged(state: IncidentState, entry: Entry, body: events.GateJudged) -> IncidentState:
+    converged = (state.times.converged or entry.at) if body.verdict.passed else None
+    times = replace(state.times, judged=entry.at, converged=converged)
+    return replace(_looking(state), verdict=body.verdict, times=times)
+
+
+def _stage_failed(state: IncidentState, _entry: Entry, body: events.StageFailed) -> IncidentState:
+    status = Status.PARTIAL if body.stage == "contain" else state.status
+    return replace(state, status=status, failures=(*state.failures, body))
+
+
+def _person(state: IncidentState, _entry: Entry, body: events.PersonCalled) -> IncidentState:
+    return replace(state, persons_called=(*state.persons_called, body.why))
+
+
+def _recovered(state: IncidentState, entry: Entry, body: events.Recovered) -> IncidentState:
+    times = replace(state.times, recovered=entry.at)
+    return replace(state, status=Status.RECOVERED, remaining=body.remaining, times=times)
+
+
+def _closed(state: IncidentState, entry: Entry, body: events.Closed) -> IncidentState:
+    return replace(state, status=Status.CLOSED, ending=body, times=replace(state.times, ended=entry.at))
+
+
+def _dismissed(state: IncidentState, entry: Entry, body: events.Dismissed) -> IncidentState:
+    return replace(state, status=Status.DISMISSED, ending=body, times=replace(state.times, ended=entry.at))
+
+
+def _close_refused(state: IncidentState, entry: Entry, body: events.CloseRefused) -> IncidentState:
+    return replace(state, refused_closings=(*state.refused_closings, RefusedClosing(entry.at, body.reasons)))
+
+
+def _waived(state: IncidentState, _entry: Entry, body: Waived) -> IncidentState:
+    return replace(state, waivers=(*state.waivers, body))
+
+
+def _opened_again(state: IncidentState, _entry: Entry, _body: Opened) -> IncidentState:
+    raise BrokenLedgerError(f"{state.id} was opened twice", "Run `patchgap ledger verify`.")
+
+
+_FOLDS: Mapping[type[Any], Callable[[IncidentState, Entry, Any], IncidentState]] = {
+    Opened: _opened_again,
+    events.SignalJoined: _joined,
+    events.Scoped: _scoped,
+    events.Planned: _planned,
+    events.PlanRefused: _plan_refused,
+    Approved: _approved,
+    events.IntentMade: _intended,
+    events.ReceiptMade: _receipt,
+    events.ReleaseIntended: _release_intended,
+    events.Released: _released,
+    events.PatchNamed: _patched,
+    events.EvidenceTaken: _evidence,
+    events.GateJudged: _judged,
+    events.StageFailed: _stage_failed,
+    events.PersonCalled: _person,
+    events.Recovered: _recovered,
+    events.Closed: _closed,
+    events.CloseRefused: _close_refused,
+    events.Dismissed: _dismissed,
+    Waived: _waived,
+}

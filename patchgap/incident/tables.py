@@ -1,0 +1,66 @@
+"""The incident's tables: the signals' inbox, the incidents with their open keys, the ledger, the kill switch.
+
+Times are canonical text (UTC, ending in Z), so that what is hashed is what is stored, on every database.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from patchgap.storage import metadata
+
+signal = sa.Table(
+    "signal",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("delivery_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),  # canonical JSON
+    sa.Column("received_at", sa.String(40), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("incident", sa.String(40), nullable=False),
+    sa.UniqueConstraint("delivery_id"),
+)
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # open, closed, dismissed
+    sa.Column("opened_at", sa.String(40), nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),  # the last entry's, so that a cut tail shows
+    sa.Column("head", sa.String(80), nullable=False),  # the last entry's hash
+)
+
+incident_key = sa.Table(  # the finding keys of open incidents: a key stands in one open incident
+    "incident_key",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("incident", sa.String(40), sa.ForeignKey("incident.id"), nullable=False, index=True),
+)
+
+entry = sa.Table(
+    "entry",
+    metadata,
+    sa.Column("incident", sa.String(40), sa.ForeignKey("incident.id"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("previous", sa.String(80), nullable=False),
+    sa.Column("hash", sa.String(80), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # canonical JSON
+    sa.UniqueConstraint("incident", "previous"),
+)
+
+stop = sa.Table(  # every raising and lowering; the last one stands
+    "stop",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("raised", sa.Boolean, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)

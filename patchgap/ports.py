@@ -1,0 +1,175 @@
+"""The protocols that the core asks of the world: actions, checks, connections, time.
+
+Integrations implement them; flows hand them what they need. Nothing here performs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from patchgap.model.evidence import Evidence
+from patchgap.model.exposure import Exposure
+from patchgap.model.finding import Finding, IncidentId
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.workload import ClusterInventory, Workload
+from patchgap.settings import Settings
+
+Clock = Callable[[], datetime]  # always with UTC
+
+
+class Parameters(BaseModel):
+    """A verb's parameters in a playbook: frozen, unknown keys refused, each field with a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IrreversibleParameters(Parameters):
+    """The parameters of a verb that nothing undoes. In a tier without `approval` the playbook must hold the line."""
+
+    irreversible: Literal["accept"] | None = Field(
+        default=None,
+        description="`accept` says in the playbook that nothing undoes this verb; without it a person must approve.",
+    )
+
+
+class Connection(Protocol):
+    """What an integration needs to reach its control planes, made from the settings, once a run."""
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self: ...
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class Connections:
+    """The connections of a run, each made when first asked for. Tests and the drill may give their own."""
+
+    def __init__(self, settings: Settings, given: Iterable[Connection] = ()) -> None:
+        self.settings = settings
+        self._made: dict[type[Any], Any] = {type(c): c for c in given}
+
+    def of(self, kind: type[C]) -> C:
+        """The connection of that kind."""
+        if kind not in self._made:
+            self._made[kind] = kind.connect(self.settings)
+        made: C = self._made[kind]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class DigestStanding:
+    """What the graph knows of one digest against the incident's affected packages.
+    `verdict` is "affected", "clean" or "unknown"; `reason` is a sentence (the component found, or why unknown:
+    no SBOM, an SBOM that lists no packages, a version that cannot be compared)."""
+
+    digest: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that an action or a check may know of the incident that it acts for. Values and connections, no ledger:
+    who writes the ledger is the engine alone.
+
+    `exposures` are those of the tier at hand (for checks: of the whole incident). `controls` are the containments that
+    stand. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
+    `patched` are the digests that were named as the mend and proved by their SBOM. `affected_digests` are all digests
+    (equivalents included) whose SBOM holds an affected version, running or not."""
+
+    incident: IncidentId
+    finding: Finding
+    exposures: tuple[Exposure, ...]
+    controls: tuple[Control, ...]
+    affected_digests: frozenset[str]
+    patched: frozenset[str]
+    judge: Callable[[Sequence[str]], Mapping[str, DigestStanding]]
+    connections: Connections
+    clock: Clock
+    owner: str  # this patchgap's field manager and label value, "patchgap"
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The exposed workloads, each once, in a stable order."""
+        return tuple({e.workload.ref: e.workload for e in self.exposures}.values())
+
+
+class Action(Protocol):
+    """A verb on one platform. One file a verb: integrations/<platform>/actions/<verb>.py.
+
+    The class docstring starts with a sentence and holds a YAML example after a line `Example::`.
+    All methods may read the control plane; only `apply` and `release` write. Each is called with the kill switch
+    checked and, for `apply`, with the intent already durable. Any PatchgapError is this target's failure, not the
+    step's."""
+
+    verb: ClassVar[str]
+    platform: ClassVar[str]
+    effect: ClassVar[Effect]
+    inverse: ClassVar[str]  # the playbook's verb for `release`; "" where there is none
+    permissions: ClassVar[tuple[str, ...]]  # "get,patch apps/deployments" lines: least privilege
+    parameters: ClassVar[type[Parameters]]
+
+    def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
+        """Every target of the step, and every scoped workload of this platform that it cannot serve."""
+
+    def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:
+        """What would change, a line a change, held to the server's own dry run; writes nothing.
+        Raises ConflictError, RefusedError or UnreachableError where apply would."""
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        """The state that a release must restore, as plain JSON without secrets. Called just before the intent is
+        written. Raises ConflictError where the target is not the planned one any more (same name, another UID)."""
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        """The effect, idempotent: names and labels carry the incident's id. Returns a receipt."""
+
+    def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
+        """Whether the intent's effect stands now: a receipt as `apply` would have written, or None where it does not.
+        Settles an intent without a receipt, and tells drift afterwards."""
+
+    def release(self, control: Control, situation: Situation) -> Receipt:
+        """Undoes what `apply` did, no more: restores what was found where nobody else has changed it since.
+        Idempotent. An action without an inverse raises RefusedError."""
+
+
+class Check(Protocol):
+    """A verb that observes. One file a check: integrations/<platform>/checks/<verb>.py.
+
+    Reads the live control plane at each call, never the cached inventory, and returns evidence that is never
+    better than what was seen: an unreachable cluster or an unknown digest is Verdict.UNKNOWN with its name.
+    A check with `about` is required only where the plan holds that action verb."""
+
+    verb: ClassVar[str]
+    platform: ClassVar[str]
+    about: ClassVar[str] = ""
+    permissions: ClassVar[tuple[str, ...]]
+    parameters: ClassVar[type[Parameters]]
+
+    def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:
+        """One piece of evidence a control plane (one a cluster, say)."""
+
+
+class InventorySource(Protocol):
+    """Reads workloads from the control planes of one platform."""
+
+    platform: ClassVar[str]
+
+    def clusters(self, connections: Connections) -> Sequence[str]:
+        """The names of the configured clusters."""
+
+    def read(self, cluster: str, connections: Connections) -> ClusterInventory:
+        """Everything that cluster runs, would run, or could roll back to. Raises UnreachableError."""
+
+
+class FlowStarter(Protocol):
+    """Starts a flow run; flows/ implements it, the webhook receiver calls it."""
+
+    def start(self, flow: str, parameters: Mapping[str, str], idempotency_key: str, tags: Sequence[str] = ()) -> str:
+        """The flow run's id. The same key starts one run. Raises UnreachableError where the Prefect API does not
+        answer: the caller has stored what is needed to try again."""

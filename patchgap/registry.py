@@ -1,0 +1,107 @@
+"""Actions, checks and inventory sources, found by walking the packages behind the entry points.
+
+A package named by the entry-point group `patchgap.integrations` is walked for modules under `actions/`, `checks/` and
+for a module `inventory`; a class registers itself with the decorators below. Two classes for one verb on one platform
+are an error, never a silent win of the last.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.ports import Action, Check, InventorySource
+
+_ACTIONS: dict[tuple[str, str], Action] = {}
+_CHECKS: dict[tuple[str, str], Check] = {}
+_INVENTORIES: dict[str, InventorySource] = {}
+
+A = TypeVar("A", bound=type)
+
+
+def action(cls: A) -> A:
+    """Registers an action class (it is instantiated without arguments)."""
+    return _register(cls, _ACTIONS, (cls.verb, cls.platform))  # type: ignore[attr-defined]
+
+
+def check(cls: A) -> A:
+    """Registers a check class."""
+    return _register(cls, _CHECKS, (cls.verb, cls.platform))  # type: ignore[attr-defined]
+
+
+def inventory(cls: A) -> A:
+    """Registers an inventory source."""
+    return _register(cls, _INVENTORIES, cls.platform)  # type: ignore[attr-defined]
+
+
+def _register(cls: A, table: dict, key: object) -> A:  # type: ignore[type-arg]
+    held = table.get(key)
+    if held is not None and type(held).__qualname__ != cls.__qualname__:
+        raise PatchgapError(
+            f"{key} is registered twice, by {type(held).__module__} and {cls.__module__}",
+            "Rename one of the two.",
+        )
+    table[key] = cls()
+    return cls
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The verbs that exist. `actions` and `checks` map a verb to its implementation a platform."""
+
+    actions: Mapping[str, Mapping[str, Action]] = field(default_factory=dict)
+    checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)
+    inventories: Sequence[InventorySource] = ()
+
+    def action(self, verb: str, platform: str) -> Action:
+        """The action. Raises NotFoundError naming what exists."""
+        return _pick(self.actions, verb, platform)
+
+    def check(self, verb: str, platform: str) -> Check:
+        """The check. Raises NotFoundError naming what exists."""
+        return _pick(self.checks, verb, platform)
+
+    def inverses(self) -> Mapping[str, str]:
+        """Each inverse verb with the action that it undoes."""
+        return {a.inverse: verb for verb, by in self.actions.items() for a in by.values() if a.inverse}
+
+
+V = TypeVar("V")
+
+
+def _pick(table: Mapping[str, Mapping[str, V]], verb: str, platform: str) -> V:
+    try:
+        return table[verb][platform]
+    except KeyError:
+        known = ", ".join(sorted(f"{v} on {p}" for v, by in table.items() for p in by)) or "none"
+        raise NotFoundError(f"there is no {verb} on {platform}", f"Use one of: {known}.") from None
+
+
+def load() -> Registry:
+    """Walks every integration and returns what it registered."""
+    for point in entry_points(group="patchgap.integrations"):
+        _walk(point.value)
+    actions: dict[str, dict[str, Action]] = {}
+    for (verb, platform), found in sorted(_ACTIONS.items()):
+        actions.setdefault(verb, {})[platform] = found
+    checks: dict[str, dict[str, Check]] = {}
+    for (verb, platform), seen in sorted(_CHECKS.items()):
+        checks.setdefault(verb, {})[platform] = seen
+    return Registry(actions, checks, tuple(_INVENTORIES[k] for k in sorted(_INVENTORIES)))
+
+
+def _walk(package: str) -> None:
+    importlib.import_module(package)
+    for part in ("actions", "checks", "inventory"):
+        name = f"{package}.{part}"
+        if importlib.util.find_spec(name) is None:
+            continue
+        module = importlib.import_module(name)
+        for found in pkgutil.iter_modules(getattr(module, "__path__", ()), name + "."):
+            importlib.import_module(found.name)

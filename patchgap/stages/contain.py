@@ -1,0 +1,170 @@
+"""Contain: the plan with every target named, its approval, and each target's action through the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+
+from patchgap.errors import NotFoundError, RefusedError
+from patchgap.incident import conduct
+from patchgap.incident.events import Approved, PersonCalled, Planned, PlanRefused
+from patchgap.incident.ledger import Entry
+from patchgap.incident.state import IncidentState, fold
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt, Uncovered
+from patchgap.model.workload import WorkloadRef
+from patchgap.playbook import planner
+from patchgap.ports import Situation
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import playbook_of, situation_of, state_of
+
+ACTOR = "patchgap contain"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainSummary:
+    """How containment stands: targets done, targets that wait for a yes, targets that failed (with their sentences),
+    what nothing covers."""
+
+    done: int
+    waiting: tuple[PlannedAction, ...]
+    failed: tuple[tuple[PlannedAction, Receipt], ...]
+    uncovered: tuple[Uncovered, ...]
+    status: str
+
+
+def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
+    """The plan for the incident's scope. While the recorded one covers the scope it stays: what was approved stays
+    approved, and what was done is not done again. With `record` False nothing is written anywhere: this is the dry run."""
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    if state.plan is not None and not state.plan.refusals and _covers(entries, state):
+        return state.plan
+    made = planner.plan(
+        playbook=playbook_of(engine, state),
+        finding=state.finding,
+        registry=engine.registry,
+        situation_for=lambda exposures: situation_of(engine, state, exposures),
+        estate=engine.graph.workloads(),
+        protection=engine.settings.protect,
+        patchgap_namespace=engine.settings.kubernetes.namespace,
+        now=engine.clock(),
+    )
+    held = state.plan
+    if record and (held is None or held.digest != made.digest):
+        engine.ledger.append(
+            incident, PlanRefused(reasons=made.refusals, plan=made) if made.refusals else Planned(plan=made), ACTOR
+        )
+    return made
+
+
+def _covers(entries: tuple[Entry, ...], state: IncidentState) -> bool:
+    """Whether the plan was made for every workload, by identity and tier, that is exposed now. What containment itself
+    changed (a service account's identity) makes no new plan."""
+    then = fold(entries[: state.plan_seq])
+    return _tiered(state) <= _tiered(then)
+
+
+def _tiered(state: IncidentState) -> set[tuple[WorkloadRef, int | None]]:
+    return {(e.workload.ref, state.tier_of(e.workload.ref)) for e in state.finding.exposures}
+
+
+def approve(engine: Engine, incident: IncidentId, plan_digest: str, approver: str, requester: str) -> Approved:
+    """Binds a person's yes to one plan. Raises RefusedError where the plan is another, refused, or the approver is
+    the one who asked."""
+    held = state_of(engine, incident).plan
+    if held is None or held.digest != plan_digest:
+        stands = held.digest if held else "none yet"
+        raise RefusedError(
+            f"{incident} has another plan than {plan_digest}: {stands}",
+            f"Read it with `patchgap incident plan {incident}` and approve that digest.",
+        )
+    if approver == requester:
+        raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
+    within = held.approval.within_seconds if held.approval else 3600
+    expires = engine.clock() + timedelta(seconds=within)
+    approved = Approved(plan_digest=plan_digest, approver=approver, requester=requester, expires_at=expires)
+    engine.ledger.append(incident, approved, approver)
+    return approved
+
+
+def ready(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:
+    """The plan's steps in order, each with all its targets; without those that wait for an approval.
+
+    Raises RefusedError with every reason where the plan is refused, NotFoundError where there is none.
+    """
+    state = state_of(engine, incident)
+    held = _plan_of(state)
+    if held.refusals:
+        raise RefusedError(
+            f"the plan of {incident} is refused: {'; '.join(held.refusals)}",
+            "Nothing was changed. Narrow the scope, raise the limit in the playbook, or act by hand.",
+            held.refusals,
+        )
+    approved = state.approved(held.digest, engine.clock())
+    steps: dict[tuple[int, int], list[PlannedAction]] = defaultdict(list)
+    for action in held.actions:
+        if approved or not action.needs_approval:
+            steps[action.tier, action.step].append(action)
+    return tuple(tuple(steps[key]) for key in sorted(steps))
+
+
+def _plan_of(state: IncidentState) -> Plan:
+    if state.plan is None:
+        raise NotFoundError(f"{state.id} has no plan yet", f"Make one with `patchgap incident plan {state.id}`.")
+    return state.plan
+
+
+def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> bool:
+    """Whether a run was cut off: there is no plan yet, or an action that may run was never settled, and nobody has
+    written to the ledger for that long (a run of its own may just be at it)."""
+    entries = engine.ledger.read(incident)
+    if engine.clock() - entries[-1].at < quiet_for:
+        return False
+    state = fold(entries)
+    if state.plan is None:
+        return True
+    if state.plan.refusals:
+        return False
+    settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
+    return any(a.id not in settled for step in ready(engine, incident) for a in step)
+
+
+def carry_out(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
+    """One verb on one target: intent, effect, receipt. Run again, it observes and does only what is left."""
+    state = state_of(engine, incident)
+    planned = next((a for a in _plan_of(state).actions if a.id == action), None)
+    if planned is None:
+        raise RefusedError(
+            f"{action} is not in the plan of {incident}", "Only planned targets are touched: plan again."
+        )
+    return conduct.contain_target(
+        engine.ledger, incident, planned, engine.registry, _of_action(engine, state, planned), engine.stop.may_write
+    )
+
+
+def _of_action(engine: Engine, state: IncidentState, planned: PlannedAction) -> Situation:
+    """The exposures that the action was planned for: those of its target's workloads, else its tier's."""
+    served = frozenset(planned.target.workloads)
+    exposures = state.finding.exposures
+    if served:
+        return situation_of(engine, state, tuple(e for e in exposures if str(e.workload.ref) in served))
+    return situation_of(engine, state, tuple(e for e in exposures if state.tier_of(e.workload.ref) == planned.tier))
+
+
+def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
+    """What containment came to. A failed or uncovered target calls a person, once for the same list."""
+    state = state_of(engine, incident)
+    held = _plan_of(state)
+    by_id = {r.action: r for r in state.receipts}
+    done = sum(1 for a in held.actions if a.id in by_id and by_id[a.id].outcome is Outcome.DONE)
+    failed = tuple((a, by_id[a.id]) for a in held.actions if a.id in by_id and by_id[a.id].outcome is not Outcome.DONE)
+    problems = [f"{a.verb} {a.target}: {'; '.join(r.detail)}" for a, r in failed]
+    problems += [f"{u.verb} {u.target} is not covered: {u.reason}" for u in held.uncovered]
+    why = f"containment of {incident} is PARTIAL: " + "; ".join(problems)
+    if problems and why not in state.persons_called:
+        engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
+    approved = state.approved(held.digest, engine.clock())
+    waiting = tuple(a for a in held.actions if a.needs_approval and not approved and a.id not in by_id)
+    return ContainSummary(done, waiting, failed, held.uncovered, state_of(engine, incident).status)

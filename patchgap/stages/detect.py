@@ -1,0 +1,173 @@
+"""Detect: a signal becomes an incident, joins one, or is recorded with the reason why it wakes nobody."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from patchgap.graph.question import Question
+from patchgap.incident.envelope import signal_from
+from patchgap.incident.events import Opened, SignalJoined, StageFailed
+from patchgap.model.codec import canonical
+from patchgap.model.exposure import ExposureAnswer
+from patchgap.model.finding import Finding, IncidentId
+from patchgap.model.signal import Severity, Signal, SignalId
+from patchgap.playbook import loader
+from patchgap.playbook.detect import wakes
+from patchgap.playbook.language import Playbook
+from patchgap.playbook.problems import PlaybookProblems
+from patchgap.stages import scope
+from patchgap.stages.engine import Engine
+
+ACTOR = "patchgap detect"
+_WORST_FIRST = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What became of a signal. `incident` is None where it woke nobody; `reason` is a sentence either way."""
+
+    signal: SignalId
+    incident: IncidentId | None
+    new: bool
+    reason: str
+
+
+def receive(engine: Engine, document: Mapping[str, Any], source: str) -> SignalId:
+    """Stores a signal that came by hand; the same document again is the same signal.
+
+    Raises BadInputError naming the field that does not fit; nothing is stored then.
+    """
+    delivery = "by-hand-" + hashlib.sha256(canonical(document)).hexdigest()[:16]
+    now = engine.clock()
+    signal_from(SignalId("sig-unstored"), document, now)
+    signal, _new = engine.inbox.put(delivery, str(document["kind"]), source, document, now)
+    return signal
+
+
+def detect(engine: Engine, signal_id: SignalId) -> Detected:
+    """Joins the signal with what runs here and opens (or joins) the incident of the first playbook that it wakes."""
+    row = engine.inbox.get(signal_id)
+    signal = signal_from(row.id, row.document, row.received_at)
+    finding = find(engine, signal)
+    why_not: list[str] = []
+    playbooks, broken = _playbooks(engine, signal)
+    for playbook, text in playbooks:
+        woken, reasons = wakes(playbook, finding)
+        if woken:
+            found = _open(engine, finding, playbook, text, reasons)
+            if broken and found.incident and found.new:
+                engine.ledger.append(found.incident, StageFailed("detect", (str(broken),)), ACTOR)
+            return found
+        why_not += [f"{playbook.playbook}: {reason}" for reason in reasons]
+    if broken:  # the one that cannot be read may be the one that would have woken someone
+        raise broken
+    reason = "; ".join(why_not) or f"no playbook listens to {signal.kind} signals"
+    engine.inbox.mark(signal.id, "recorded", reason, None)
+    return Detected(signal.id, None, new=False, reason=reason)
+
+
+def find(engine: Engine, signal: Signal) -> Finding:
+    """The signal with its exposures. Where the cached inventory shows none, every cluster is read again first:
+    what was deployed a minute ago counts."""
+    answer = exposures(engine, signal)
+    if not answer.exposures:
+        for cluster in scope.clusters(engine):
+            scope.refresh(engine, cluster)
+        answer = exposures(engine, signal)
+    return finding_of(signal, answer)
+
+
+def finding_of(signal: Signal, answer: ExposureAnswer) -> Finding:
+    """The finding: severity is the worst of the advisory's and the sender's claim, and critical where the package is
+    malicious or known to be exploited."""
+    advisory = signal.advisory
+    malicious = signal.claims.malicious or (advisory is not None and advisory.malicious)
+    stated = {signal.claims.severity, advisory.severity if advisory else Severity.UNKNOWN}
+    worst = next((s for s in _WORST_FIRST if s in stated), Severity.UNKNOWN)
+    return Finding(
+        key=key_of(signal),
+        signal=signal,
+        severity=Severity.CRITICAL if malicious or signal.claims.known_exploited else worst,
+        malicious=malicious,
+        known_exploited=signal.claims.known_exploited,
+        epss=signal.claims.epss,
+        exposures=answer.exposures,
+        unknown=answer.unknown,
+    )
+
+
+def key_of(signal: Signal) -> str:
+    """The same for every signal about the same thing: an advisory's CVE where it has one (all its aliases agree on
+    that), else its id; a runtime signal's workload."""
+    if signal.advisory is not None:
+        names = sorted({signal.advisory.id, *signal.advisory.aliases})
+        return "advisory:" + next((n for n in names if n.startswith("CVE-")), signal.advisory.id)
+    if signal.runtime is not None:
+        r = signal.runtime
+        return f"runtime:{r.cluster}/{r.namespace}/{r.kind}/{r.name}"
+    return f"signal:{signal.id}"
+
+
+def question_of(signal: Signal) -> Question | None:
+    """What to ask the graph about this signal's packages; None where it names none."""
+    if signal.advisory is not None:
+        return Question.of_advisory(signal.advisory)
+    if signal.runtime is not None and signal.runtime.component:
+        return Question.parse(signal.runtime.component)
+    return None
+
+
+def exposures(engine: Engine, signal: Signal) -> ExposureAnswer:
+    """The exposed workloads as the graph knows them now. A runtime signal's own workload is exposed, whatever the
+    component it names."""
+    now = engine.clock()
+    question = question_of(signal)
+    about = engine.graph.exposure(question, now) if question else None
+    if signal.runtime is None:
+        return about or ExposureAnswer("", now, (), ())
+    r = signal.runtime
+    seen = engine.graph.workload_exposures(r.cluster, r.namespace, r.kind, r.name, now)
+    if about is None:
+        return seen
+    named = {e.workload.ref for e in about.exposures}
+    rest = tuple(e for e in seen.exposures if e.workload.ref not in named)
+    return ExposureAnswer(about.query, now, (*about.exposures, *rest), (*about.unknown, *seen.unknown))
+
+
+def _playbooks(engine: Engine, signal: Signal) -> tuple[list[tuple[Playbook, str]], PlaybookProblems | None]:
+    """The playbooks that listen to such a signal, and the problems of those that cannot be read."""
+    broken: PlaybookProblems | None = None
+    try:
+        loaded = loader.load_all(engine.settings, engine.registry)
+    except PlaybookProblems as problems:
+        loaded, broken = problems.loaded, problems
+    return [(p, text) for p, text in loaded if signal.kind in p.detect.on], broken
+
+
+def _open(engine: Engine, finding: Finding, playbook: Playbook, text: str, reasons: tuple[str, ...]) -> Detected:
+    opened = Opened(
+        finding=finding,
+        playbook=playbook.playbook,
+        version=playbook.version,
+        digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+        times_scale=engine.settings.times_scale,
+    )
+    incident, new = engine.ledger.open(finding.key, opened, ACTOR)
+    signal = finding.signal
+    if not new and not _knows(engine, incident, signal.id):
+        engine.ledger.append(incident, SignalJoined(signal=signal), ACTOR)
+    engine.inbox.mark(signal.id, "opened" if new else "joined", "; ".join(reasons), incident)
+    return Detected(signal.id, incident, new, "; ".join(reasons))
+
+
+def _knows(engine: Engine, incident: IncidentId, signal: SignalId) -> bool:
+    bodies = [entry.body for entry in engine.ledger.read(incident)]
+    return any(
+        (isinstance(b, Opened) and b.finding.signal.id == signal)
+        or (isinstance(b, SignalJoined) and b.signal.id == signal)
+        for b in bodies
+    )

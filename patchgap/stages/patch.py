@@ -1,0 +1,52 @@
+"""The mend: an image named by a person or by CI, accepted only when its SBOM proves that the affected versions are
+not in it."""
+
+from __future__ import annotations
+
+import re
+
+from patchgap.errors import BadInputError, RefusedError
+from patchgap.incident import conduct
+from patchgap.incident.events import PatchNamed
+from patchgap.model.finding import IncidentId
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import situation_of, state_of
+
+_REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/:-]*)@(?P<digest>sha256:[0-9a-f]{64})$")
+
+
+def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -> PatchNamed:
+    """Names the patched image and lets it through the standing freezes.
+
+    Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean.
+    """
+    parts = _REFERENCE.match(reference)
+    if parts is None:
+        raise BadInputError(
+            "--image", f"{reference!r} names no digest", "Write REPOSITORY@sha256:… with 64 hex digits."
+        )
+    digest = parts["digest"]
+    state = state_of(engine, incident)
+    standing = situation_of(engine, state).judge([digest])[digest]
+    if standing.verdict != "clean":
+        raise RefusedError(
+            f"{reference} is not proved to be the mend: {standing.reason}",
+            f"Add its SBOM with `patchgap graph add SBOM --artifact {reference}`, or name another image.",
+        )
+    artifact = engine.graph.artifact(digest)
+    named = PatchNamed(reference=reference, digest=digest, sbom_ref=artifact.sbom_ref if artifact else "")
+    if digest not in state.patched:
+        engine.ledger.append(incident, named, who)
+    _admit(engine, incident)
+    return named
+
+
+def _admit(engine: Engine, incident: IncidentId) -> None:
+    """Freezes that stand are brought up to date: each observes itself out of step and applies again."""
+    state = state_of(engine, incident)
+    situation = situation_of(engine, state)
+    for control in state.controls:
+        if control.intent.action.verb == "freeze_deployments":
+            conduct.contain_target(
+                engine.ledger, incident, control.intent.action, engine.registry, situation, engine.stop.may_write
+            )

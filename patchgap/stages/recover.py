@@ -1,0 +1,155 @@
+"""Recover: what was contained is released in the playbook's order, proved again, and the incident closed or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from patchgap.errors import NotFoundError, RefusedError
+from patchgap.incident import bundle, conduct, events, report
+from patchgap.incident.ledger import Entry
+from patchgap.incident.state import IncidentState, fold
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import ActionId, Control, Outcome, Receipt
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import playbook_of, situation_of, state_of
+
+ACTOR = "patchgap recover"
+
+
+# What makes a verdict one about another world, before and after the releases have begun.
+_CHANGES = (events.Scoped, events.Planned, events.PlanRefused, events.IntentMade, events.ReceiptMade)
+_RELEASES = (events.ReleaseIntended, events.Released)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A closed incident's papers: the report, the signed bundle, and the controls that stay."""
+
+    report: Path
+    bundle: Path
+    remaining: tuple[Control, ...]
+
+
+def releases(engine: Engine, incident: IncidentId) -> tuple[Control, ...]:
+    """The standing controls that the playbook's recover names, in its order. Raises RefusedError where the gate has
+    not passed on fresh evidence: nothing is released unproved."""
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    if reasons := _missing(engine, state, entries):
+        raise RefusedError(
+            f"{incident} stays open: {'; '.join(reasons)}",
+            f"See `patchgap incident show {incident}`; it closes when each of these is proved.",
+            reasons,
+        )
+    return _named(engine, state)
+
+
+def _named(engine: Engine, state: IncidentState) -> tuple[Control, ...]:
+    order = [engine.registry.inverses()[step.verb] for step in playbook_of(engine, state).recover]
+    return tuple(c for verb in order for c in state.controls if c.intent.action.verb == verb)
+
+
+def _missing(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    """Why the last verdict allows no release; empty where it does."""
+    if state.verdict is None or state.times.judged is None:
+        return ("nothing has been verified yet",)
+    if not state.verdict.passed:
+        return state.verdict.reasons
+    if _changed_since_judged(entries, _CHANGES):
+        return ("the scope, the plan or a containment changed since the last verification",)
+    age = engine.clock() - state.times.judged
+    fresh = playbook_of(engine, state).verify.fresh_within
+    return () if age <= fresh else (f"the last passing verification is {age} old, and {fresh} is the limit",)
+
+
+def _changed_since_judged(entries: tuple[Entry, ...], kinds: tuple[type, ...]) -> bool:
+    judged = max((e.seq for e in entries if isinstance(e.body, events.GateJudged)), default=0)
+    return any(e.seq > judged and isinstance(e.body, kinds) for e in entries)
+
+
+def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
+    """Releases one control. A release that fails leaves that containment in place and says so in its receipt."""
+    state = state_of(engine, incident)
+    control = next((c for c in state.controls if c.intent.action.id == action), None)
+    if control is None:
+        raise NotFoundError(
+            f"{action} is no standing control of {incident}", "It was released already, or never stood."
+        )
+    return conduct.release_target(
+        engine.ledger, incident, control, engine.registry, situation_of(engine, state), engine.stop.may_write
+    )
+
+
+def close(engine: Engine, incident: IncidentId) -> Closed:
+    """Closes on passing evidence alone: judged after the last release, fresh, and nothing recorded since.
+
+    Raises RefusedError with every missing proof; the refusal is recorded and the incident stays open.
+    """
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    reasons = list(_missing(engine, state, entries)) or [
+        f"{c.intent.action.verb} on {c.intent.action.target} is not released yet" for c in _named(engine, state)
+    ]
+    reasons += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in state.open_intents]
+    if not reasons and _changed_since_judged(entries, _RELEASES):
+        reasons.append("nothing was verified since the last release")
+    if not reasons and not _end(engine, state):
+        reasons.append("something was recorded while the incident was being closed")
+    if reasons:
+        engine.ledger.append(incident, events.CloseRefused(reasons=tuple(reasons)), ACTOR)
+        raise RefusedError(
+            f"{incident} stays open: {'; '.join(reasons)}", "It closes when each of these is proved.", tuple(reasons)
+        )
+    return papers(engine, incident)
+
+
+def _end(engine: Engine, state: IncidentState) -> bool:
+    """Records the recovery and the closing, if nothing slipped in between; else neither decides anything."""
+    recovered = events.Recovered(remaining=tuple(_remaining(c) for c in state.controls if c.intent.action.inverse))
+    entry = engine.ledger.append_if(state.id, state.head, recovered, ACTOR)
+    verdict = state.verdict
+    if entry is None or verdict is None:
+        return False
+    closed = events.Closed(evidence=verdict.evidence, waived=verdict.waived)
+    return engine.ledger.append_if(state.id, entry.hash, closed, ACTOR) is not None
+
+
+def _remaining(control: Control) -> events.Remaining:
+    action, expires = control.intent.action, control.receipt.result.get("expires")
+    until = datetime.fromisoformat(expires) if isinstance(expires, str) else None
+    return events.Remaining(action.id, f"{action.verb} on {action.target}", until)
+
+
+def papers(engine: Engine, incident: IncidentId) -> Closed:
+    """Writes the report and the signed bundle (again): both are made from the ledger alone."""
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    folder = engine.settings.home / "incidents" / incident
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page, envelope = folder / "report.html", folder / "evidence.dsse.json"
+    page.write_text(report.render(state, entries, engine.clock()), encoding="utf-8")
+    envelope.write_text(bundle.export(entries, bundle.signing_key(engine.settings.home)), encoding="utf-8")
+    return Closed(page, envelope, tuple(c for c in state.controls if c.intent.action.inverse))
+
+
+def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[Receipt, ...]:
+    """A false positive: every control is released, then the incident ends as dismissed and counts in the metrics.
+
+    Raises RefusedError where a release failed: the incident stays open until all of them are out.
+    """
+    receipts = tuple(
+        release(engine, incident, c.intent.action.id) for c in reversed(state_of(engine, incident).controls)
+    )
+    unsettled = state_of(engine, incident).open_intents
+    failed = [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in unsettled]
+    failed += [f"{r.action}: {'; '.join(r.detail)}" for r in receipts if r.outcome is not Outcome.DONE]
+    if failed:
+        raise RefusedError(
+            f"{incident} is not dismissed: {'; '.join(failed)}",
+            "Release these by hand, then dismiss again.",
+            tuple(failed),
+        )
+    engine.ledger.append(incident, events.Dismissed(why=why, who=who), who)
+    return receipts

@@ -1,0 +1,86 @@
+"""Scope: the graph refreshed from the live control planes, every affected workload named, each with its tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from patchgap.errors import NotFoundError, UnreachableError
+from patchgap.incident import events
+from patchgap.model.exposure import Exposure
+from patchgap.model.finding import IncidentId
+from patchgap.model.unknown import Unknown
+from patchgap.playbook.tiers import TierChoice, assign
+from patchgap.ports import InventorySource
+from patchgap.stages.engine import Engine
+
+ACTOR = "patchgap scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What one cluster answered: how many workloads, and what it would not tell."""
+
+    cluster: str
+    workloads: int
+    unknown: tuple[Unknown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """The incident's scope. `tiers` is keyed by `str(WorkloadRef)`; `seconds` run from the incident's opening."""
+
+    exposures: tuple[Exposure, ...]
+    tiers: dict[str, TierChoice]
+    unknown: tuple[Unknown, ...]
+    seconds: float
+
+
+def clusters(engine: Engine) -> tuple[str, ...]:
+    """Every configured cluster, by name, in the order of the settings."""
+    return tuple(name for source in engine.registry.inventories for name in source.clusters(engine.connections))
+
+
+def refresh(engine: Engine, cluster: str) -> Refreshed:
+    """Reads one cluster whole and records it. One that does not answer is recorded as unknown, never as clean; its
+    last snapshot stays, marked. Raises NotFoundError for a cluster that is not configured."""
+    source = _source(engine, cluster)
+    try:
+        seen = source.read(cluster, engine.connections)
+    except UnreachableError as error:
+        engine.graph.record_unreachable(cluster, source.platform, error.problem, engine.clock())
+        return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", error.problem),))
+    engine.graph.record(seen, engine.clock())
+    return Refreshed(cluster, len(seen.workloads), seen.unknown)
+
+
+def scope(engine: Engine, incident: IncidentId) -> Scoped:
+    """Asks the refreshed graph again and gives each affected workload its tier; recorded in the ledger."""
+    from patchgap.stages.detect import exposures, finding_of  # the finding is detect's to make; detect refreshes by us
+    from patchgap.stages.situation import playbook_of, state_of
+
+    state = state_of(engine, incident)
+    answer = exposures(engine, state.finding.signal)
+    finding = finding_of(state.finding.signal, answer)
+    chosen = {str(ref): choice for ref, choice in assign(playbook_of(engine, state), finding).items()}
+    seconds = (engine.clock() - state.times.opened).total_seconds()
+    engine.ledger.append(
+        incident,
+        events.Scoped(
+            finding=finding,
+            tiers={
+                n: events.TierGiven(tier=c.tier, because=(c.because,)) for n, c in chosen.items() if c.tier is not None
+            },
+            unknown=answer.unknown,
+            seconds=seconds,
+        ),
+        ACTOR,
+    )
+    return Scoped(answer.exposures, chosen, answer.unknown, seconds)
+
+
+def _source(engine: Engine, cluster: str) -> InventorySource:
+    for source in engine.registry.inventories:
+        if cluster in source.clusters(engine.connections):
+            return source
+    known = ", ".join(clusters(engine)) or "none"
+    raise NotFoundError(f"no cluster {cluster} is configured", f"Configured are: {known}; see [[kubernetes.clusters]].")

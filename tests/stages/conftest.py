@@ -1,0 +1,50 @@
+"""An engine on the small estate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from estate import BAD, MEND, PLAYBOOK, World, fakes, sbom
+
+from patchgap import storage
+from patchgap.graph.sbom.read import read_sbom
+from patchgap.graph.store import Graph
+from patchgap.incident.inbox import Inbox
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.stop import Stop
+from patchgap.ports import Connections
+from patchgap.settings import Settings
+from patchgap.stages.engine import Engine
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def engine(world: World, tmp_path: Path) -> Engine:
+    playbooks = tmp_path / "playbooks"
+    playbooks.mkdir()
+    for shipped in ("compromised-dependency", "suspicious-runtime"):  # their verbs do not exist here
+        (playbooks / f"{shipped}.yaml").write_text(
+            PLAYBOOK.replace("small", f"{shipped}", 1).replace("[advisory]", "[control_surface]")
+        )
+    (playbooks / "small.yaml").write_text(PLAYBOOK)
+    url = f"sqlite:///{tmp_path / 'p.db'}"
+    settings = Settings(home=tmp_path, database_url=url, playbooks=(playbooks,))
+    database = storage.connect(url)
+    made = Engine(
+        settings=settings,
+        graph=Graph(database),
+        ledger=Ledger(database, world.clock),
+        inbox=Inbox(database, world.clock),
+        stop=Stop(database),
+        registry=fakes(world),
+        connections=Connections(settings),
+        clock=world.clock,
+    )
+    made.graph.add_sbom(read_sbom(sbom(tmp_path, BAD, "1.5.2"), None), world.clock())
+    made.graph.add_sbom(read_sbom(sbom(tmp_path, MEND, "1.6.4"), None), world.clock())
+    return made

@@ -1,0 +1,176 @@
+"""A small estate: one cluster whose inventory, actions and checks are held in memory and can be told what to say.
+
+What is real here: the graph, the ledger, the inbox, the playbook language and the planner, on a SQLite file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from patchgap.errors import UnreachableError
+from patchgap.model.codec import evidence_digest
+from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.workload import (
+    Classification,
+    ClusterInventory,
+    Container,
+    ContainerRole,
+    DataScope,
+    RunState,
+    Workload,
+    WorkloadRef,
+)
+from patchgap.ports import Connections, Parameters, Situation
+from patchgap.registry import Registry
+
+BAD, MEND = "sha256:" + "b" * 64, "sha256:" + "c" * 64
+
+PLAYBOOK = """\
+playbook: small
+version: 1
+summary: A small playbook.
+owner: tests
+detect:
+  on: [advisory]
+  only_if:
+    any:
+      - severity: [critical, high]
+    running: true
+scope:
+  include: [running]
+tiers:
+  - tier: 1
+    when: {data_scope: sensitive}
+    contain: [hold]
+    limits: {workloads: 2}
+  - tier: 2
+    contain: [hold]
+    approval: {from: second-person, within: 30m}
+verify:
+  every: 1m
+  within: 24h
+  fresh_within: 5m
+  all_of: [gone]
+recover: [let_go]
+"""
+
+
+@dataclass
+class World:
+    """What the fakes see and do. `held` are the names of what is held; `calls` counts the effects."""
+
+    now: datetime = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
+    workloads: list[Workload] = field(default_factory=list)
+    unreachable: bool = False
+    verdict: Verdict = Verdict.FAIL
+    held: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)  # names whose hold or release fails
+
+    def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=1)  # no two things happen at once
+        return self.now
+
+    def runs(self, name: str, digest: str, data: Classification = Classification.SENSITIVE) -> None:
+        ref = WorkloadRef("fake", "c1", "ns", "Deployment", name, f"uid-{name}")
+        container = Container("main", ContainerRole.MAIN, f"r/{name}@{digest}", digest, RunState.RUNNING, 1)
+        self.workloads = [w for w in self.workloads if w.ref != ref]
+        self.workloads.append(
+            Workload(ref, (container,), environment="production", running=1, data_scope=DataScope(data))
+        )
+
+
+def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
+    class Inventory:
+        platform: ClassVar[str] = "fake"
+
+        def clusters(self, _connections: Connections) -> Sequence[str]:
+            return ("c1",)
+
+        def read(self, cluster: str, _connections: Connections) -> ClusterInventory:
+            if world.unreachable:
+                raise UnreachableError("cluster c1 did not answer", "Wait.")
+            return ClusterInventory(cluster, "fake", tuple(world.workloads))
+
+    class Hold:
+        verb, platform, effect, inverse = "hold", "fake", Effect.REVERSIBLE, "let_go"
+        permissions: ClassVar[tuple[str, ...]] = ()
+        parameters = Parameters
+
+        def targets(self, _parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
+            return [Target.of(w.ref) for w in situation.workloads]
+
+        def preview(self, _parameters: Any, target: Target, _situation: Situation) -> tuple[str, ...]:
+            return (f"{target.name} is held",)
+
+        def find(self, action: PlannedAction, _situation: Situation) -> Mapping[str, Any]:
+            return {"held": action.target.name in world.held}
+
+        def apply(self, intent: Intent, _situation: Situation) -> Receipt:
+            name = intent.action.target.name
+            world.calls.append(f"hold {name}")
+            if name in world.broken:
+                raise UnreachableError(f"{name} did not answer", "Wait.")
+            world.held.add(name)
+            return Receipt(intent.action.id, Outcome.DONE, (f"{name} is held",))
+
+        def observe(self, intent: Intent, _situation: Situation) -> Receipt | None:
+            held = intent.action.target.name in world.held
+            return Receipt(intent.action.id, Outcome.DONE, ("seen held",)) if held else None
+
+        def release(self, control: Control, _situation: Situation) -> Receipt:
+            name = control.intent.action.target.name
+            world.calls.append(f"release {name}")
+            if name in world.broken:
+                raise UnreachableError(f"{name} did not answer", "Wait.")
+            world.held.discard(name)
+            return Receipt(control.intent.action.id, Outcome.DONE, (f"{name} is free",))
+
+    class Gone:
+        verb, platform = "gone", "fake"
+        permissions: ClassVar[tuple[str, ...]] = ()
+        parameters = Parameters
+
+        def observe(self, _parameters: Any, situation: Situation) -> Sequence[Evidence]:
+            if world.unreachable:
+                raise UnreachableError("cluster c1 did not answer", "Wait.")
+            seen = Evidence("gone", world.verdict, ("looked",), "c1: fake", situation.clock())
+            return [replace(seen, digest=evidence_digest(seen))]
+
+    return Registry({"hold": {"fake": Hold()}}, {"gone": {"fake": Gone()}}, (Inventory(),))  # type: ignore[dict-item]
+
+
+def sbom(folder: Path, digest: str, version: str) -> Path:
+    """An SBOM of one image that holds pytorch-lightning at that version."""
+    purl = f"pkg:pypi/pytorch-lightning@{version}"
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "metadata": {"component": {"type": "container", "name": "r/app", "version": digest, "bom-ref": "root"}},
+        "components": [
+            {"type": "library", "name": "pytorch-lightning", "version": version, "purl": purl, "bom-ref": "pl"}
+        ],
+        "dependencies": [{"ref": "root", "dependsOn": ["pl"]}],
+    }
+    path = folder / f"{version}.cdx.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def envelope(
+    advisory: str = "PYSEC-2021-874", *, aliases: tuple[str, ...] = ("CVE-2021-4118",), **claims: Any
+) -> dict[str, Any]:
+    """A signal about pytorch-lightning before 1.6.0; exploited, unless claims are given."""
+    events = [{"introduced": "0"}, {"fixed": "1.6.0"}]
+    affected = {
+        "package": {"ecosystem": "PyPI", "name": "pytorch-lightning"},
+        "ranges": [{"type": "ECOSYSTEM", "events": events}],
+    }
+    osv = {"id": advisory, "modified": "2023-05-25T05:07:00Z", "aliases": list(aliases), "affected": [affected]}
+    return {"kind": "advisory", "source": "test", "claims": claims or {"known_exploited": True}, "advisory": osv}
