@@ -1,0 +1,243 @@
+"""block_artifacts: no affected image is started again, anywhere in the clusters of the scope.
+
+Owns what a block refuses, its expiry, and the proof that the API server denies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from integrations.kubernetes import admission, proof, standing
+from integrations.kubernetes.images import digest_in, repository_of
+from integrations.kubernetes.reach import PLATFORM, cluster_of, done, scoped, settings_of
+from integrations.kubernetes.resources import POLICIES
+from patchgap.errors import RefusedError, UnreachableError
+from patchgap.model.exposure import Standing
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.workload import Workload
+from patchgap.playbook.quantities import Duration
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import action
+
+EXPIRES = "patchgap.dev/expires"
+_MOST_DIGESTS = 4000  # a ConfigMap holds about 7,000, and CEL's budget for one request about as many
+_WRITES = ("CREATE", "UPDATE")
+_BLOCKED = (
+    f"({admission.by_digest('digest')}) || (!i.contains('@')"
+    " && params.data.exists(n, n.startsWith('namespace.') && params.data[n] == request.namespace)"
+    " && params.data.exists(r, r.startsWith('repository.')"
+    " && (i == params.data[r] || i.startsWith(params.data[r] + ':'))))"
+)
+_MORE = (  # an image that stands as often as it did is not what this write brings in
+    "variables.images.filter(a, a == i).size() > variables.oldImages.filter(b, b == i).size()"
+)
+_VARIABLES = (
+    *admission.IMAGES,
+    ("refused", f"variables.images.filter(i, ({_MORE}) && ({_BLOCKED}))"),
+)
+_RULES = (
+    admission.rule("", _WRITES, "pods", "pods/ephemeralcontainers", "replicationcontrollers", "podtemplates"),
+    admission.rule("apps", _WRITES, "deployments", "statefulsets", "daemonsets", "replicasets"),
+    admission.rule("batch", _WRITES, "jobs", "cronjobs"),
+)
+
+
+class BlockParameters(Parameters):
+    """How long the block stays where nothing releases it."""
+
+    expires: Duration = Field(
+        default=timedelta(days=30), description="When the block is due for removal, counted from its start."
+    )
+
+
+@action
+class BlockArtifacts:
+    """Refuses the affected images, by digest, in every workload of the cluster, and proves it by a dry run.
+
+    In the affected workloads' namespaces an image of an affected repository must also be named by digest.
+    What runs keeps running; an update that leaves the images as they are is admitted.
+
+    Example::
+
+        block_artifacts:
+          expires: 30d
+    """
+
+    verb: ClassVar[str] = "block_artifacts"
+    platform: ClassVar[str] = PLATFORM
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    inverse: ClassVar[str] = "unblock_artifacts"
+    permissions: ClassVar[tuple[str, ...]] = (
+        *admission.PERMISSIONS,
+        *standing.HOME_PERMISSIONS,
+        *proof.PERMISSIONS,
+    )
+    parameters: ClassVar[type[Parameters]] = BlockParameters
+
+    def targets(
+        self,
+        parameters: BlockParameters,  # noqa: ARG002  (the protocol's)
+        situation: Situation,
+    ) -> Iterable[Target | Uncovered]:
+        """A target a cluster of the scope; a workload is uncovered where no digest of it is known."""
+        name = policy_name(situation.incident)
+        for cluster in dict.fromkeys(w.ref.cluster for w in scoped(situation)):
+            served = [w for w in scoped(situation) if w.ref.cluster == cluster]
+            named = tuple(str(w.ref) for w in served)
+            if not blocked(situation, exposed_digests(situation)):
+                yield from (Uncovered(self.verb, n, "no digest of the affected images is known") for n in named)
+                continue
+            yield Target(PLATFORM, cluster, "", POLICIES.kind, name, "", named)
+
+    def preview(self, parameters: BlockParameters, target: Target, situation: Situation) -> tuple[str, ...]:
+        """The objects that would be made, and how much they would refuse."""
+        found = _found(parameters, target, situation)
+        cluster = cluster_of(situation, target.cluster)
+        count = len(blocked(situation, found["digests"]))
+        said = f"{count} image digest(s) refused in every namespace but {', '.join(_exempt(situation))}"
+        return (said, *standing.preview(cluster, _with_home(situation, target, found)))
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        """When the block expires, and the namespaces and repositories that it is about."""
+        return _found(BlockParameters.model_validate(action.parameters), action.target, situation)
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        """Puts the policy, or brings its digests up to date, and proves it. Raises UnreachableError where the API
+        server does not deny the image within 15 s: the policy is in place then, but not proved."""
+        target = intent.action.target
+        cluster = cluster_of(situation, target.cluster)
+        objects = standing.put(cluster, _with_home(situation, target, intent.found))
+        proofs = proof.awaited(cluster, target.name, list(intent.found["asked"].items()), proof.WAIT)
+        if unproved := [p.said for p in proofs if not p.holds]:
+            raise UnreachableError(
+                f"cluster {cluster.name}: the block is in place but not proved: {unproved[0]}",
+                "Run the step again; the policy may not be loaded yet.",
+            )
+        return _receipt(intent, objects, proofs, situation)
+
+    def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
+        """A receipt where the policy stands as it should now and the API server denies the image."""
+        if self.differences(intent, situation):
+            return None
+        target = intent.action.target
+        cluster = cluster_of(situation, target.cluster)
+        proofs = proof.awaited(cluster, target.name, list(intent.found["asked"].items()), 0)
+        objects = standing.stand(cluster, _manifests(situation, target, intent.found))
+        return _receipt(intent, objects, proofs, situation) if all(p.holds for p in proofs) else None
+
+    def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
+        """How what is live differs from what this control wants; () where it does not."""
+        target = intent.action.target
+        manifests = _manifests(situation, target, intent.found)
+        return standing.differences(cluster_of(situation, target.cluster), manifests)
+
+    def release(self, control: Control, situation: Situation) -> Receipt:
+        """Deletes the policy that was made, and nothing else."""
+        cluster = cluster_of(situation, control.intent.action.target.cluster)
+        return done(control.intent, standing.remove(cluster, control.receipt.result["objects"]))
+
+
+def policy_name(incident: str) -> str:
+    """The name of an incident's block in each cluster."""
+    return standing.object_name(incident, "block")
+
+
+def exposed_digests(situation: Situation) -> frozenset[str]:
+    """The digests of the exposures: what cannot be compared counts as exposed; what VEX clears does not."""
+    return frozenset(
+        digest_in(e.artifact.digest)
+        for e in situation.exposures
+        if e.standing is not Standing.NOT_AFFECTED and digest_in(e.artifact.digest)
+    )
+
+
+def blocked(situation: Situation, exposed: Iterable[str]) -> frozenset[str]:
+    """The digests that a block refuses: the affected and exposed ones, never one that was proved to be the mend."""
+    return (situation.affected_digests | frozenset(exposed)) - situation.patched
+
+
+def _found(parameters: BlockParameters, target: Target, situation: Situation) -> dict[str, Any]:
+    """What the policy is made from besides the digests, kept so that a later look compares with the same."""
+    served = [w for w in scoped(situation) if w.ref.cluster == target.cluster]
+    asked: dict[str, str] = {}
+    for workload in served:
+        asked.setdefault(workload.ref.namespace, _asked_image(workload, situation))
+    return {
+        "expires": (situation.clock() + parameters.expires).isoformat(timespec="seconds"),
+        "repositories": sorted(_repositories(situation)),
+        "asked": asked,
+        "digests": sorted(exposed_digests(situation)),
+    }
+
+
+def _exempt(situation: Situation) -> tuple[str, ...]:
+    return "kube-system", settings_of(situation).namespace
+
+
+def _receipt(
+    intent: Intent, objects: tuple[dict[str, str], ...], proofs: tuple[proof.Proof, ...], situation: Situation
+) -> Receipt:
+    exempt = ", ".join(_exempt(situation))
+    return done(
+        intent,
+        (*(p.said for p in proofs), f"{exempt} are outside the block", f"expires {intent.found['expires']}"),
+        objects=list(objects),
+        proof=[{"image": p.image, "namespace": p.namespace, "denied": p.holds} for p in proofs],
+        expires=intent.found["expires"],
+        digests=len(blocked(situation, intent.found["digests"])),
+    )
+
+
+def _asked_image(workload: Workload, situation: Situation) -> str:
+    refused = blocked(situation, exposed_digests(situation))
+    for c in workload.containers:
+        if isinstance(c.digest, str) and c.digest in refused:
+            return f"{repository_of(c.image)}@{c.digest}"
+    return f"proof.patchgap.invalid/affected@{min(refused)}"
+
+
+def _repositories(situation: Situation) -> set[str]:
+    """Affected repositories as a manifest may write them."""
+    found = {e.artifact.repository for e in situation.exposures if e.artifact.repository}
+    found |= {repository_of(e.container.image) for e in situation.exposures if repository_of(e.container.image)}
+    for long in [r for r in found if r.startswith("docker.io/")]:
+        found |= {long.removeprefix("docker.io/"), long.removeprefix("docker.io/library/")}
+    return {r for r in found if not r.startswith("sha256")}
+
+
+def _with_home(situation: Situation, target: Target, found: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    cluster, namespace = cluster_of(situation, target.cluster), settings_of(situation).namespace
+    return (*standing.home(cluster, namespace, situation.owner), *_manifests(situation, target, found))
+
+
+def _manifests(situation: Situation, target: Target, found: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    digests = blocked(situation, found["digests"])
+    if not 0 < len(digests) <= _MOST_DIGESTS:
+        raise RefusedError(
+            f"{len(digests)} digests to block; one policy holds 1 to {_MOST_DIGESTS}",
+            "Narrow the scope, or block by registry.",
+        )
+    incident = situation.incident
+    said = f"image blocked by incident {incident}"
+    outside = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(_exempt(situation))}
+    return admission.Policy(
+        name=target.name,
+        namespace=settings_of(situation).namespace,
+        labels=standing.labels(incident, situation.owner),
+        annotations={EXPIRES: found["expires"]},
+        data={
+            **admission.entries("digest", digests),
+            **admission.entries("repository", found["repositories"]),
+            **admission.entries("namespace", found["asked"]),
+        },
+        rules=_RULES,
+        variables=_VARIABLES,
+        expression="variables.refused.size() == 0",
+        message=said,
+        message_expression=f"'{said}: ' + variables.refused[0]",
+        selector={"matchExpressions": [outside]},
+    ).manifests()

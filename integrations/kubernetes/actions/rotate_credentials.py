@@ -1,0 +1,287 @@
+"""rotate_credentials: every token of the workload's service account stops working, and its consumers get new ones.
+
+Owns the order of a rotation, and that it can be cut off at any line and run again: the intent holds the account's
+manifest, so an account that is missing is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from integrations.kubernetes.accounts import (
+    ROTATED,
+    TOKEN_TYPE,
+    Consumer,
+    account_of,
+    consumers,
+    is_believed,
+    kept,
+    probe_of,
+    token_secrets,
+)
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
+from integrations.kubernetes.reach import PLATFORM, cluster_of, done, live, scoped
+from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.ports import IrreversibleParameters, Parameters, Situation
+from patchgap.registry import action
+
+RESTARTED = "patchgap.dev/restarted-for"
+REFUSED = "refused"
+_RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
+_WAIT = 30.0  # seconds: API servers cache an accepted token for some
+
+
+class RotationParameters(IrreversibleParameters):
+    """None of its own."""
+
+
+@action
+class RotateCredentials:
+    """Replaces the workloads' service accounts, so that every token of the old ones is refused, and restarts their
+    consumers; proves it with a token of the old account.
+
+    An account that unaffected workloads share is replaced for them too: the plan names each.
+
+    Example::
+
+        rotate_credentials:
+          irreversible: accept
+    """
+
+    verb: ClassVar[str] = "rotate_credentials"
+    platform: ClassVar[str] = PLATFORM
+    effect: ClassVar[Effect] = Effect.IRREVERSIBLE
+    inverse: ClassVar[str] = ""
+    permissions: ClassVar[tuple[str, ...]] = (
+        *LIVE_PERMISSIONS,
+        *(f"get {r.permission}" for r in WORKLOADS),
+        "get,create,patch,delete core/serviceaccounts",
+        "create core/serviceaccounts/token",
+        "list,create,delete core/secrets",
+        "patch apps/deployments",
+        "patch apps/statefulsets",
+        "patch apps/daemonsets",
+    )
+    parameters: ClassVar[type[Parameters]] = RotationParameters
+
+    def targets(
+        self,
+        parameters: RotationParameters,  # noqa: ARG002  (the protocol's)
+        situation: Situation,
+    ) -> Iterable[Target | Uncovered]:
+        """A target a service account, serving every scoped workload that runs as it."""
+        users: dict[tuple[str, str, str], list[str]] = {}
+        for w in scoped(situation):
+            try:
+                account = account_of(live(situation, w.ref))
+            except PatchgapError as error:
+                yield Uncovered(self.verb, str(w.ref), str(error))
+                continue
+            users.setdefault((w.ref.cluster, w.ref.namespace, account), []).append(str(w.ref))
+        for (cluster, namespace, account), workloads in users.items():
+            found = _target(situation, cluster, namespace, account)
+            if isinstance(found, str):
+                yield from (Uncovered(self.verb, w, found) for w in workloads)
+            else:
+                yield Target(PLATFORM, cluster, namespace, "ServiceAccount", account, found[0], tuple(workloads))
+
+    def preview(
+        self,
+        parameters: RotationParameters,  # noqa: ARG002  (the protocol's)
+        target: Target,
+        situation: Situation,
+    ) -> tuple[str, ...]:
+        """The account, its token Secrets, and every consumer with what happens to it."""
+        cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
+        cluster.delete(SERVICE_ACCOUNTS, target.namespace, target.name, target.uid, dry_run=True)
+        cluster.apply(_made(manifest, situation), dry_run=True)
+        lines = [f"replaced by a new one (uid {target.uid} goes): every token of it is refused"]
+        for secret in token_secrets(cluster, target.namespace, target.name):
+            cluster.delete(SECRETS, target.namespace, secret["name"], secret["uid"], dry_run=True)
+            lines.append(f"Secret {secret['name']}: made again with a new token")
+        for consumer in consumers(cluster, target.namespace, target.name):
+            _restart(cluster, consumer, situation, dry_run=True)
+            own = f"{target.cluster}/{target.namespace}/{consumer}" in target.workloads
+            lines.append(f"{_fate(consumer)}{'' if own else ' (it is not affected)'}")
+        return tuple(lines)
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        """The account's manifest and its Secrets' names; no token and no data."""
+        target = action.target
+        manifest = live(situation, target)
+        tokens = token_secrets(cluster_of(situation, target.cluster), target.namespace, target.name)
+        return {"uid": manifest["metadata"]["uid"], "manifest": kept(manifest), "tokens": list(tokens)}
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        """Replaces the account, once, restarts the consumers, and tries a token of the old account."""
+        target, found = intent.action.target, intent.found
+        cluster = cluster_of(situation, target.cluster)
+        current = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)
+        probe = None
+        if current is not None and current["metadata"]["uid"] == found["uid"]:
+            probe = probe_of(cluster, target.namespace, target.name)
+            for secret in found["tokens"]:
+                cluster.delete(SECRETS, target.namespace, secret["name"], secret["uid"])
+            cluster.delete(SERVICE_ACCOUNTS, target.namespace, target.name, found["uid"])
+        made = _replaced(cluster, target, found, situation)
+        for secret in found["tokens"]:
+            _replace_secret(cluster, target, secret, situation)
+        detail = [_restarted(cluster, c, situation) for c in consumers(cluster, target.namespace, target.name)]
+        outcome = _tried(cluster, probe)
+        return _receipt(intent, made, (*detail, _told(outcome)), outcome)
+
+    def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
+        """A receipt where the account is the new one and every consumer was restarted. What it cannot see again is
+        whether an old token was tried: such a receipt says `unproved`."""
+        if self.differences(intent, situation):
+            return None
+        target = intent.action.target
+        made = live(situation, Target(PLATFORM, target.cluster, target.namespace, target.kind, target.name, ""))
+        return _receipt(intent, made, (_told("unproved"),), "unproved")
+
+    def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
+        """How what is live differs from a finished rotation; () where it does not."""
+        target, found = intent.action.target, intent.found
+        cluster = cluster_of(situation, target.cluster)
+        current = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)
+        if current is None:
+            return (f"{target} is missing",)
+        if current["metadata"]["uid"] == found["uid"]:
+            return (f"{target} is still the old one (uid {found['uid']})",)
+        tokens = {s["name"]: s["uid"] for s in token_secrets(cluster, target.namespace, target.name)}
+        old = [s["name"] for s in found["tokens"] if tokens.get(s["name"]) in (None, s["uid"])]
+        late = [c for c in consumers(cluster, target.namespace, target.name) if _is_due(c, situation)]
+        return (
+            *(f"Secret {target.namespace}/{n} has not been made again" for n in old),
+            *(f"{c} in {target.namespace} has not been restarted" for c in late),
+        )
+
+    def release(self, control: Control, situation: Situation) -> Receipt:  # noqa: ARG002  (the protocol's)
+        """Nothing brings an old token back."""
+        raise RefusedError("a rotation cannot be released: the old tokens are gone", "Leave it out of recover.")
+
+
+def _target(situation: Situation, cluster: str, namespace: str, account: str) -> tuple[str] | str:
+    """The account's uid, or why it cannot be rotated."""
+    try:
+        reached = cluster_of(situation, cluster)
+        if reached.identity() == f"system:serviceaccount:{namespace}:{account}":
+            return "patchgap runs as this account: it would lock itself out"
+        return (str(reached.get(SERVICE_ACCOUNTS, namespace, account)["metadata"]["uid"]),)
+    except PatchgapError as error:
+        return str(error)
+
+
+def _made(manifest: Json, situation: Situation) -> dict[str, Any]:
+    made = kept(manifest)
+    annotations = {**made["metadata"].get("annotations", {}), ROTATED: str(situation.incident)}
+    return {**made, "metadata": {**made["metadata"], "annotations": annotations}}
+
+
+def _replaced(cluster: Cluster, target: Target, found: Mapping[str, Any], situation: Situation) -> Json:
+    """The new account; made where it is missing, also after a run that was cut off. Raises ConflictError where the
+    name belongs to another incident's rotation or to someone else."""
+    manifest = _made(found["manifest"], situation)
+
+    def new_one() -> Json | None:
+        current = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)
+        if current is not None and current["metadata"]["uid"] == found["uid"]:
+            return None  # it is being deleted
+        return cluster.apply(manifest)
+
+    made = cluster.until(_WAIT, new_one)
+    if made is None:
+        raise UnreachableError(
+            f"{target} is held in deletion by a finalizer",
+            "Find who holds it (metadata.finalizers), then run it again.",
+        )
+    return made
+
+
+def _replace_secret(cluster: Cluster, target: Target, secret: Mapping[str, Any], situation: Situation) -> None:
+    meta = {
+        "name": secret["name"],
+        "namespace": target.namespace,
+        "labels": secret["labels"],
+        "annotations": {**secret["annotations"], ROTATED: str(situation.incident)},
+    }
+    body = {"apiVersion": SECRETS.api_version, "kind": SECRETS.kind, "type": TOKEN_TYPE, "metadata": meta}
+
+    def made() -> bool | None:
+        live_ones = {s["name"]: s["uid"] for s in token_secrets(cluster, target.namespace, target.name)}
+        if live_ones.get(secret["name"], secret["uid"]) != secret["uid"]:
+            return True
+        try:
+            cluster.create(SECRETS, target.namespace, body)
+        except ConflictError:
+            return None  # the old one is being deleted
+        return True
+
+    if not cluster.until(_WAIT, made):
+        raise UnreachableError(
+            f"Secret {target.namespace}/{secret['name']} cannot be made again: its name is taken",
+            "Look at what holds that name, then run it again.",
+        )
+
+
+def _restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_run: bool = False) -> None:
+    head = consumer.head
+    if head["kind"] not in _RESTARTS or not _is_due(consumer, situation):
+        return
+    mark = {"metadata": {"annotations": {RESTARTED: str(situation.incident)}}}
+    body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark}}
+    meta = head["metadata"]
+    cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
+
+
+def _is_due(consumer: Consumer, situation: Situation) -> bool:
+    """Whether patchgap restarts this kind and has not done so for the incident."""
+    if consumer.head["kind"] not in _RESTARTS:
+        return False
+    template = consumer.head["spec"]["template"].get("metadata") or {}
+    return (template.get("annotations") or {}).get(RESTARTED) != str(situation.incident)
+
+
+def _restarted(cluster: Cluster, consumer: Consumer, situation: Situation) -> str:
+    try:
+        _restart(cluster, consumer, situation)
+    except NotFoundError:
+        return f"{consumer} was deleted meanwhile"
+    return _fate(consumer)
+
+
+def _fate(consumer: Consumer) -> str:
+    kind, spec = consumer.head["kind"], consumer.head.get("spec") or {}
+    if kind in _RESTARTS:
+        if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+            return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
+        return f"{consumer}: restarted"
+    if kind == "CronJob" and not consumer.live_pods:
+        return f"{consumer}: its next run gets a new token"
+    if not consumer.live_pods:
+        return f"{consumer}: runs nothing"
+    return f"{consumer}: patchgap cannot restart it: its {len(consumer.live_pods)} pod(s) hold a refused token"
+
+
+def _tried(cluster: Cluster, probe: Cluster | None) -> str:
+    """`refused`, `accepted`, or `unproved` where an earlier run replaced the account and its token is gone."""
+    if probe is None:
+        return "unproved"
+    gone = cluster.until(_WAIT, lambda: None if is_believed(probe) else REFUSED)
+    return gone or "accepted"
+
+
+def _told(outcome: str) -> str:
+    return {
+        REFUSED: "a token of the old account was tried and is refused",
+        "accepted": "a token of the old account is STILL accepted",
+    }.get(outcome, "no token of the old account could be tried: the run that held it was cut off")
+
+
+def _receipt(intent: Intent, made: Json, detail: tuple[str, ...], outcome: str) -> Receipt:
+    uids = {"old": intent.found["uid"], "new": made["metadata"]["uid"]}
+    return done(intent, detail, probe=outcome, uid=uids, tokens=[t["name"] for t in intent.found["tokens"]])

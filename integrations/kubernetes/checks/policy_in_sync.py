@@ -1,0 +1,120 @@
+"""policy_in_sync: every control that stands is live as it was set, and nothing else bears the incident's name.
+
+Owns the comparison of controls with the clusters; what a control consists of is its action's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from integrations.kubernetes import proof, standing
+from integrations.kubernetes.answers import ForbiddenError
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
+from integrations.kubernetes.live import Seen, all_clusters, each_cluster
+from integrations.kubernetes.reach import PLATFORM, settings_of
+from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
+from patchgap import registry
+from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.model.evidence import Evidence
+from patchgap.model.plan import Control, Effect
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import check
+
+
+class SyncParameters(Parameters):
+    """None: every standing control is compared."""
+
+
+@check
+class PolicyInSync:
+    """Each standing control's objects are live, as set, and held by patchgap alone; none is left of a released one.
+
+    Example::
+
+        policy_in_sync: {}
+    """
+
+    verb: ClassVar[str] = "policy_in_sync"
+    platform: ClassVar[str] = PLATFORM
+    about: ClassVar[str] = ""
+    permissions: ClassVar[tuple[str, ...]] = (
+        "get,list admissionregistration.k8s.io/validatingadmissionpolicies",
+        "get,list admissionregistration.k8s.io/validatingadmissionpolicybindings",
+        "get,list core/configmaps",
+        "get,list networking.k8s.io/networkpolicies",
+        *(p.replace("list ", "get,list ") for p in LIVE_PERMISSIONS),
+        *proof.PERMISSIONS,
+    )
+    parameters: ClassVar[type[Parameters]] = SyncParameters
+
+    def observe(
+        self,
+        parameters: SyncParameters,  # noqa: ARG002  (the protocol's)
+        situation: Situation,
+    ) -> Sequence[Evidence]:
+        """One piece of evidence a configured cluster."""
+
+        def look(cluster: Cluster) -> Seen:
+            return _look(cluster, situation)
+
+        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "controls and their objects", look))
+
+
+def _look(cluster: Cluster, situation: Situation) -> Seen:
+    seen = Seen()
+    controls = [c for c in situation.controls if _stands_in(c, cluster)]
+    for control in controls:
+        _compared(control, situation, seen)
+    stray = _stray(cluster, controls, situation, seen)
+    seen.failed += [f"{s} bears the incident's label, and no standing control made it" for s in stray]
+    seen.value = {"controls": [str(c.intent.action.id) for c in controls], "stray": stray}
+    seen.passed.append(f"cluster {cluster.name}: {len(controls)} standing control(s) compared")
+    return seen
+
+
+def _stands_in(control: Control, cluster: Cluster) -> bool:
+    action = control.intent.action
+    return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == cluster.name
+
+
+def _compared(control: Control, situation: Situation, seen: Seen) -> None:
+    intent = control.intent
+    named = f"{intent.action.verb} on {intent.action.target}"
+    action: Any = registry.load().action(intent.action.verb, PLATFORM)
+    try:
+        found = list(action.differences(intent, situation)) if hasattr(action, "differences") else []
+        if not found and action.observe(intent, situation) is None:
+            found = ["its effect was not observed"]
+    except (UnreachableError, ForbiddenError) as error:
+        seen.unknown.append(f"{named}: {error}")
+        return
+    except PatchgapError as error:
+        found = [str(error)]
+    seen.failed += [f"{named}: {line}" for line in found]
+    if not found:
+        seen.passed.append(f"{named} stands as it was set")
+
+
+def _stray(cluster: Cluster, controls: Sequence[Control], situation: Situation, seen: Seen) -> list[str]:
+    known = {(o["kind"], o["namespace"], o["name"]) for c in controls for o in c.receipt.result.get("objects") or ()}
+    stray = []
+    home = settings_of(situation).namespace
+    label = f"{standing.INCIDENT}={situation.incident}"
+    for resource, namespace in (
+        (POLICIES, ""),
+        (POLICY_BINDINGS, ""),
+        (CONFIG_MAPS, home),
+        (NETWORK_POLICIES, ""),
+    ):
+        try:
+            listed = cluster.all_of(resource, namespace, labels=label)
+        except ForbiddenError as error:
+            seen.unknown.append(f"cluster {cluster.name}: what is left cannot be told: {error}")
+            continue
+        for found in listed:
+            key = (found["kind"], found["metadata"].get("namespace", ""), found["metadata"]["name"])
+            if key not in known:
+                stray.append("/".join(p for p in key if p))
+    return stray

@@ -1,0 +1,206 @@
+"""One cluster's API over HTTP: plain JSON in and out, each call with a deadline, each refusal a patchgap error.
+
+Owns how patchgap reads and writes objects: pages, retries, field manager, dry run, preconditions. It knows nothing of
+incidents: what is written, and whether it may be, is the actions' to say.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
+from integrations.kubernetes.resources import SELF_REVIEWS, Json, Resource, of_kind
+from integrations.kubernetes.transport import HttpAnswer, Transport
+from patchgap.errors import NotFoundError, RefusedError, UnreachableError
+
+T = TypeVar("T")
+
+FIELD_MANAGER = "patchgap"
+JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"  # JSON is YAML
+
+_PAGE = 500
+_ATTEMPTS = 4
+_LONGEST_PAUSE = 5.0  # seconds
+
+
+class Cluster:
+    """One cluster. All methods raise the errors of `patchgap.errors` alone."""
+
+    def __init__(self, name: str, transport: Transport, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.name = name
+        self._transport = transport
+        self._sleep = sleep
+        self._identity = ""
+
+    def bearer(self, token: str) -> Cluster:
+        """The same cluster seen with another credential alone; the token is held in memory only."""
+        return Cluster(self.name, self._transport.bearer(token), self._sleep)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> dict[str, Any]:
+        """One call, repeated for 429 and 5xx a bounded number of times."""
+        url = path + ("?" + urlencode(query) if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
+        answer = self._settled(method, url, headers, data)
+        if answer.code >= HTTPStatus.BAD_REQUEST:
+            raise error_of(self.name, f"{method} {path}", answer.code, answer.body)
+        try:
+            document = json.loads(answer.body)
+        except ValueError as error:
+            raise self._foreign(method, path, answer.body) from error
+        if not isinstance(document, dict):
+            raise self._foreign(method, path, answer.body)
+        return document
+
+    def _foreign(self, method: str, path: str, body: bytes) -> UnreachableError:
+        return UnreachableError(
+            f"cluster {self.name} answered {method} {path} with no JSON object: "
+            + trimmed(body[:80].decode("utf-8", "replace")),
+            "Check that its address is a Kubernetes API server's.",
+        )
+
+    def _settled(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> HttpAnswer:
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self._transport.send(method, url, headers, data)
+            if not is_passing(answer.code) or attempt == _ATTEMPTS:
+                break
+            self._sleep(_pause(attempt, answer.retry_after))
+        return answer
+
+    def get(self, resource: Resource, namespace: str, name: str, subresource: str = "") -> dict[str, Any]:
+        """The object. Raises NotFoundError."""
+        return self.request("GET", resource.path(namespace, _named(name), subresource))
+
+    def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        """The object, or None where there is none."""
+        try:
+            return self.get(resource, namespace, name)
+        except NotFoundError:
+            return None
+
+    def all_of(
+        self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "", accept: str = JSON
+    ) -> list[dict[str, Any]]:
+        """Every object, page by page; read again from the start, once, where the list expired meanwhile.
+        With `accept=METADATA`, their metadata alone: a Secret's data then never leaves the server."""
+        query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {k: v for k, v in query.items() if v}
+        try:
+            return list(self._pages(resource, namespace, query, accept))
+        except ExpiredError:
+            return list(self._pages(resource, namespace, query, accept))
+
+    def _pages(
+        self, resource: Resource, namespace: str, query: Mapping[str, str], accept: str
+    ) -> Iterator[dict[str, Any]]:
+        query = dict(query)
+        while True:
+            page = self.request("GET", resource.path(namespace), query=query, accept=accept)
+            for item in page.get("items") or ():
+                # A list's items carry neither; what reads them should not need to know where they came from.
+                yield {**item, "apiVersion": resource.api_version, "kind": resource.kind}
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
+
+    def apply(self, manifest: Json, *, dry_run: bool = False) -> dict[str, Any]:
+        """Server-side apply as `patchgap`, never forced. Raises ConflictError naming the field and its owner."""
+        resource, meta = of_kind(manifest["kind"]), manifest["metadata"]
+        path = resource.path(meta.get("namespace", ""), _named(meta["name"]))
+        return self.request("PATCH", path, query=_writing(dry_run), body=manifest, content_type=APPLY)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: Json,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """A JSON merge patch; a `metadata.uid` or `resourceVersion` in it is a precondition (ConflictError)."""
+        path = resource.path(namespace, _named(name), subresource)
+        return self.request("PATCH", path, query=_writing(dry_run), body=body, content_type=MERGE)
+
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: Json,
+        *,
+        name: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Creates an object, or a subresource of `name`. Raises ConflictError where it exists."""
+        return self.request("POST", resource.path(namespace, name, subresource), query=_writing(dry_run), body=body)
+
+    def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> bool:
+        """Deletes exactly the object with that uid; False where it was gone. Raises ConflictError for another."""
+        options: dict[str, Any] = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "preconditions": {"uid": uid},
+            "propagationPolicy": "Background",
+        }
+        if dry_run:
+            options["dryRun"] = ["All"]  # a body makes the server ignore the query's
+        try:
+            self.request("DELETE", resource.path(namespace, _named(name)), body=options)
+        except NotFoundError:
+            return False
+        return True
+
+    def identity(self) -> str:
+        """The user name that the API server knows these credentials by; asked once."""
+        if not self._identity:
+            self._identity = self.review()
+        return self._identity
+
+    def review(self) -> str:
+        """The user name, asked now. Raises UnauthorizedError where the credentials are not accepted."""
+        body = {"apiVersion": SELF_REVIEWS.api_version, "kind": SELF_REVIEWS.kind}
+        answer = self.request("POST", SELF_REVIEWS.path(), body=body)
+        return str(answer["status"]["userInfo"]["username"])
+
+    def until(self, seconds: float, condition: Callable[[], T | None]) -> T | None:
+        """What `condition` answers once it is not None, asked at growing intervals; None when the time is over."""
+        waited, pause = 0.0, 0.1
+        while (answer := condition()) is None and waited < seconds:
+            self._sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, 2.0)
+        return answer
+
+
+def _writing(dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+
+
+def _named(name: str) -> str:
+    if not name or "/" in name or name in {".", ".."}:  # a list's path, or a parent's, is not an object's
+        raise RefusedError(f"{name!r} is no object's name", "Name the object whole.")
+    return name
+
+
+def _pause(attempt: int, retry_after: str) -> float:
+    asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    return min(max(asked, 0.1 * float(1 << attempt)), _LONGEST_PAUSE)

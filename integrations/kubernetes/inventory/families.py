@@ -1,0 +1,61 @@
+"""Which object belongs to which workload: pod -> ReplicaSet -> Deployment, pod -> Job -> CronJob.
+
+Owns the owner chain. A workload is the highest owner of a known kind; an owner that is not listed ends the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from integrations.kubernetes.inventory.snapshot import Snapshot
+from integrations.kubernetes.resources import WORKLOADS, Json
+
+
+@dataclass
+class Family:
+    """A workload with everything that its controllers made below it."""
+
+    head: Json
+    owners: tuple[str, ...] = ()
+    pods: list[Json] = field(default_factory=list)
+    replica_sets: list[Json] = field(default_factory=list)
+    jobs: list[Json] = field(default_factory=list)
+
+
+def controller_of(manifest: Json) -> Json | None:
+    """The owner reference of the controller, or None."""
+    references = manifest["metadata"].get("ownerReferences") or ()
+    return next((r for r in references if r.get("controller")), None)
+
+
+def families(snapshot: Snapshot) -> Iterator[Family]:
+    """Every workload of the snapshot, once, in a stable order."""
+    listed = {o["metadata"]["uid"]: o for r in WORKLOADS for o in snapshot.of(r)}
+    found: dict[str, Family] = {}
+    for uid, manifest in listed.items():
+        head = _head(manifest, listed)
+        family = found.setdefault(head["metadata"]["uid"], Family(head, _above(head)))
+        if manifest["kind"] == "Pod":
+            family.pods.append(manifest)
+        elif uid != head["metadata"]["uid"]:
+            (family.replica_sets if manifest["kind"] == "ReplicaSet" else family.jobs).append(manifest)
+    yield from sorted(found.values(), key=_order)
+
+
+def _head(manifest: Json, listed: dict[str, Json]) -> Json:
+    seen = {manifest["metadata"]["uid"]}
+    while (reference := controller_of(manifest)) and reference["uid"] in listed and reference["uid"] not in seen:
+        seen.add(reference["uid"])  # owner references are user input: they may run in a circle
+        manifest = listed[reference["uid"]]
+    return manifest
+
+
+def _above(head: Json) -> tuple[str, ...]:
+    reference = controller_of(head)
+    return (f"{reference['kind']}/{reference['name']}",) if reference else ()
+
+
+def _order(family: Family) -> tuple[str, str, str]:
+    meta = family.head["metadata"]
+    return meta.get("namespace", ""), family.head["kind"], meta["name"]

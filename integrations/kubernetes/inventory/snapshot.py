@@ -1,0 +1,71 @@
+"""What one cluster's API lists, whole: the raw material of the inventory and of the live checks.
+
+Owns which kinds are read, and that what may not be listed is named; it does not interpret any object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from integrations.kubernetes.answers import ForbiddenError, NotServedError
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    INGRESSES,
+    NAMESPACES,
+    NODES,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    WORKLOADS,
+    Json,
+    Resource,
+)
+from patchgap.model.unknown import Unknown
+
+RBAC = (ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
+EVERYTHING = (*WORKLOADS, NAMESPACES, NODES, SERVICES, INGRESSES, SERVICE_ACCOUNTS, *RBAC)
+_OPTIONAL = (INGRESSES,)
+PERMISSIONS = tuple(f"list {r.permission}" for r in EVERYTHING)
+LIVE_PERMISSIONS = tuple(f"list {r.permission}" for r in WORKLOADS)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The objects by kind. A kind that could not be listed is in `untold` with its reason, and has no objects."""
+
+    cluster: str
+    objects: Mapping[str, tuple[Json, ...]]
+    untold: Mapping[str, str]
+
+    def of(self, resource: Resource) -> tuple[Json, ...]:
+        """The objects of a kind; () where there are none or it was not told (`untold`)."""
+        return self.objects.get(resource.kind, ())
+
+    def why_not(self, resources: Sequence[Resource]) -> str:
+        """Why these kinds could not be read whole, as a sentence's part; "" where they were."""
+        return "; ".join(self.untold[r.kind] for r in resources if r.kind in self.untold)
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """What the cluster would not tell."""
+        return tuple(Unknown(f"cluster {self.cluster}: {kind}", reason) for kind, reason in self.untold.items())
+
+
+def read(cluster: Cluster, resources: Sequence[Resource] = EVERYTHING, namespace: str = "") -> Snapshot:
+    """Lists each kind once. Raises UnreachableError where the cluster does not answer."""
+    objects: dict[str, tuple[Json, ...]] = {}
+    untold: dict[str, str] = {}
+    for resource in resources:
+        try:
+            objects[resource.kind] = tuple(cluster.all_of(resource, namespace if resource.namespaced else ""))
+        except ForbiddenError as error:
+            untold[resource.kind] = f"patchgap may not {error.permission}"
+        except NotServedError:
+            if resource in _OPTIONAL:
+                continue  # a cluster without that API has none of them
+            untold[resource.kind] = f"the API does not serve {resource.permission}"
+    return Snapshot(cluster.name, objects, untold)

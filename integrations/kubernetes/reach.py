@@ -1,0 +1,86 @@
+"""From an incident's situation to live objects: which workloads are Kubernetes', and whether a target is still itself.
+
+Owns the rule that the same name with another UID is another target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.clusters import Clusters
+from integrations.kubernetes.resources import of_kind
+from patchgap.errors import ConflictError, PatchgapError
+from patchgap.model.plan import Intent, Outcome, Receipt, Target, Uncovered
+from patchgap.model.workload import Workload, WorkloadRef
+from patchgap.ports import Situation
+from patchgap.settings import KubernetesSettings
+
+PLATFORM = "kubernetes"
+
+
+def settings_of(situation: Situation) -> KubernetesSettings:
+    """The platform's settings."""
+    return situation.connections.of(Clusters).settings
+
+
+def cluster_of(situation: Situation, name: str) -> Cluster:
+    """The cluster by name. Raises NotFoundError where none is configured by it."""
+    return situation.connections.of(Clusters).of(name)
+
+
+def scoped(situation: Situation) -> tuple[Workload, ...]:
+    """The exposed workloads that run on this platform."""
+    return tuple(w for w in situation.workloads if w.ref.platform == PLATFORM)
+
+
+def live(situation: Situation, ref: Target | WorkloadRef) -> dict[str, Any]:
+    """The object as it is now. Raises NotFoundError where it is gone, ConflictError where another bears its name."""
+    found = cluster_of(situation, ref.cluster).get(of_kind(ref.kind), ref.namespace, ref.name)
+    same(ref, found)
+    return found
+
+
+def still(situation: Situation, target: Target) -> dict[str, Any] | None:
+    """The object where it is still the planned one; None where it was deleted, or replaced by another of its name."""
+    found = cluster_of(situation, target.cluster).find(of_kind(target.kind), target.namespace, target.name)
+    return found if found and found["metadata"]["uid"] == target.uid else None
+
+
+def same(ref: Target | WorkloadRef, found: Mapping[str, Any]) -> None:
+    """Raises ConflictError where the object is not the planned one."""
+    if ref.uid and found["metadata"]["uid"] != ref.uid:
+        raise ConflictError(
+            f"{ref} is another object than the planned one (uid {found['metadata']['uid']}, planned {ref.uid})",
+            "Refresh the inventory and plan again.",
+        )
+
+
+def each_live(
+    verb: str, situation: Situation, served: Callable[[Workload, dict[str, Any]], Target | str]
+) -> Iterator[Target | Uncovered]:
+    """A target a scoped workload, or why there is none: what cannot be read is uncovered, never left out.
+    `served` gets the live manifest and answers with the target, or with a reason."""
+    for workload in scoped(situation):
+        try:
+            answer = served(workload, live(situation, workload.ref))
+        except PatchgapError as error:
+            answer = str(error)
+        yield answer if isinstance(answer, Target) else Uncovered(verb, str(workload.ref), answer)
+
+
+def done(intent: Intent, detail: Iterable[str] = (), **result: Any) -> Receipt:
+    """A receipt of success."""
+    return Receipt(intent.action.id, Outcome.DONE, tuple(detail), result)
+
+
+def reverter(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence where a GitOps controller keeps this object and would undo a live change."""
+    meta = manifest["metadata"]
+    keys = {*(meta.get("labels") or {}), *(meta.get("annotations") or {})}
+    if any(k.startswith("argocd.argoproj.io/") for k in keys):
+        return ("Argo CD keeps this object and may undo the change: pause its sync, or change it upstream",)
+    if any(".toolkit.fluxcd.io/" in k for k in keys):
+        return ("Flux keeps this object and may undo the change: suspend it, or change it upstream",)
+    return ()

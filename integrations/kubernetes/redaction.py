@@ -1,0 +1,88 @@
+"""Manifests without what may be a secret: fit to be kept as evidence and shown.
+
+Owns what looks like a secret in a manifest. A Secret's own data is never read in the first place. It redacts rather
+too much than too little; the shape of the manifest stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+_NAMED = re.compile(
+    r"pass(word|wd|phrase)?|secret|token|api_?-?key|access_?-?key|private|credential|auth|session|cookie|signature"
+    r"|\bsas\b|dsn|conn(ection)?_?-?str",
+    re.IGNORECASE,
+)
+_SHAPED = (
+    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # a JWT
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(r"\b(gh[pousr]_|github_pat_|xox[abposr]-|sk-|glpat-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
+    re.compile(r"://[^/\s:@]*:[^/\s@]+@"),  # an address with a password
+    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/_.=-]{8,}"),
+)
+_LONG = re.compile(r"^[A-Za-z0-9+/_=-]{32,}$")  # no words, no path: a key as likely as not
+_ARGUMENT = re.compile(r"^(--?[A-Za-z0-9_.-]+)=(.*)$", re.DOTALL)
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def redacted(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a manifest: no Secret's data, no value that looks secret, no managedFields."""
+    cleaned: dict[str, Any] = _clean(manifest)
+    if manifest.get("kind") == "Secret":
+        for field in ("data", "stringData"):
+            if field in cleaned:
+                cleaned[field] = dict.fromkeys(cleaned[field], REDACTED)
+    if isinstance(cleaned.get("metadata"), dict):
+        cleaned["metadata"].pop("managedFields", None)
+    return cleaned
+
+
+def _clean(value: Any, *, suspect: bool = False) -> Any:
+    if isinstance(value, Mapping):
+        return _mapping(value)
+    if isinstance(value, list):
+        return _arguments(value) if all(isinstance(v, str) for v in value) else [_clean(v) for v in value]
+    if isinstance(value, str) and (suspect or looks_secret(value)):
+        return REDACTED
+    return value
+
+
+def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):  # a variable of the environment
+        hidden = _NAMED.search(value["name"]) or looks_secret(value["value"]) or _LONG.match(value["value"])
+        return {**value, "value": REDACTED} if hidden else dict(value)
+    if _LAST_APPLIED in value:
+        value = {**value, _LAST_APPLIED: _last_applied(value[_LAST_APPLIED])}
+    return {k: v if k == _LAST_APPLIED else _clean(v, suspect=k in {"token", "password"}) for k, v in value.items()}
+
+
+def _last_applied(text: Any) -> str:
+    try:
+        document = json.loads(text)
+    except (TypeError, ValueError):
+        return REDACTED
+    return json.dumps(redacted(document)) if isinstance(document, dict) else REDACTED
+
+
+def _arguments(values: list[str]) -> list[str]:
+    cleaned, hide_next = [], False
+    for value in values:
+        pair = _ARGUMENT.match(value)
+        if hide_next or looks_secret(value):
+            cleaned.append(REDACTED)
+        elif pair and (_NAMED.search(pair[1]) or _LONG.match(pair[2])):
+            cleaned.append(f"{pair[1]}={REDACTED}")
+        else:
+            cleaned.append(value)
+        hide_next = value.startswith("-") and "=" not in value and bool(_NAMED.search(value))
+    return cleaned
+
+
+def looks_secret(value: str) -> bool:
+    """Whether the text has the shape of a credential."""
+    return any(shape.search(value) for shape in _SHAPED)

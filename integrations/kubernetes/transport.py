@@ -1,0 +1,111 @@
+"""Sending one request to an API server by the official client's transport: its TLS, credentials, their renewal.
+
+Owns deadlines and the size of answers. It knows no object, no path and no meaning of a status.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from integrations.kubernetes.answers import trimmed
+from patchgap.errors import PatchgapError, UnreachableError
+
+_LARGEST_ANSWER = 256 * 1024 * 1024  # bytes
+
+
+class HttpAnswer:
+    """An answer as it came."""
+
+    def __init__(self, code: int, retry_after: str, body: bytes) -> None:
+        self.code = code
+        self.retry_after = retry_after
+        self.body = body
+
+
+class Transport(Protocol):
+    """Sends one request. Raises UnreachableError where no answer came."""
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer: ...
+
+    def bearer(self, token: str) -> Transport:
+        """The same server, with this token as the only credential."""
+        ...
+
+
+class OfficialTransport:
+    """The official client's transport: its TLS, its credentials and their renewal, with a deadline over the whole
+    answer (its own timeout is for each read)."""
+
+    def __init__(self, name: str, client: Any, timeout: float) -> None:
+        self._name = name
+        self._client = client
+        self._timeout = timeout
+
+    def bearer(self, token: str) -> OfficialTransport:
+        """A transport without the client certificate, which a server would believe before the token."""
+        from kubernetes.client import ApiClient, Configuration  # imported late: costs 0.6 s
+
+        held = self._client.configuration
+        made = Configuration(host=held.host)
+        for field in ("verify_ssl", "ssl_ca_cert", "ca_cert_data", "assert_hostname", "tls_server_name", "no_proxy"):
+            setattr(made, field, getattr(held, field, None))
+        made.proxy, made.retries = held.proxy, False
+        made.cert_file = made.key_file = None
+        return OfficialTransport(
+            self._name, ApiClient(made, header_name="Authorization", header_value=f"Bearer {token}"), self._timeout
+        )
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
+        """One request. A connection that the server closed before it answered is tried once more."""
+        import urllib3  # imported late, with the client
+
+        try:
+            return self._once(method, url, headers, body)
+        except urllib3.exceptions.ProtocolError:
+            return self._last(method, url, headers, body)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _last(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
+        import urllib3
+
+        try:
+            return self._once(method, url, headers, body)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
+        deadline = time.monotonic() + self._timeout
+        sent = {**self._client.default_headers, **headers}
+        self._client.update_params_for_auth(sent, [], ["BearerToken"], url, method, body)
+        response = self._client.rest_client.pool_manager.request(
+            method,
+            self._client.configuration.host + url,
+            body=body,
+            headers=sent,
+            timeout=self._timeout,
+            preload_content=False,
+        )
+        try:
+            read = b"".join(self._read(response, deadline))
+        finally:
+            response.release_conn()
+        return HttpAnswer(response.status, response.headers.get("Retry-After", ""), read)
+
+    def _read(self, response: Any, deadline: float) -> Iterator[bytes]:
+        size = 0
+        while chunk := response.read1(1 << 16):
+            size += len(chunk)
+            if time.monotonic() > deadline or size > _LARGEST_ANSWER:
+                response.close()
+                raise self._unreachable("the answer took too long or was too large")
+            yield chunk
+
+    def _unreachable(self, cause: object) -> PatchgapError:
+        reason = trimmed(str(cause)).split("object at 0x")[-1].split(": ", 1)[-1]
+        return UnreachableError(
+            f"cluster {self._name} did not answer: {reason}",
+            "Check its address and the network, or raise kubernetes.timeout_seconds.",
+        )

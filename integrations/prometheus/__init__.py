@@ -1,0 +1,1 @@
+"""Anomaly signals, as a Prometheus measures them. Reads alone."""

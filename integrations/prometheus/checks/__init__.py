@@ -1,0 +1,1 @@
+"""The checks that Prometheus answers, one file a verb."""

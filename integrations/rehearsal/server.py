@@ -1,0 +1,215 @@
+"""The HTTP server: sockets, bodies, watches and planned faults around the API.
+
+Owns the ASGI application and its thread; every answer is the API's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response, StreamingResponse
+
+from integrations.rehearsal import faults as planned
+from integrations.rehearsal.api import Answer, Api
+from integrations.rehearsal.document import Json
+from integrations.rehearsal.machine import Machine
+from integrations.rehearsal.reading import Query, bookmark, line, watched
+from integrations.rehearsal.request import Request
+from integrations.rehearsal.resources import Resource
+from integrations.rehearsal.status import ApiError
+from integrations.rehearsal.storage import Change
+
+_log = logging.getLogger(__name__)
+_LONGEST_WATCH = 3600.0
+_START_WITHIN = 10.0
+_FAILURES_FROM = 300
+_BOOKMARK_EVERY = 60.0
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One answered request."""
+
+    user: str
+    method: str
+    path: str
+    dry_run: bool
+    status: int
+
+    @property
+    def mutates(self) -> bool:
+        """Whether it may have changed something that is stored."""
+        return self.method not in ("GET", "HEAD") and not self.dry_run and self.status < _FAILURES_FROM
+
+
+class Server:
+    """The server of one machine, on its own thread and a free port of loopback."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._api = Api(machine)
+        self.faults = planned.Faults()
+        self.requests: deque[Logged] = deque(maxlen=100_000)
+        config = uvicorn.Config(
+            self._application,
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            interface="asgi3",
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rehearsal-server", daemon=True)
+        self.url = ""
+
+    def start(self) -> None:
+        """Listen; returns when calls are answered. Raises RuntimeError where that fails."""
+        self._thread.start()
+        if not self._ready.wait(_START_WITHIN) or not self.url:
+            message = "the rehearsal cluster's server did not start; is loopback available?"
+            raise RuntimeError(message)
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        self._server.should_exit = True
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(timeout=_START_WITHIN)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        serving = asyncio.create_task(self._server.serve())
+        while not self._server.started and not serving.done():  # noqa: ASYNC110 - see below
+            await asyncio.sleep(0.005)  # uvicorn has a flag for this and no event
+        if self._server.started:
+            port = self._server.servers[0].sockets[0].getsockname()[1]
+            self.url = f"http://127.0.0.1:{port}"
+        self._ready.set()
+        await serving
+
+    async def _application(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        http = HttpRequest(scope, receive)
+        try:
+            body = await http.body()
+        except ClientDisconnect:
+            return
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        request = Request(http.method, scope["path"], dict(http.query_params), headers, body)
+        fault = self.faults.next_for(request.method, request.path)
+        if fault in ("close", "hang"):
+            await self._spoil(fault, send)
+            return
+        if fault is not None:
+            refusal = planned.refusal(fault)
+            user, answer = "", Answer(refusal.code, refusal.document(), headers=refusal.headers)
+        else:
+            user, answer = self._answer(request)
+        dry = request.dry_run or b'"dryRun":["All"]' in body.replace(b" ", b"")
+        self.requests.append(Logged(user, request.method, request.path, dry, answer.status))
+        await self._response(answer, request)(scope, receive, send)
+
+    def _answer(self, request: Request) -> tuple[str, Answer]:
+        try:
+            return self._api.answer(request)
+        except Exception as failure:  # noqa: BLE001 - the server's edge: a defect is told to the caller and logged whole
+            _log.exception("%s %s failed", request.method, request.path)
+            message = f"Internal error occurred: {type(failure).__name__}: {failure}"
+            return "", Answer(500, ApiError(500, "InternalError", message, {}).document())
+
+    async def _spoil(self, fault: str, send: Any) -> None:
+        """Answer nothing for as long as the caller waits, or break off in the middle."""
+        if fault == "hang":
+            await self._stopping.wait()
+        head = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]}
+        await send(head)
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+    def _response(self, answer: Answer, request: Request) -> Response:
+        headers = {**answer.headers, "Cache-Control": "no-cache, private"}
+        if answer.watch is not None:
+            stream = self._watch(*answer.watch, request)
+            return StreamingResponse(stream, media_type="application/json", headers=headers)
+        kind = "text/plain; charset=utf-8" if answer.text else "application/json"
+        response = Response(answer.body(), answer.status, headers, kind)
+        for words in answer.warnings:
+            text = words.replace("\\", "\\\\").replace('"', '\\"')
+            response.raw_headers.append((b"warning", f'299 - "{text}"'.encode()))
+        return response
+
+    async def _watch(self, resource: Resource, namespace: str, query: Query, request: Request) -> AsyncIterator[bytes]:
+        feed = _Feed(resource.key)
+        with self._machine.storage.lock:
+            first, revision = self._machine.reader.initial(resource, namespace, query)
+            unlisten = self._machine.storage.listen(feed.heard)
+        try:
+            for event in first:
+                yield line(event)
+            if revision >= 0:
+                async for event in self._follow(feed, resource, namespace, query, request):
+                    yield line(event)
+        finally:
+            unlisten()
+
+    async def _follow(
+        self, feed: _Feed, resource: Resource, namespace: str, query: Query, request: Request
+    ) -> AsyncIterator[Json]:
+        matches = query.matcher(resource)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _timeout(request)
+        marks = request.query.get("allowWatchBookmarks") in ("1", "true")
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            while (left := ends - loop.time()) > 0 and not stopped.done():
+                heard = asyncio.create_task(feed.next())
+                await asyncio.wait({heard, stopped}, timeout=min(left, _BOOKMARK_EVERY), return_when="FIRST_COMPLETED")
+                if not heard.done():
+                    heard.cancel()
+                    if marks and ends - loop.time() > 0:
+                        yield bookmark(resource, self._machine.storage.revision)
+                    continue
+                for event in watched(heard.result(), namespace, matches):
+                    yield event
+        finally:
+            stopped.cancel()
+
+
+class _Feed:
+    """The changes of one kind, handed from the writers' threads to the server's loop."""
+
+    def __init__(self, resource: str) -> None:
+        self._resource = resource
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Change] = asyncio.Queue()
+
+    def heard(self, change: Change) -> None:
+        """Take a change; called under the storage's lock, from any thread."""
+        if change.resource == self._resource and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, change)
+
+    async def next(self) -> Change:
+        """The next change."""
+        return await self._queue.get()
+
+
+def _timeout(request: Request) -> float:
+    text = request.query.get("timeoutSeconds", "")
+    return float(text) if text.isascii() and text.isdigit() and int(text) else _LONGEST_WATCH

@@ -1,0 +1,1 @@
+"""Incidents and tickets opened for people, at a ticket system or in a folder."""

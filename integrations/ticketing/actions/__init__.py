@@ -1,0 +1,1 @@
+"""What can be opened for people, one file a verb."""

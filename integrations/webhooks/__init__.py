@@ -1,0 +1,1 @@
+"""Signals that other systems send: signed, checked, durable before they are answered."""

@@ -1,0 +1,156 @@
+"""block_artifacts: what the API server refuses and admits while a block stands, and its proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scene import BAD, GOOD, HOME, INCIDENT, OTHER, Scene, deployment, image, namespace, template
+
+from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, of_kind
+from integrations.kubernetes.sync import sync_patched
+from patchgap.model.plan import Control
+from patchgap.ports import Situation
+
+BLOCK = BlockArtifacts()
+BLOCKED = f"blocked by incident {INCIDENT}"
+CLEAN = image(GOOD, "r.example/clean")
+
+
+@pytest.fixture
+def scene(control_plane: Any, tmp_path: Path) -> Scene:
+    """A trainer in one namespace, another namespace, patchgap's own."""
+    made = Scene(control_plane, tmp_path)
+    made.make(namespace(), namespace("serving"), namespace(HOME), deployment())
+    return made
+
+
+def blocked(scene: Scene) -> tuple[Control, Situation]:
+    """A block that stands and is proved."""
+    situation = scene.situation(scene.workload("trainer"))
+    [control] = scene.perform(BLOCK, situation)
+    return control, situation
+
+
+def manifest(kind: str, space: str, **spec: Any) -> dict[str, Any]:
+    """A workload of any kind around a template's spec."""
+    api = of_kind(kind).api_version if kind != "ReplicationController" else "v1"
+    made = {"apiVersion": api, "kind": kind, "metadata": {"name": "new", "namespace": space}}
+    pod = template("new", CLEAN)
+    pod["spec"] |= spec
+    if kind in {"Job", "CronJob"}:
+        pod["spec"]["restartPolicy"] = "Never"
+    selector = {"selector": {"matchLabels": {"app": "new"}}} if kind not in {"Job", "CronJob"} else {}
+    workload: dict[str, Any] = {**selector, "template": pod}
+    if kind == "StatefulSet":
+        workload["serviceName"] = "new"
+    if kind == "Pod":
+        return {**made, "spec": pod["spec"]}
+    if kind == "CronJob":
+        return {**made, "spec": {"schedule": "0 3 * * *", "jobTemplate": {"spec": workload}}}
+    return {**made, "spec": workload}
+
+
+def attempt(cluster: Cluster, document: dict[str, Any]) -> None:
+    """Tries to create it, by the server's dry run."""
+    cluster.create(of_kind(document["kind"]), document["metadata"]["namespace"], document, dry_run=True)
+
+
+KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("space", ["training", "serving"])
+def test_a_block_refuses_the_digest_in_every_kind_and_namespace(scene: Scene, kind: str, space: str) -> None:
+    """A workload with an affected digest is denied, as main or as init container; a clean one is admitted."""
+    blocked(scene)
+    main = {"containers": [{"name": "main", "image": image(BAD, "mirror.example/any:1.2")}]}
+    init = {"initContainers": [{"name": "init", "image": image(BAD)}]}
+    for spec in (main, init):
+        scene.refused(lambda s=spec: attempt(scene.admin, manifest(kind, space, **s)), BLOCKED)
+    attempt(scene.admin, manifest(kind, space))
+
+
+def test_a_block_refuses_an_ephemeral_container(controllers: Any, scene: Scene) -> None:
+    """An affected image may not be debugged into a running pod, not even into one that runs it."""
+    scene.make(deployment("clean", CLEAN, 1))
+    blocked(scene)
+    for name in ("clean", "trainer"):
+        pod = scene.admin.all_of(PODS, "training", labels=f"app={name}")[0]["metadata"]["name"]
+        body = {"spec": {"ephemeralContainers": [{"name": "debug", "image": image(BAD)}]}}
+        scene.refused(
+            lambda p=pod, b=body: scene.admin.patch(
+                PODS, "training", p, b, subresource="ephemeralcontainers", dry_run=True
+            ),
+            BLOCKED,
+        )
+
+
+def test_a_block_admits_an_update_that_leaves_the_images(controllers: Any, scene: Scene) -> None:
+    """The affected workload may be labelled and scaled, its pods labelled, and rolled to a clean image, but not
+    back."""
+    blocked(scene)
+    admin = scene.admin
+    for body in ({"metadata": {"labels": {"x": "y"}}}, {"spec": {"replicas": 3}}, {"spec": {"minReadySeconds": 1}}):
+        admin.patch(DEPLOYMENTS, "training", "trainer", body, dry_run=True)
+    pod = admin.all_of(PODS, "training", labels="app=trainer")[0]["metadata"]["name"]
+    admin.patch(PODS, "training", pod, {"metadata": {"labels": {"x": "y"}}}, dry_run=True)
+
+    def roll(picture: str, *, dry_run: bool) -> None:
+        containers = [{"name": "main", "image": picture}]
+        body = {"spec": {"template": {"spec": {"containers": containers}}}}
+        admin.patch(DEPLOYMENTS, "training", "trainer", body, dry_run=dry_run)
+
+    roll(image(GOOD), dry_run=False)
+    scene.refused(lambda: roll(image(BAD), dry_run=True), BLOCKED)
+
+
+def test_a_block_asks_for_digests_of_affected_repositories_where_they_run(scene: Scene) -> None:
+    """In the affected namespace a tag of the affected repository is refused; elsewhere, and of other repositories,
+    it is not."""
+    blocked(scene)
+    tag = {"containers": [{"name": "main", "image": "registry.example.com/ml/trainer:latest"}]}
+    other = {"containers": [{"name": "main", "image": "registry.example.com/ml/trainer-two:latest"}]}
+    scene.refused(lambda: attempt(scene.admin, manifest("Pod", "training", **tag)), BLOCKED)
+    attempt(scene.admin, manifest("Pod", "serving", **tag))
+    attempt(scene.admin, manifest("Pod", "training", **other))
+
+
+def test_a_block_is_proved_by_the_servers_own_denial(scene: Scene) -> None:
+    """The receipt holds the dry run's denial in the affected namespace and the expiry."""
+    control, situation = blocked(scene)
+    result = control.receipt.result
+    assert result["proof"] == [{"image": image(BAD), "namespace": "training", "denied": True}]
+    assert result["expires"] == "2026-12-24T07:10:00+00:00"
+    assert BLOCK.observe(control.intent, situation)
+
+
+def test_a_block_whose_parameters_are_gone_does_not_stand(scene: Scene) -> None:
+    """Without its ConfigMap the block is not observed, and applying it again brings it back."""
+    control, situation = blocked(scene)
+    made = control.receipt.result["objects"][0]
+    scene.admin.delete(CONFIG_MAPS, HOME, made["name"], made["uid"])
+    assert any("is gone" in d for d in BLOCK.differences(control.intent, situation))
+    assert BLOCK.observe(control.intent, situation) is None
+    assert BLOCK.apply(control.intent, situation).result["proof"]
+
+
+def test_a_block_takes_in_digests_that_are_found_later(scene: Scene) -> None:
+    """A digest that turns out to be affected is drift until the sync, then refused too."""
+    control, _ = blocked(scene)
+    later = scene.situation(scene.workload("trainer"), affected=[BAD, OTHER], clean=[GOOD], controls=[control])
+    assert BLOCK.observe(control.intent, later) is None
+    assert sync_patched(later)
+    spec = {"containers": [{"name": "main", "image": image(OTHER)}]}
+    scene.refused(lambda: attempt(scene.admin, manifest("Pod", "serving", **spec)), BLOCKED)
+
+
+def test_a_released_block_refuses_nothing(scene: Scene) -> None:
+    """After the release the image may be started."""
+    control, situation = blocked(scene)
+    BLOCK.release(control, situation)
+    spec = {"containers": [{"name": "main", "image": image(BAD)}]}
+    scene.admitted(lambda: attempt(scene.admin, manifest("Pod", "training", **spec)))

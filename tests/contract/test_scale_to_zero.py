@@ -1,0 +1,122 @@
+"""scale_to_zero: zero for every kind that has a scale, and a restore that overwrites nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scene import BAD, Scene, deployment, image, namespace, template
+
+from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
+from integrations.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
+from patchgap.errors import ConflictError
+from patchgap.model.plan import Uncovered
+
+SCALE = ScaleToZero()
+
+
+@pytest.fixture
+def scene(control_plane: Any, tmp_path: Path) -> Scene:
+    """A trainer in its namespace."""
+    made = Scene(control_plane, tmp_path)
+    made.make(namespace(), deployment(replicas=3))
+    return made
+
+
+def of_kind(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    """A workload of another kind."""
+    group = "batch/v1" if kind in {"Job", "CronJob"} else "apps/v1"
+    return {"apiVersion": group, "kind": kind, "metadata": {"name": name, "namespace": "training"}, "spec": spec}
+
+
+def job_spec(name: str) -> dict[str, Any]:
+    """A Job's spec."""
+    return {"template": template(name, image(BAD), restartPolicy="Never")}
+
+
+def test_a_deployment_goes_to_zero_and_back(scene: Scene) -> None:
+    """Its pods end, and a restore brings the replicas that were found."""
+    situation = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(SCALE, situation)
+    assert "spec.replicas: 3 -> 0" in SCALE.preview(SCALE.parameters(), target, situation)
+    [control] = scene.perform(SCALE, situation)
+
+    def none_runs() -> bool:
+        scene.settle()
+        return scene.admin.all_of(PODS, "training", labels="app=trainer") == []
+
+    scene.eventually(none_runs)
+    SCALE.release(control, situation)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 3
+
+
+def test_a_stateful_set_and_a_cron_job_are_stopped_and_restored(scene: Scene) -> None:
+    """A StatefulSet is scaled, a CronJob suspended with the Job that it started; each is restored as it was."""
+    selector = {"selector": {"matchLabels": {"app": "store"}}}
+    scene.make(
+        of_kind(
+            "StatefulSet", "store", serviceName="store", replicas=2, **selector, template=template("store", image(BAD))
+        ),
+        of_kind("CronJob", "nightly", schedule="0 3 * * *", jobTemplate={"spec": job_spec("nightly")}),
+    )
+    cron = scene.admin.get(CRON_JOBS, "training", "nightly")["metadata"]
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": cron["uid"], "controller": True}
+    started = of_kind("Job", "nightly-1", **job_spec("nightly"))
+    started["metadata"]["ownerReferences"] = [owner]
+    scene.make(started)
+    situation = scene.situation(scene.workload("store", "StatefulSet"), scene.workload("nightly", "CronJob"))
+    controls = scene.perform(SCALE, situation)
+    scene.settle()
+    assert not scene.admin.get(STATEFUL_SETS, "training", "store")["spec"].get("replicas")
+    assert scene.admin.get(CRON_JOBS, "training", "nightly")["spec"]["suspend"] is True
+    assert scene.admin.get(JOBS, "training", "nightly-1")["spec"]["suspend"] is True
+    assert all(SCALE.observe(c.intent, situation) for c in controls)
+    for control in controls:
+        SCALE.release(control, situation)
+    assert scene.admin.get(STATEFUL_SETS, "training", "store")["spec"]["replicas"] == 2
+    assert not scene.admin.get(CRON_JOBS, "training", "nightly")["spec"].get("suspend")
+    assert not scene.admin.get(JOBS, "training", "nightly-1")["spec"].get("suspend")
+
+
+def test_what_has_no_scale_is_uncovered(scene: Scene) -> None:
+    """A DaemonSet and a bare Pod are named with the reason."""
+    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "training"}}
+    scene.make(
+        of_kind(
+            "DaemonSet", "agent", selector={"matchLabels": {"app": "agent"}}, template=template("agent", image(BAD))
+        ),
+        {**bare, "spec": template("x", image(BAD))["spec"]},
+    )
+    situation = scene.situation(scene.workload("agent", "DaemonSet"), scene.workload("bare", "Pod"))
+    found = list(SCALE.targets(SCALE.parameters(), situation))
+    assert [type(f) for f in found] == [Uncovered, Uncovered]
+    assert "a DaemonSet has no scale" in found[0].reason
+
+
+def test_a_restore_overwrites_nobody(scene: Scene) -> None:
+    """Where someone has scaled it since, that is drift naming them, and the restore is a conflict."""
+    situation = scene.situation(scene.workload("trainer"))
+    [control] = scene.perform(SCALE, situation)
+    body = {"spec": {"replicas": 1}}
+    scene.admin.request(
+        "PATCH",
+        DEPLOYMENTS.path("training", "trainer"),
+        query={"fieldManager": "someone"},
+        body=body,
+        content_type="application/merge-patch+json",
+    )
+    assert "held by someone" in SCALE.differences(control.intent, situation)[0]
+    assert SCALE.observe(control.intent, situation) is None
+    with pytest.raises(ConflictError, match="someone"):
+        SCALE.release(control, situation)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 1
+
+
+def test_a_workload_deleted_meanwhile_needs_no_restore(scene: Scene) -> None:
+    """Releasing the control of a deleted workload is a success that says so."""
+    situation = scene.situation(scene.workload("trainer"))
+    [control] = scene.perform(SCALE, situation)
+    scene.admin.delete(DEPLOYMENTS, "training", "trainer", control.intent.action.target.uid)
+    scene.settle()
+    assert "nothing to restore" in SCALE.release(control, situation).detail[0]

@@ -1,0 +1,63 @@
+"""The Kubernetes part of an incident from containment to recovery, all controls standing together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scene import ACTIONS, BAD, GOOD, HOME, Scene, account, deployment, image, namespace
+
+from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
+from integrations.kubernetes.checks.digests_retired import DigestsRetired
+from integrations.kubernetes.checks.package_absent import PackageAbsent
+from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
+from integrations.kubernetes.resources import DEPLOYMENTS
+from integrations.kubernetes.sync import sync_patched
+from patchgap.model.evidence import Verdict
+
+CHECKS = (PackageAbsent(), DigestsRetired(), PolicyInSync(), CredentialsRotated())
+ORDER = ("capture_forensics", "freeze_deployments", "isolate_workloads", "block_artifacts", "rotate_credentials")
+
+
+def test_an_incident_closes_on_proof_alone(controllers: Any, tmp_path: Path) -> None:
+    """Contained, every check fails or is unknown; the team's patched image is admitted once it is named, an unnamed
+    one is not; then every check passes, also after the isolation and the freeze were released."""
+    scene = Scene(controllers, tmp_path)
+    scene.make(namespace(), namespace(HOME), account(), deployment(replicas=3, serviceAccountName="trainer"))
+    workload = scene.workload("trainer")
+    situation = scene.situation(workload)
+    by_verb = {a.verb: a for a in ACTIONS}
+    controls = {verb: scene.perform(by_verb[verb], situation)[0] for verb in ORDER}
+    situation = replace(situation, controls=tuple(controls.values()))
+    assert verdicts(situation)["package_absent"] is Verdict.FAIL
+    assert verdicts(situation)["digests_retired"] is Verdict.FAIL
+
+    team = scene.person("team", "get,patch apps/deployments")
+    mend = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(GOOD)}]}}}}
+    scene.refused(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True), "frozen by incident")
+    situation = replace(situation, patched=frozenset([GOOD]))
+    assert [r.outcome.value for r in sync_patched(situation)] == ["done"]
+    scene.admitted(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True))
+    team.patch(DEPLOYMENTS, "training", "trainer", mend)
+
+    def proved() -> bool:
+        scene.settle()
+        return set(verdicts(situation).values()) == {Verdict.PASS}
+
+    scene.eventually(proved, 60)
+    for verb in ("isolate_workloads", "freeze_deployments"):
+        by_verb[verb].release(controls[verb], situation)
+    left = tuple(c for v, c in controls.items() if v not in {"isolate_workloads", "freeze_deployments"})
+    assert set(verdicts(replace(situation, controls=left)).values()) == {Verdict.PASS}
+    back = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(BAD)}]}}}}
+    scene.refused(lambda: team.patch(DEPLOYMENTS, "training", "trainer", back, dry_run=True), "blocked by incident")
+
+
+def verdicts(situation: Any) -> dict[str, Verdict]:
+    """Each check's verdict."""
+    found = {}
+    for check in CHECKS:
+        [seen] = check.observe(check.parameters(), situation)
+        found[check.verb] = seen.verdict
+    return found
