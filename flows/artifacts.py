@@ -1,0 +1,110 @@
+"""Plans, evidence and verdicts as Markdown artifacts in the Prefect UI.
+
+Whatever came with a signal or from a cluster is text in a cell: escaped, cut, never Markdown or HTML of its own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from prefect.artifacts import create_markdown_artifact
+
+from flows.aside import aside
+from patchgap.incident.gate import GateVerdict
+from patchgap.model.evidence import Evidence
+from patchgap.model.plan import Plan
+from patchgap.stages.detect import Detected
+from patchgap.stages.recover import Closed
+from patchgap.stages.scope import Scoped
+
+_MARKS = {"pass": "✅ pass", "fail": "❌ fail", "unknown": "❓ unknown"}
+_MOST_ROWS = 500
+
+
+def finding(found: Detected) -> None:
+    """What became of a signal."""
+    text = f"{'Opened' if found.new else 'Joined'} **{found.incident}**" if found.incident else "Nobody was woken"
+    _put(found.incident or found.signal, "finding", f"# Signal {found.signal}\n\n{text}: {cell(found.reason)}\n")
+
+
+def exposures(incident: str, scoped: Scoped) -> None:
+    """Every exposed workload with its tier and the chain that leads to the component."""
+    rows = [
+        (
+            str(scoped.tiers[str(e.workload.ref)].tier) if str(e.workload.ref) in scoped.tiers else "",
+            str(e.workload.ref),
+            f"{e.component.name} {e.component.version}",
+            " → ".join(e.chains[0]) if e.chains else "unknown",
+            e.workload.environment,
+            e.workload.data_scope.classification,
+            str(e.workload.running),
+            e.artifact.digest,
+        )
+        for e in scoped.exposures
+    ]
+    heads = ("tier", "workload", "component", "chain", "environment", "data", "running", "image")
+    unknown = "".join(f"\n- **unknown** {cell(u.what)}: {cell(u.reason)}" for u in scoped.unknown)
+    _put(incident, "exposures", f"# {len(rows)} exposures of {incident}\n\n{table(heads, rows)}\n{unknown}\n")
+
+
+def plan(incident: str, made: Plan) -> None:
+    """Every target named, with what would change and what undoes it."""
+    rows = [
+        (str(a.tier), str(a.step + 1), a.verb, str(a.target), "; ".join(a.changes), a.inverse or "—", a.id)
+        for a in made.actions
+    ]
+    heads = ("tier", "step", "verb", "target", "changes", "undone by", "action")
+    notes = [f"**refused** {cell(r)}" for r in made.refusals]
+    notes += [f"**needs approval** {cell(r)}" for r in made.needs_approval]
+    notes += [f"**not covered** {cell(u.verb)} {cell(u.target)}: {cell(u.reason)}" for u in made.uncovered]
+    notes += [f"**unknown** {cell(u.what)}: {cell(u.reason)}" for u in made.unknown]
+    listed = "".join(f"\n- {note}" for note in notes)
+    top = f"# Plan of {incident}\n\nPlaybook {cell(made.playbook)}, digest `{cell(made.digest)}`\n"
+    _put(incident, "plan", f"{top}\n{table(heads, rows)}\n{listed}\n")
+
+
+def evidence(incident: str, seen: Iterable[Evidence]) -> None:
+    """Each observation with its verdict, its source and its digest."""
+    rows = [
+        (e.check, _MARKS[e.verdict], e.source, f"{e.observed_at:%H:%M:%S} UTC", "; ".join(e.reasons), e.digest)
+        for e in seen
+    ]
+    heads = ("check", "verdict", "source", "seen at", "reasons", "digest")
+    _put(incident, "evidence", f"# Evidence of {incident}\n\n{table(heads, rows)}\n")
+
+
+def gate(incident: str, verdict: GateVerdict) -> None:
+    """What the gate said, with every missing proof."""
+    said = "The gate **passes**" if verdict.passed else f"The gate **holds**: {len(verdict.reasons)} proofs missing"
+    rows = [(check, _MARKS[seen]) for check, seen in verdict.by_check.items()]
+    reasons = "".join(f"\n- {cell(r)}" for r in verdict.reasons)
+    _put(incident, "gate", f"# Gate of {incident}\n\n{said}\n\n{table(('check', 'verdict'), rows)}\n{reasons}\n")
+
+
+def closing(incident: str, closed: Closed) -> None:
+    """Where the report and the signed evidence are, and what stays in place."""
+    rows = [(c.intent.action.verb, str(c.intent.action.target)) for c in closed.remaining]
+    stays = f"\n## What stays\n\n{table(('verb', 'target'), rows)}\n" if rows else ""
+    papers = f"- report: `{cell(str(closed.report))}`\n- evidence: `{cell(str(closed.bundle))}`\n"
+    _put(incident, "close", f"# {incident} is closed\n\n{papers}{stays}")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; a very long one says what it leaves out."""
+    shown = ["| " + " | ".join(cell(c) for c in row) + " |" for row in rows[:_MOST_ROWS]]
+    if len(rows) > _MOST_ROWS:
+        shown.append(f"\n{len(rows) - _MOST_ROWS} more rows: see `patchgap incident show`.")
+    return "\n".join(["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads), *shown])
+
+
+def cell(text: str) -> str:
+    """Foreign text as text: no HTML, no Markdown, no line breaks, cut at 400 characters."""
+    flat = html.escape(" ".join(text.split()), quote=False)[:400]
+    return re.sub(r"([\\`*_\[\]|!#~])", r"\\\1", flat)
+
+
+def _put(subject: str, what: str, markdown: str) -> None:
+    key, description = f"{subject}-{what}".lower(), f"{what} of {subject}"
+    aside(lambda: create_markdown_artifact(markdown, key=key, description=description))

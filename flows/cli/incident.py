@@ -1,0 +1,144 @@
+"""`patchgap incident`: read what stands, decide what a person must decide, and start the stages."""
+
+from __future__ import annotations
+
+import click
+
+from flows.cli.output import opened, put, run_flow
+from patchgap.incident import story
+from patchgap.model.finding import IncidentId
+from patchgap.stages import contain as contain_stage
+from patchgap.stages import patch as patch_stage
+from patchgap.stages import recover as recover_stage
+from patchgap.stages.situation import state_of
+
+_ID = click.argument("incident_id", metavar="ID")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
+
+
+@click.group()
+def incident() -> None:
+    """Incidents: what stands, what is planned, what is proved."""
+
+
+@incident.command("list")
+@click.option("--all", "everything", is_flag=True, help="Closed and dismissed ones too.")
+@_JSON
+@click.pass_context
+def list_(context: click.Context, everything: bool, as_json: bool) -> None:
+    """Every open incident, oldest first."""
+    rows = [r for r in opened(context).ledger.incidents() if everything or r.status == "open"]
+    lines = [f"{r.id}  {r.status:9}  {r.opened_at:%Y-%m-%d %H:%M} UTC  {r.key}" for r in rows]
+    put(rows, as_json=as_json, text="\n".join(lines) or "no incident is open")
+
+
+@incident.command()
+@_ID
+@_JSON
+@click.pass_context
+def show(context: click.Context, incident_id: str, as_json: bool) -> None:
+    """One incident's story, as its ledger tells it."""
+    engine = opened(context)
+    entries = engine.ledger.read(IncidentId(incident_id))
+    told = [f"{e.at:%Y-%m-%d %H:%M:%S} UTC  {line}" for e in entries for line in story.lines(e)]
+    document = {"state": state_of(engine, IncidentId(incident_id)), "story": told} if as_json else None
+    put(document, as_json=as_json, text="\n".join(told))
+
+
+@incident.command()
+@_ID
+@_JSON
+@click.pass_context
+def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
+    """The recorded plan with every target named; made and recorded where there is none yet."""
+    engine = opened(context)
+    held = state_of(engine, IncidentId(incident_id)).plan or contain_stage.plan(engine, IncidentId(incident_id))
+    lines = [f"plan {held.digest} of {held.incident}, playbook {held.playbook}"]
+    for action in held.actions:
+        undone = f" (undone by {action.inverse})" if action.inverse else ""
+        lines += [f"tier {action.tier}  {action.verb} {action.target}{undone}", *(f"    {c}" for c in action.changes)]
+    lines += [f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered]
+    lines += [f"unknown  {u.what}: {u.reason}" for u in held.unknown]
+    lines += [f"needs approval  {why}" for why in held.needs_approval]
+    lines += [f"refused  {why}" for why in held.refusals]
+    put(held, as_json=as_json, text="\n".join(lines))
+    if held.refusals:
+        context.exit(1)
+
+
+@incident.command()
+@_ID
+@click.option("--plan", "digest", required=True, help="The digest of the plan that was read.")
+@_WHO
+@_JSON
+@click.pass_context
+def approve(context: click.Context, incident_id: str, digest: str, who: str, as_json: bool) -> None:
+    """Say yes to one plan, as another person than the one who reported the signal."""
+    engine = opened(context)
+    asked = state_of(engine, IncidentId(incident_id)).finding.signal.source
+    approved = contain_stage.approve(engine, IncidentId(incident_id), digest, who, asked)
+    until = f"{approved.expires_at:%Y-%m-%d %H:%M} UTC"
+    text = f"approved by {who} until {until}; now run `patchgap incident contain {incident_id}`"
+    put(approved, as_json=as_json, text=text)
+
+
+@incident.command()
+@_ID
+@click.option("--plan", "plan_only", is_flag=True, help="A dry run: nothing is written anywhere.")
+@_JSON
+@click.pass_context
+def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: bool) -> None:
+    """Carry out the plan, or only show what it would do."""
+    run_flow(context, "contain", {"incident": incident_id, "plan_only": plan_only}, as_json=as_json)
+
+
+@incident.command()
+@_ID
+@click.option("--image", required=True, metavar="REF@DIGEST", help="The patched image.")
+@_WHO
+@_JSON
+@click.pass_context
+def patch(context: click.Context, incident_id: str, image: str, who: str, as_json: bool) -> None:
+    """Name the mend; accepted only when its SBOM proves that the affected versions are not in it."""
+    named = patch_stage.name_patch(opened(context), IncidentId(incident_id), image, who)
+    put(named, as_json=as_json, text=f"{named.reference} is the mend; freezes and blocks let it through")
+
+
+@incident.command()
+@_ID
+@_JSON
+@click.pass_context
+def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
+    """One round of live checks, and the gate's verdict."""
+    run_flow(context, "verify", {"incident": incident_id}, as_json=as_json)
+
+
+@incident.command()
+@_ID
+@_JSON
+@click.pass_context
+def recover(context: click.Context, incident_id: str, as_json: bool) -> None:
+    """Release what the gate allows, then close."""
+    run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+
+
+@incident.command()
+@_ID
+@_JSON
+@click.pass_context
+def close(context: click.Context, incident_id: str, as_json: bool) -> None:
+    """Close on passing evidence alone; what is missing is named and the exit code is 1."""
+    run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+
+
+@incident.command()
+@_ID
+@click.option("--why", required=True, help="Why it was none, in a sentence.")
+@_WHO
+@_JSON
+@click.pass_context
+def dismiss(context: click.Context, incident_id: str, why: str, who: str, as_json: bool) -> None:
+    """A false positive: every control is released and the incident ends as dismissed."""
+    receipts = recover_stage.dismiss(opened(context), IncidentId(incident_id), why, who)
+    put(receipts, as_json=as_json, text=f"{incident_id} is dismissed; {len(receipts)} controls released")

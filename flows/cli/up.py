@@ -1,0 +1,68 @@
+"""`patchgap up`: one command for a team's machine. Starts what is missing, follows, and stops what it started."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from flows.cli.output import opened, put
+from flows.runtime.follow import EVERY_SECONDS, Story
+from flows.runtime.stack import Stack
+
+
+class _Asked(BaseException):
+    """Someone asked us to end: Ctrl-C or SIGTERM, also while the parts are still starting."""
+
+
+@click.command()
+@click.option("--port", type=int, default=4200, show_default=True, help="Prefect's port; another where it is taken.")
+@click.option("--json", "as_json", is_flag=True, help="The addresses as one JSON document on stdout.")
+@click.pass_context
+def up(context: click.Context, port: int, as_json: bool) -> None:
+    """A Prefect server, a warm worker and the webhook receiver on this machine, until Ctrl-C."""
+    engine = opened(context)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _ask)
+    try:
+        click.echo("starting Prefect's server, the worker and the receiver …", err=True)
+        with Stack(engine.settings, port=port) as stack:
+            put(_where(stack), as_json=as_json, text=_told(stack))
+            told = Story(engine, lambda line: click.echo(line, err=True))
+            while True:
+                threading.Event().wait(EVERY_SECONDS)
+                told.tell_new()
+                stack.check()
+    except _Asked:
+        click.echo("stopped what was started here", err=True)
+
+
+def _ask(_number: int, _frame: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: what was started must be stopped in peace
+    raise _Asked
+
+
+def _where(stack: Stack) -> dict[str, object]:
+    return {
+        "prefect": stack.address.ui_url,
+        "prefect_api": stack.address.api_url,
+        "sign_in": str(stack.sign_in_file) if stack.sign_in_file else "",
+        "receiver": stack.receiver_url,
+        "webhook_secret": stack.webhook_secret_at,
+        "data": str(stack.settings.home),
+        "started": stack.started,
+    }
+
+
+def _told(stack: Stack) -> str:
+    sign_in = f"with the line in {stack.sign_in_file}" if stack.sign_in_file else "as its administrator set it up"
+    return "\n".join(
+        (
+            f"Prefect    {stack.address.ui_url}   sign in {sign_in}",
+            f"receiver   {stack.receiver_url}   secret: {stack.webhook_secret_at}",
+            f"data       {stack.settings.home}   logs: {stack.settings.home / 'prefect'}/*.log",
+            f"started    {', '.join(stack.started)}; Ctrl-C stops these",
+        )
+    )

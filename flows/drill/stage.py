@@ -1,0 +1,58 @@
+"""The drill's own home, settings and environment: apart from everything that this machine is configured for.
+
+A drill must never reach the Prefect server, the clusters or the database of the person who runs it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from flows.drill.scenario import Scenario
+from flows.drill.world import ANOMALY, World
+from integrations.rehearsal import fleet
+from patchgap import settings
+from patchgap.settings import Settings
+
+
+def home_for(scenario: Scenario, root: Path, now: datetime) -> Path:
+    """A new folder of the drill's own, readable by its owner alone."""
+    home = root / f"{scenario.scenario}-{now:%Y%m%d-%H%M%S}"
+    home.mkdir(parents=True, mode=0o700)
+    return home
+
+
+def leave_this_machines_own(home: Path) -> str:
+    """Takes this process out of whatever Prefect and patchgap it was configured for; returns the webhook's secret,
+    made for this drill alone."""
+    for name in [n for n in os.environ if n.startswith(("PREFECT_", "PATCHGAP_"))]:
+        del os.environ[name]
+    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    os.environ.update(
+        PATCHGAP_HOME=str(home),
+        PATCHGAP_CONFIG=str(home / "patchgap.toml"),
+        PATCHGAP_WEBHOOK_SECRET=secret,
+        PREFECT_PROFILES_PATH=str(home / "prefect-profiles.toml"),
+    )
+    return secret
+
+
+def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
+    """Writes the settings as a person would and reads them back."""
+    file = home / "patchgap.toml"
+    quoted = json.dumps  # a JSON string is a TOML string
+    file.write_text(
+        f"times_scale = {scenario.times_scale}\n\n"
+        f"[[kubernetes.clusters]]\nname = {quoted(fleet.CLUSTER)}\nkubeconfig = {quoted(str(world.kubeconfig))}\n"
+        f"region = {quoted(fleet.REGION)}\n\n"
+        f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
+        f"[prometheus.queries]\n{ANOMALY} = {quoted(ANOMALY)}\n\n"
+        f'[tickets]\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n\n'
+        "[webhook]\nport = 0\n",
+        encoding="utf-8",
+    )
+    return settings.load(os.environ, file=file)

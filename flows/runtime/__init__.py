@@ -1,0 +1,4 @@
+"""Where flows run: a Prefect server on loopback, a warm worker, deployments, and starting runs.
+
+Knows Prefect and processes; nothing of incidents.
+"""

@@ -1,0 +1,61 @@
+"""The story as it is written: what is new in the ledger, line by line. Reads the ledger alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from patchgap.incident import story
+from patchgap.model.finding import IncidentId
+from patchgap.stages.engine import Engine
+
+EVERY_SECONDS = 0.4
+
+
+class Story:
+    """Remembers what was told. Begins with what is new from now on."""
+
+    def __init__(self, engine: Engine, tell: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._tell = tell
+        self._told: dict[IncidentId, int] = {}
+        self._ended: set[IncidentId] = set()
+        self._looking = threading.Lock()
+        self._look(silently=True)
+
+    def tell_new(self) -> None:
+        """Tells every entry that was appended since the last time. Safe from several threads: nothing is told twice."""
+        with self._looking:
+            self._look(silently=False)
+
+    def _look(self, *, silently: bool) -> None:
+        for row in self._engine.ledger.incidents():
+            if row.id in self._ended:
+                continue
+            entries = self._engine.ledger.read(row.id)
+            for entry in entries[self._told.get(row.id, 0) :]:
+                for line in () if silently else story.lines(entry):
+                    self._tell(f"{entry.at:%H:%M:%S}  {row.id}  {line}")
+            self._told[row.id] = len(entries)
+            if row.status != "open":
+                self._ended.add(row.id)
+
+
+@contextmanager
+def following(engine: Engine, tell: Callable[[str], None]) -> Iterator[Story]:
+    """Tells the story from a thread while the context is open, to its last line."""
+    told, over = Story(engine, tell), threading.Event()
+
+    def follow() -> None:
+        while not over.wait(EVERY_SECONDS):
+            told.tell_new()
+
+    thread = threading.Thread(target=follow, name="story", daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        thread.join()
+        told.tell_new()

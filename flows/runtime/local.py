@@ -1,0 +1,93 @@
+"""How the command line runs a flow: as a deployment's run where a Prefect API is, else in this process.
+
+Its result is the run's last state; what came of the incident is read from the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.runtime.address import PrefectAddress, configured
+from flows.runtime.server import PrefectServer, running
+from patchgap.errors import UnreachableError
+
+POLL_SECONDS = 0.3
+QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}  # the story is told from the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that ended. `message` is its state's, a sentence for a person."""
+
+    flow: str
+    run: str
+    state: str
+    message: str
+
+    @property
+    def completed(self) -> bool:
+        """False for failed, crashed and cancelled."""
+        return self.state == "COMPLETED"
+
+
+def address_of(home: Path, environ: Mapping[str, str] = os.environ) -> PrefectAddress | None:
+    """The server to use: the configured one, else the one that `patchgap up` runs on that home, else None."""
+    return configured(environ) or running(home / "prefect")
+
+
+def run(
+    flow: str, parameters: Mapping[str, object], home: Path, *, tags: Sequence[str] = (), here: bool = False
+) -> Ran:
+    """Runs the flow to its end, `here` in this process whatever server there is. Raises UnreachableError where a
+    server is meant but does not answer."""
+    address = address_of(home)
+    if address is None:
+        with PrefectServer(home / "prefect") as server:
+            return _here(flow, parameters, server.address)
+    if here:
+        return _here(flow, parameters, address)
+    os.environ.update(address.environ() | QUIET)
+    return _there(flow, parameters, address, tags)
+
+
+def _here(flow: str, parameters: Mapping[str, object], address: PrefectAddress) -> Ran:
+    os.environ.update(address.environ() | QUIET)  # before Prefect is imported: it settles its settings then
+    from prefect.flows import load_flow_from_entrypoint
+
+    from flows.runtime.declare import deployments
+    from flows.runtime.heartbeat import without_heartbeats
+
+    entrypoint = next(d["entrypoint"] for d in deployments() if d["name"] == flow)
+    with without_heartbeats():
+        flow_itself: Any = load_flow_from_entrypoint(entrypoint)
+        state = flow_itself(**parameters, return_state=True)
+    run_id = state.state_details.flow_run_id
+    return Ran(flow, str(run_id), state.type.value, state.message or state.name)
+
+
+def _there(flow: str, parameters: Mapping[str, object], address: PrefectAddress, tags: Sequence[str]) -> Ran:
+    import httpx
+    from prefect import get_client
+    from prefect.exceptions import PrefectException
+
+    from flows.runtime.starter import PrefectStarter
+
+    run_id = PrefectStarter(address).start(flow, parameters, f"cli-{uuid.uuid4()}", tags)
+    try:
+        with get_client(sync_client=True) as client:
+            while True:
+                state = client.read_flow_run(uuid.UUID(run_id)).state
+                if state is not None and state.is_final():
+                    return Ran(flow, run_id, state.type.value, state.message or state.name or "")
+                time.sleep(POLL_SECONDS)
+    except (httpx.HTTPError, PrefectException) as error:
+        raise UnreachableError(
+            f"the Prefect API stopped answering while {flow} ran",
+            f"The run goes on: {address.ui_url}/runs/flow-run/{run_id}; the ledger holds what it did.",
+        ) from error

@@ -1,0 +1,56 @@
+"""What a minute or an outage left undone: stored signals that no run took up, and every open incident verified again,
+recovered where the gate passes. An incident's trouble is its own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from flows.detect import detect
+from flows.process import engine
+from flows.recover import recover
+from flows.respond import gate_passes, respond
+from flows.stage import completed, ended, stage, tagged, within
+from flows.verify import verify
+from patchgap.stages.contain import left_undone
+from patchgap.stages.incidents import open_incidents
+
+LEFT_BEHIND = timedelta(minutes=1)  # a younger signal's own run may just be starting
+
+
+@stage("verify-open-incidents", "verify what is open")
+def verify_open_incidents() -> State[Any]:
+    """Verifies each open incident and recovers those whose gate passes. Runs every five minutes.
+
+    Signals that were stored while Prefect did not answer are taken up first, and a response that was cut off, or
+    that waited for a yes which came, goes on."""
+    failed = _take_up()
+    incidents = open_incidents(engine())
+    for incident in incidents:
+        with tagged(incident):
+            cut_off = left_undone(engine(), incident, LEFT_BEHIND)
+            state = within(respond, incident) if cut_off else within(verify, incident)
+            if not cut_off and state.is_completed() and gate_passes(incident):
+                state = within(recover, incident)
+        get_run_logger().info("%s: %s", incident, ended(state))
+        if not state.is_completed():
+            failed.append(f"{incident}: {ended(state)}")
+    if failed:
+        return Failed(message=f"{len(incidents)} open incidents, {len(failed)} in trouble: {'; '.join(failed)}")
+    return completed(f"{len(incidents)} open incidents verified" if incidents else "no incident is open")
+
+
+def _take_up() -> list[str]:
+    settled_before = engine().clock() - LEFT_BEHIND
+    failed = []
+    for received in engine().inbox.pending():
+        if received.received_at < settled_before:
+            run: Any = detect
+            state: State[Any] = run(signal=received.id, return_state=True)
+            if not state.is_completed():
+                failed.append(f"{received.id}: {ended(state)}")
+    return failed

@@ -1,0 +1,35 @@
+"""What flows say and take in, without a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows import artifacts, osv_text
+from flows.detect import by_hand
+from patchgap.errors import BadInputError
+
+
+def test_foreign_text_is_text_in_an_artifact() -> None:
+    """Markdown, HTML, a table's bar and a line break from a signal stay words in their cell."""
+    shown = artifacts.table(("a",), [("<img src=x> | [x](javascript:1)\n# head `code`",)])
+    assert shown.splitlines()[2:] == ["| &lt;img src=x&gt; \\| \\[x\\](javascript:1) \\# head \\`code\\` |"]
+
+
+def test_a_long_table_says_what_it_leaves_out() -> None:
+    """No row is dropped in silence."""
+    assert "7 more rows" in artifacts.table(("a",), [("x",)] * 507)
+
+
+def test_a_package_by_hand_is_one_document() -> None:
+    """The same package and versions make the same advisory, whatever the order, and no versions make none."""
+    assert by_hand("PyPI/evil", ["2", "1"]) == by_hand("PyPI/evil", ["1", "2"])
+    with pytest.raises(BadInputError, match="List the affected versions of evil"):
+        by_hand("PyPI/evil", [])
+
+
+def test_an_advisory_in_yaml_becomes_plain_json() -> None:
+    """Times become strings as OSV writes them, and what is no advisory is refused by name."""
+    text = "id: PYSEC-1\nmodified: 2021-12-23T18:15:00Z\naffected:\n- package: {ecosystem: PyPI, name: x}\n"
+    assert osv_text.document(text, "here")["modified"] == "2021-12-23T18:15:00Z"
+    with pytest.raises(BadInputError, match="here"):
+        osv_text.document("- 1\n", "here")

@@ -1,0 +1,66 @@
+"""`patchgap up`: everything answers, and what it started is stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.flows.running import PATCHGAP, Up, clean_environ, processes_of, run, start_up, wait_until
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def test_its_addresses_answer(up: Up) -> None:
+    """The Prefect UI, its API and the receiver answer where `up` says they do."""
+    for url in (up.printed["prefect"], f"{up.printed['prefect_api']}/health", f"{up.printed['receiver']}/healthz"):
+        assert httpx.get(str(url), follow_redirects=True).status_code == 200, url
+
+
+def test_nobody_gets_in_without_the_password(up: Up) -> None:
+    """The API refuses a stranger, and the password's file is its owner's alone."""
+    assert httpx.get(f"{up.address.api_url}/admin/version").status_code == 401
+    assert httpx.post(f"{up.address.api_url}/flow_runs/filter", json={}).status_code == 403
+    for name in ("prefect/sign-in", "webhook-secret"):
+        assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600, name
+
+
+def test_another_terminal_finds_it(up: Up) -> None:
+    """A command on the same home runs its flow on that server's worker, with no variable set."""
+    command = [PATCHGAP, "inventory", "refresh", "--json"]
+    environ = clean_environ(PATCHGAP_HOME=str(up.home))
+    done = run(command, environ, up.home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "COMPLETED"
+
+
+def test_a_part_is_not_left_behind_by_an_early_stop(tmp_path: Path) -> None:
+    """SIGTERM while the parts are still starting leaves no process of theirs."""
+    with start_up(tmp_path) as process:
+        assert wait_until(lambda: len(processes_of(tmp_path)) >= 3, 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+
+
+def test_a_killed_up_takes_its_parts_with_it(tmp_path: Path) -> None:
+    """SIGKILL, which nobody can answer, still leaves no orphan: each part ends with its parent's pipe."""
+    with start_up(tmp_path) as process:
+        assert wait_until(lambda: len(processes_of(tmp_path)) >= 4, 30)
+        assert wait_until((tmp_path / "prefect" / "port").exists, 60)
+        process.kill()
+        assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
+
+
+def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path) -> None:
+    """With no Prefect API configured and none running, a command brings its own server and leaves nothing."""
+    command = [PATCHGAP, "inventory", "refresh", "--json"]
+    environ = clean_environ(PATCHGAP_HOME=str(tmp_path))
+    done = run(command, environ, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no cluster is configured" in json.loads(done.stdout)["message"]
+    assert not processes_of(tmp_path)
