@@ -48,7 +48,11 @@ class Patient:
             if not busy:
                 await send(message)
 
-        await self._app(dict(scope), _replayed(body, receive), passed_on)
+        try:
+            await self._app(dict(scope), _replayed(body, receive), passed_on)
+        except Exception:  # Starlette answers an unforeseen error, and then raises it for its server to log
+            if not busy:
+                raise
         return not busy
 
 
