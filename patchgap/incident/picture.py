@@ -80,11 +80,13 @@ def _recovered(state: IncidentState) -> str:
 
 
 def short(purl: str) -> str:
-    """`pytorch-lightning 1.5.2` from a purl; what is no purl stays as it is."""
+    """`pytorch-lightning 1.5.2` from a purl, an image without its digest; what is no purl stays as it is."""
     if not purl.startswith("pkg:"):
         return purl
     name, _, version = purl.removeprefix("pkg:").partition("?")[0].partition("#")[0].partition("/")[2].rpartition("@")
-    return unquote(f"{name} {version}" if name else version)
+    if not name or not version or unquote(version).startswith("sha256:"):
+        return unquote(name or version)
+    return unquote(f"{name} {version}")
 
 
 def exposure(state: IncidentState) -> dict[str, Any]:

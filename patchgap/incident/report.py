@@ -89,7 +89,9 @@ def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> d
         "controls": _table(_controls(state, entries, now)),
         "proof": _proof(state),
         "waivers": _table(_waiver(w, now) for w in state.waivers),
-        "refused": _table({"at": _at(r.at), "reasons": r.reasons} for r in state.refused_closings),
+        "refused": _table(
+            {"at": _at(r.at), "reasons": [story.shortened(why) for why in r.reasons]} for r in state.refused_closings
+        ),
         "troubles": _table([*(f"{f.stage}: {p}" for f in state.failures for p in f.problems), *state.persons_called]),
         "patched": state.patched,
         "measures": [_pair(line) for line in measured if line.startswith("time to") and "not known yet" not in line],
@@ -171,7 +173,10 @@ def _workload(state: IncidentState, exposures: Sequence[Exposure]) -> dict[str, 
         "because": given.because if given else (),
         "running": f"{of.running} of {of.replicas}",
         "chains": [picture.named(c) for e in exposures for c in e.chains] or ["unknown: the SBOM has no edges"],
-        "images": sorted({e.artifact.digest for e in exposures}),
+        "images": sorted(
+            ({"digest": d, "commit": c} for d, c in {e.artifact.digest: e.artifact.commit for e in exposures}.items()),
+            key=lambda image: image["digest"],
+        ),
         "privileges": _privileges(of.privileges, of.internet_exposed),
         "data": of.data_scope.classification.value,
         "writes_to": of.data_scope.writes_to,
@@ -268,7 +273,7 @@ def _proof(state: IncidentState) -> dict[str, Any]:
             "tone": marks[e.verdict],
             "source": e.source,
             "at": _at(e.observed_at),
-            "reasons": e.reasons,
+            "reasons": [story.shortened(why) for why in e.reasons],
             "digest": e.digest,
         }
         for e in state.evidence
@@ -277,7 +282,7 @@ def _proof(state: IncidentState) -> dict[str, Any]:
     return {
         "judged": verdict is not None,
         "passed": passed,
-        "missing": verdict.reasons if verdict and state.status not in ENDED else (),
+        "missing": [story.shortened(why) for why in verdict.reasons] if verdict and state.status not in ENDED else [],
         "evidence": _table(rows),
     }
 
@@ -291,7 +296,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "seq": entry.seq,
         "at": f"{entry.at:%H:%M:%S}",
         "kind": entry.body.kind.replace("_", " "),
-        "actor": entry.actor,
+        "actor": entry.actor.removeprefix("patchgap "),
         "lines": story.lines(entry)[:12],
         "hash": entry.hash.removeprefix("sha256:")[:12],
     }

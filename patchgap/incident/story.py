@@ -26,8 +26,13 @@ def lines(entry: Entry) -> tuple[str, ...]:
 
 def _brief(line: str) -> str:
     """Digests by their first letters, and of many things the first ones and how many more."""
-    parts = _DIGEST.sub(r"\1…", line).split("; ")
+    parts = shortened(line).split("; ")
     return "; ".join(parts if len(parts) <= _MANY + 1 else [*parts[:_MANY], f"and {len(parts) - _MANY} more"])
+
+
+def shortened(text: str) -> str:
+    """The text with every digest by its first letters."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 def _opened(body: events.Opened) -> Iterator[str]:

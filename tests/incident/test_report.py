@@ -69,7 +69,7 @@ def test_what_an_auditor_looks_for_is_there(telling: Telling, ledger: Ledger) ->
         "Closed on one piece of runtime evidence, without signals_at_baseline, which was waived.",
         "trainer → ml-platform 4.2.0 → pytorch-lightning 1.5.2",
         "writes to model-registry",
-        "tier: data scope is sensitive",
+        "data scope is sensitive",
         "no SBOM is known for it",
         "approved by dana, asked by sam",
         "a CronJob has no pod to isolate",
@@ -140,6 +140,7 @@ def test_a_dismissal_says_who_and_why(ledger: Ledger) -> None:
         ("pkg:pypi/pytorch-lightning@1.5.2", "pytorch-lightning 1.5.2"),
         ("pkg:npm/%40babel/core@7.0.0?arch=x#sub", "@babel/core 7.0.0"),
         ("pkg:oci/trainer", "trainer"),
+        ("pkg:oci/trainer@sha256:45541ea0d165?repository_url=registry.example.org/ml/trainer", "trainer"),
         ("trainer 1.0", "trainer 1.0"),
     ],
 )
