@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from patchgap.errors import ConflictError, PatchgapError, RefusedError
@@ -58,12 +59,15 @@ def contain_target(
     verb = registry.action(action.verb, action.platform)
     receipt = state.receipt(action.id)
     try:
-        if (intent := _intent_of(state, action.id)) and (seen := _standing(verb, intent, situation)):
+        intent = _intent_of(state, action.id)
+        if intent and intent.action.target == action.target and (seen := _standing(verb, intent, situation)):
             done = receipt is not None and receipt.outcome is Outcome.DONE
             return receipt if receipt is not None and done else _record(desk, action.id, seen)
         may_write()
         found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
-        intent = _intend(desk, action, found, known=_intent_of(state, action.id))
+        intent = _intend(desk, action, found, known=intent, situation=situation)
+    except _NotPlannedError:
+        raise
     except PatchgapError as error:
         return _record(desk, action.id, _failed(action.id, error))
     return _record(desk, action.id, _apply(verb, intent, situation, may_write))
@@ -77,11 +81,11 @@ def release_target(
     situation: Situation,
     may_write: Callable[[], None],
 ) -> Receipt:
-    """Releases a standing control, as the ledger holds it. A release that fails leaves the control in place and says
+    """Releases what stands, wholly or by halves, as the ledger holds it. A release that fails leaves the control in place and says
     so in its receipt. Raises RefusedError for what never stood."""
     desk, action = _Desk(ledger, incident, situation.owner), control.intent.action
     state = desk.state()
-    standing = next((c for c in state.controls if c.intent.action.id == action.id), None)
+    standing = next((c for c in state.to_release if c.intent.action.id == action.id), None)
     if standing is None:
         if (before := state.released.get(action.id)) is not None:
             return before
@@ -103,12 +107,16 @@ def release_target(
     return receipt
 
 
-def settle(ledger: Ledger, incident: IncidentId, registry: Registry, situation: Situation) -> tuple[Receipt, ...]:
+def settle(
+    ledger: Ledger, incident: IncidentId, registry: Registry, situation: Situation, made_before: datetime
+) -> tuple[Receipt, ...]:
     """Observes the world for each intent of which nobody knows whether it took effect, and records what is seen.
-    Writes nothing to a control plane. What still cannot be told stays UNSETTLED, recorded once."""
+    Writes nothing to a control plane. What still cannot be told stays UNSETTLED, recorded once. An intent younger than
+    `made_before` is left alone: its own run may be at it."""
     desk = _Desk(ledger, incident, situation.owner)
     state = desk.state()
-    return tuple(_settled(desk, state, i, registry, situation) for i in state.open_intents)
+    left = [i for i in state.open_intents if state.intended_at[i.action.id] < made_before]
+    return tuple(_settled(desk, state, i, registry, situation) for i in left)
 
 
 def _settled(desk: _Desk, state: IncidentState, intent: Intent, registry: Registry, situation: Situation) -> Receipt:
@@ -146,20 +154,30 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
     if state.releasing.get(action.id, 0) > state.plan_seq:
         reasons.append(f"{action.verb} on {action.target} is being released, or was")
     if reasons:
-        raise RefusedError(
+        raise _NotPlannedError(
             f"{action.id} of {state.id} may not run: {'; '.join(reasons)}",
             f"Only planned targets are touched: see `patchgap incident plan {state.id}`.",
             tuple(reasons),
         )
 
 
-def _intend(desk: _Desk, action: PlannedAction, found: Mapping[str, Any], known: Intent | None) -> Intent:
+class _NotPlannedError(RefusedError):
+    """The action may not run at all, so that nothing of it is recorded."""
+
+
+def _intend(
+    desk: _Desk, action: PlannedAction, found: Mapping[str, Any], known: Intent | None, situation: Situation
+) -> Intent:
     """The durable intent. One that was made before keeps the state that it found: what is found after a half-done
-    effect is patchgap's own work. Two runs at once make one intent: one that this run did not know is the other's."""
+    effect is patchgap's own work. One whose target serves other workloads by now is made anew. Two runs at once make
+    one intent: one that this run did not know is the other's. The plan, its approval and a release that has begun
+    meanwhile are those of the entry that the intent follows."""
     fresh = Intent(action, found, desk.owner)
     for _ in range(_ATTEMPTS):
         state = desk.state()
+        _must_be_planned(state, action, situation)
         held = _intent_of(state, action.id)
+        held = held if held is not None and held.action.target == action.target else None
         if held is not None and (known is None or state.receipt(action.id) is None):
             return held
         intent = held or fresh  # settled once: the ledger says that it is tried again

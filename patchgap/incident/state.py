@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 from patchgap.errors import BrokenLedgerError
 from patchgap.incident import events
 from patchgap.incident.events import Approved, Opened, Remaining, TierGiven, Waived
 from patchgap.incident.gate import GateVerdict
+from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
 from patchgap.model.evidence import Evidence
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, Receipt
-from patchgap.model.signal import SignalId
+from patchgap.model.signal import Signal, SignalId
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import WorkloadRef
 
@@ -70,8 +72,10 @@ class RefusedClosing:
 @dataclass(frozen=True)
 class IncidentState:
     """The incident after its last entry. `controls` stand: done and not released; a control whose later observation
-    failed still counts, since it must still be released. `receipts` are the latest an action; `released` the latest
-    attempt to release each, DONE or not."""
+    failed still counts, since it must still be released. `halves` were begun and not done: part of their effect may
+    stand. `receipts` are the latest an action; `released` the latest attempt to release each, DONE or not.
+    `tiers_in_play` are those that any scope gave; `clusters` by platform those that the last scope asked, and every
+    one that an exposure or a control was ever found in."""
 
     id: IncidentId
     head: str
@@ -85,14 +89,20 @@ class IncidentState:
     times_scale: float
     times: Times
     signals: tuple[SignalId, ...]
+    joined: tuple[Signal, ...] = ()
     tiers: Mapping[str, TierGiven] = field(default_factory=dict)
+    tiers_in_play: frozenset[int] = frozenset()
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    touched: frozenset[tuple[str, str]] = frozenset()  # platform and cluster of each exposure and intent
     unknown: tuple[Unknown, ...] = ()
     plan: Plan | None = None
     plan_seq: int = 0
     approvals: tuple[Approved, ...] = ()
     intents: Mapping[ActionId, Intent] = field(default_factory=dict)
+    intended_at: Mapping[ActionId, datetime] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = ()
     controls: tuple[Control, ...] = ()
+    halves: tuple[Control, ...] = ()
     releasing: Mapping[ActionId, int] = field(default_factory=dict)  # the entry that intends it; gone once it failed
     released: Mapping[ActionId, Receipt] = field(default_factory=dict)
     patched: tuple[str, ...] = ()
@@ -112,9 +122,22 @@ class IncidentState:
 
     @property
     def open_intents(self) -> tuple[Intent, ...]:
-        """Intents of which nobody knows yet whether they took effect: without a receipt, or with an unsettled one."""
+        """Intents of which nobody knows yet whether they took effect: without a receipt, or with an unsettled one, and
+        not released since."""
         settled = {r.action for r in self.receipts if r.outcome is not Outcome.UNSETTLED}
+        settled |= {action for action, receipt in self.released.items() if receipt.outcome is Outcome.DONE}
         return tuple(i for i in self.intents.values() if i.action.id not in settled)
+
+    @property
+    def to_release(self) -> tuple[Control, ...]:
+        """What a release can undo and has not undone yet: the controls that stand, and what was begun and not done."""
+        return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse)
+
+    @property
+    def clusters(self) -> Mapping[str, tuple[str, ...]]:
+        """The control planes that must have answered before anything counts as gone, by platform."""
+        named = {*self.touched, *((p, c) for p, held in self.asked.items() for c in held)}
+        return {p: tuple(sorted(c for q, c in named if q == p)) for p in sorted({p for p, _ in named})}
 
     @property
     def ever_contained(self) -> bool:
@@ -141,13 +164,14 @@ class IncidentState:
     def approved(self, plan_digest: str, now: datetime) -> bool:
         """Whether a person other than the requester said yes to that plan, and it has not expired."""
         return any(
-            a.plan_digest == plan_digest and a.expires_at > now and a.approver.strip() and not _same(a)
+            a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
             for a in self.approvals
         )
 
 
-def _same(approved: Approved) -> bool:
-    return approved.approver.strip().casefold() == approved.requester.strip().casefold()
+def second_person(approver: str, requester: str) -> bool:
+    """Whether the approver is somebody, and somebody else than who asked."""
+    return approver.strip().casefold() not in {"", requester.strip().casefold()}
 
 
 def fold(entries: Sequence[Entry]) -> IncidentState:
@@ -176,17 +200,37 @@ def _opened(entry: Entry, body: Opened) -> IncidentState:
         times=Times(received=min(body.finding.signal.received_at, entry.at), opened=entry.at),
         signals=(body.finding.signal.id,),
         unknown=body.finding.unknown,
+        touched=_places(body.finding),
     )
 
 
+def _places(finding: Finding) -> frozenset[tuple[str, str]]:
+    return frozenset((e.workload.ref.platform, e.workload.ref.cluster) for e in finding.exposures)
+
+
 def _joined(state: IncidentState, _entry: Entry, body: events.SignalJoined) -> IncidentState:
-    return replace(state, signals=(*state.signals, body.signal.id))
+    return replace(
+        state,
+        signals=(*state.signals, body.signal.id),
+        joined=(*state.joined, body.signal),
+        finding=joined(state.finding, body.signal),
+    )
 
 
 def _scoped(state: IncidentState, entry: Entry, body: events.Scoped) -> IncidentState:
     times = replace(state.times, scoped=state.times.scoped or entry.at)
     status = Status.SCOPED if state.status is Status.OPEN else state.status
-    return replace(state, status=status, finding=body.finding, tiers=body.tiers, unknown=body.unknown, times=times)
+    return replace(
+        state,
+        status=status,
+        finding=reduce(joined, state.joined, body.finding),
+        tiers=body.tiers,
+        tiers_in_play=state.tiers_in_play | {given.tier for given in body.tiers.values()},
+        asked=body.clusters,
+        touched=state.touched | _places(body.finding),
+        unknown=body.unknown,
+        times=times,
+    )
 
 
 def _planned(state: IncidentState, entry: Entry, body: events.Planned) -> IncidentState:
@@ -208,15 +252,17 @@ def _approved(state: IncidentState, _entry: Entry, body: Approved) -> IncidentSt
 
 
 def _binds(approved: Approved, plan: Plan) -> bool:
-    return approved.plan_digest == plan.digest and not _same(approved)
+    return approved.plan_digest == plan.digest and second_person(approved.approver, approved.requester)
 
 
-def _intended(state: IncidentState, _entry: Entry, body: events.IntentMade) -> IncidentState:
-    action = body.intent.action.id
+def _intended(state: IncidentState, entry: Entry, body: events.IntentMade) -> IncidentState:
+    action, target = body.intent.action.id, body.intent.action.target
     return replace(
         state,
         status=Status.CONTAINING,
         intents={**state.intents, action: body.intent},
+        intended_at={**state.intended_at, action: entry.at},
+        touched=state.touched | {(body.intent.action.platform, target.cluster)},
         receipts=tuple(r for r in state.receipts if r.action != action),  # the new try is not settled yet
         releasing={k: v for k, v in state.releasing.items() if k != action},
         released={k: v for k, v in state.released.items() if k != action},
@@ -226,14 +272,20 @@ def _intended(state: IncidentState, _entry: Entry, body: events.IntentMade) -> I
 def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> IncidentState:
     receipt = body.receipt
     receipts = (*(r for r in state.receipts if r.action != receipt.action), receipt)
-    intent = state.intents.get(receipt.action)
-    controls = state.controls
-    if receipt.outcome is Outcome.DONE and intent is not None:
-        since = next((c.since for c in controls if c.intent.action.id == receipt.action), entry.at)
-        kept = tuple(c for c in controls if c.intent.action.id != receipt.action)
-        controls = (*kept, Control(intent, receipt, since))
-    grown = replace(state, receipts=receipts, controls=controls)
+    undone = state.released.get(receipt.action)
+    intent = None if undone and undone.outcome is Outcome.DONE else state.intents.get(receipt.action)
+    controls, halves = state.controls, _without(state.halves, receipt.action)
+    since = next((c.since for c in controls if c.intent.action.id == receipt.action), None)
+    if intent is not None and receipt.outcome is Outcome.DONE:
+        controls = (*_without(controls, receipt.action), Control(intent, receipt, since or entry.at))
+    elif intent is not None and since is None:
+        halves = (*halves, Control(intent, receipt, entry.at))
+    grown = replace(state, receipts=receipts, controls=controls, halves=halves)
     return replace(grown, status=_containment(grown), times=_contained(grown, entry.at))
+
+
+def _without(controls: tuple[Control, ...], action: ActionId) -> tuple[Control, ...]:
+    return tuple(c for c in controls if c.intent.action.id != action)
 
 
 def _containment(state: IncidentState) -> Status:
@@ -266,8 +318,12 @@ def _released(state: IncidentState, _entry: Entry, body: events.Released) -> Inc
     if body.receipt.outcome is not Outcome.DONE:
         left = {k: v for k, v in state.releasing.items() if k != body.action}
         return replace(state, releasing=left, released={**state.released, body.action: body.receipt})
-    standing = tuple(c for c in state.controls if c.intent.action.id != body.action)
-    return replace(state, controls=standing, released={**state.released, body.action: body.receipt})
+    return replace(
+        state,
+        controls=_without(state.controls, body.action),
+        halves=_without(state.halves, body.action),
+        released={**state.released, body.action: body.receipt},
+    )
 
 
 def _patched(state: IncidentState, _entry: Entry, body: events.PatchNamed) -> IncidentState:

@@ -12,7 +12,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import WorkloadRef
 
-ActionId = NewType("ActionId", str)  # "act-" and 12 hex digits: SHA-256 of incident, verb, target and parameters
+ActionId = NewType("ActionId", str)  # "act-" and 12 hex digits: SHA-256 of incident, verb, object and parameters
 
 
 class Effect(StrEnum):

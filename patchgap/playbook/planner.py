@@ -203,8 +203,10 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted) -
 
 
 def identity(incident: IncidentId, verb: str, target: Target, parameters: Mapping[str, Any]) -> ActionId:
-    """The same for the same verb, target and parameters of an incident, whenever it is planned."""
-    told = canonical({"incident": incident, "verb": verb, "target": target, "parameters": parameters})
+    """The same for the same verb, object and parameters of an incident, whenever it is planned and whichever workloads
+    the object serves then: a block or a freeze whose scope grows stays one control."""
+    same = replace(target, workloads=())
+    told = canonical({"incident": incident, "verb": verb, "target": same, "parameters": parameters})
     return ActionId("act-" + hashlib.sha256(told).hexdigest()[:12])
 
 

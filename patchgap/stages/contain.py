@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.incident import conduct
-from patchgap.incident.events import Approved, PersonCalled, Planned, PlanRefused
+from patchgap.incident.events import Approved, PersonCalled, Planned, PlanRefused, Scoped, SignalJoined
 from patchgap.incident.ledger import Entry
-from patchgap.incident.state import IncidentState, fold
+from patchgap.incident.state import IncidentState, fold, second_person
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt, Uncovered
 from patchgap.model.workload import WorkloadRef
@@ -35,11 +35,12 @@ class ContainSummary:
 
 
 def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
-    """The plan for the incident's scope. While the recorded one covers the scope it stays: what was approved stays
-    approved, and what was done is not done again. With `record` False nothing is written anywhere: this is the dry run."""
+    """The plan for the incident's scope. While the recorded one covers the scope, and did not wait for a yes in vain,
+    it stays: what was approved stays approved, and what was done is not done again. With `record` False nothing is written anywhere: this is the dry run."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
-    if state.plan is not None and not state.plan.refusals and _covers(entries, state):
+    late = _waited(engine, entries, state)
+    if state.plan is not None and not state.plan.refusals and not late and _covers(entries, state):
         return state.plan
     made = planner.plan(
         playbook=playbook_of(engine, state),
@@ -52,7 +53,7 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         now=engine.clock(),
     )
     held = state.plan
-    if record and (held is None or held.digest != made.digest):
+    if record and (late or held is None or held.digest != made.digest):
         engine.ledger.append(
             incident, PlanRefused(reasons=made.refusals, plan=made) if made.refusals else Planned(plan=made), ACTOR
         )
@@ -70,20 +71,34 @@ def _tiered(state: IncidentState) -> set[tuple[WorkloadRef, int | None]]:
     return {(e.workload.ref, state.tier_of(e.workload.ref)) for e in state.finding.exposures}
 
 
+def _waited(engine: Engine, entries: tuple[Entry, ...], state: IncidentState) -> bool:
+    """Whether the plan waited for a yes longer than its playbook allows, and none came."""
+    held = state.plan
+    if held is None or held.approval is None or any(a.plan_digest == held.digest for a in state.approvals):
+        return False
+    return engine.clock() - entries[state.plan_seq - 1].at > timedelta(seconds=held.approval.within_seconds)
+
+
 def approve(engine: Engine, incident: IncidentId, plan_digest: str, approver: str, requester: str) -> Approved:
     """Binds a person's yes to one plan. Raises RefusedError where the plan is another, refused, or the approver is
     the one who asked."""
-    held = state_of(engine, incident).plan
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    held = state.plan
     if held is None or held.digest != plan_digest:
         stands = held.digest if held else "none yet"
         raise RefusedError(
             f"{incident} has another plan than {plan_digest}: {stands}",
             f"Read it with `patchgap incident plan {incident}` and approve that digest.",
         )
-    if approver == requester:
+    if not second_person(approver, requester):
         raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
-    within = held.approval.within_seconds if held.approval else 3600
-    expires = engine.clock() + timedelta(seconds=within)
+    if _waited(engine, entries, state):
+        raise RefusedError(
+            f"the plan of {incident} waited for its approval too long: the answer is no",
+            f"Plan again with `patchgap incident contain {incident}`, and approve that plan.",
+        )
+    expires = engine.clock() + timedelta(seconds=held.approval.within_seconds if held.approval else 3600)
     approved = Approved(plan_digest=plan_digest, approver=approver, requester=requester, expires_at=expires)
     engine.ledger.append(incident, approved, approver)
     return approved
@@ -117,18 +132,23 @@ def _plan_of(state: IncidentState) -> Plan:
 
 
 def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> bool:
-    """Whether a run was cut off: there is no plan yet, or an action that may run was never settled, and nobody has
-    written to the ledger for that long (a run of its own may just be at it)."""
+    """Whether a run was cut off, or a signal joined since the last scope: there is no plan yet, or an action that may
+    run was never settled, and nobody has written to the ledger for that long (a run of its own may just be at it)."""
     entries = engine.ledger.read(incident)
     if engine.clock() - entries[-1].at < quiet_for:
         return False
     state = fold(entries)
-    if state.plan is None:
+    if state.plan is None or _joined_since_scope(entries):
         return True
     if state.plan.refusals:
         return False
     settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
     return any(a.id not in settled for step in ready(engine, incident) for a in step)
+
+
+def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:
+    last = next((e.body for e in reversed(entries) if isinstance(e.body, (SignalJoined, Scoped))), None)
+    return isinstance(last, SignalJoined)
 
 
 def carry_out(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:

@@ -11,7 +11,8 @@ from patchgap.incident import bundle, conduct, events, report
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import ActionId, Control, Outcome, Receipt
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, Receipt
+from patchgap.stages import verify
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
@@ -48,20 +49,18 @@ def releases(engine: Engine, incident: IncidentId) -> tuple[Control, ...]:
 
 def _named(engine: Engine, state: IncidentState) -> tuple[Control, ...]:
     order = [engine.registry.inverses()[step.verb] for step in playbook_of(engine, state).recover]
-    return tuple(c for verb in order for c in state.controls if c.intent.action.verb == verb)
+    return tuple(c for verb in order for c in state.to_release if c.intent.action.verb == verb)
 
 
 def _missing(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -> tuple[str, ...]:
-    """Why the last verdict allows no release; empty where it does."""
-    if state.verdict is None or state.times.judged is None:
+    """Why nothing may be released; empty where the last verdict passed and the newest evidence still passes now."""
+    if state.verdict is None:
         return ("nothing has been verified yet",)
     if not state.verdict.passed:
         return state.verdict.reasons
     if _changed_since_judged(entries, _CHANGES):
         return ("the scope, the plan or a containment changed since the last verification",)
-    age = engine.clock() - state.times.judged
-    fresh = playbook_of(engine, state).verify.fresh_within
-    return () if age <= fresh else (f"the last passing verification is {age} old, and {fresh} is the limit",)
+    return verify.stands(engine, entries).reasons
 
 
 def _changed_since_judged(entries: tuple[Entry, ...], kinds: tuple[type, ...]) -> bool:
@@ -72,7 +71,7 @@ def _changed_since_judged(entries: tuple[Entry, ...], kinds: tuple[type, ...]) -
 def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     """Releases one control. A release that fails leaves that containment in place and says so in its receipt."""
     state = state_of(engine, incident)
-    control = next((c for c in state.controls if c.intent.action.id == action), None)
+    control = next((c for c in state.to_release if c.intent.action.id == action), None)
     if control is None:
         raise NotFoundError(
             f"{action} is no standing control of {incident}", "It was released already, or never stood."
@@ -107,7 +106,7 @@ def close(engine: Engine, incident: IncidentId) -> Closed:
 
 def _end(engine: Engine, state: IncidentState) -> bool:
     """Records the recovery and the closing, if nothing slipped in between; else neither decides anything."""
-    recovered = events.Recovered(remaining=tuple(_remaining(c) for c in state.controls if c.intent.action.inverse))
+    recovered = events.Recovered(remaining=tuple(_remaining(c) for c in state.to_release))
     entry = engine.ledger.append_if(state.id, state.head, recovered, ACTOR)
     verdict = state.verdict
     if entry is None or verdict is None:
@@ -131,7 +130,7 @@ def papers(engine: Engine, incident: IncidentId) -> Closed:
     page, envelope = folder / "report.html", folder / "evidence.dsse.json"
     page.write_text(report.render(state, entries, engine.clock()), encoding="utf-8")
     envelope.write_text(bundle.export(entries, bundle.signing_key(engine.settings.home)), encoding="utf-8")
-    return Closed(page, envelope, tuple(c for c in state.controls if c.intent.action.inverse))
+    return Closed(page, envelope, state.to_release)
 
 
 def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[Receipt, ...]:
@@ -139,17 +138,26 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
 
     Raises RefusedError where a release failed: the incident stays open until all of them are out.
     """
-    receipts = tuple(
-        release(engine, incident, c.intent.action.id) for c in reversed(state_of(engine, incident).controls)
-    )
-    unsettled = state_of(engine, incident).open_intents
-    failed = [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in unsettled]
-    failed += [f"{r.action}: {'; '.join(r.detail)}" for r in receipts if r.outcome is not Outcome.DONE]
-    if failed:
-        raise RefusedError(
-            f"{incident} is not dismissed: {'; '.join(failed)}",
-            "Release these by hand, then dismiss again.",
-            tuple(failed),
-        )
-    engine.ledger.append(incident, events.Dismissed(why=why, who=who), who)
-    return receipts
+    receipts: list[Receipt] = []
+    while True:  # another run may contain meanwhile: what it did is released too, before anything ends
+        state = state_of(engine, incident)
+        held = state.to_release
+        round_ = [release(engine, incident, c.intent.action.id) for c in reversed(held)]
+        receipts += round_
+        failed = [f"{r.action}: {'; '.join(r.detail)}" for r in round_ if r.outcome is not Outcome.DONE]
+        failed += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in _open(state)]
+        if failed:
+            raise RefusedError(
+                f"{incident} is not dismissed: {'; '.join(failed)}",
+                "Release these by hand, then dismiss again.",
+                tuple(failed),
+            )
+        dismissed = events.Dismissed(why=why, who=who)
+        if not held and engine.ledger.append_if(incident, state.head, dismissed, who) is not None:
+            return tuple(receipts)
+
+
+def _open(state: IncidentState) -> tuple[Intent, ...]:
+    """Intents that nobody settled and that no release undoes."""
+    held = {c.intent.action.id for c in state.to_release}
+    return tuple(i for i in state.open_intents if i.action.id not in held)

@@ -37,7 +37,12 @@ class Scoped:
 
 def clusters(engine: Engine) -> tuple[str, ...]:
     """Every configured cluster, by name, in the order of the settings."""
-    return tuple(name for source in engine.registry.inventories for name in source.clusters(engine.connections))
+    return tuple(name for names in clusters_by_platform(engine).values() for name in names)
+
+
+def clusters_by_platform(engine: Engine) -> dict[str, tuple[str, ...]]:
+    """Every configured cluster, by the platform that it is read as."""
+    return {s.platform: tuple(s.clusters(engine.connections)) for s in engine.registry.inventories}
 
 
 def refresh(engine: Engine, cluster: str) -> Refreshed:
@@ -72,6 +77,7 @@ def scope(engine: Engine, incident: IncidentId) -> Scoped:
             },
             unknown=answer.unknown,
             seconds=seconds,
+            clusters=clusters_by_platform(engine),
         ),
         ACTOR,
     )

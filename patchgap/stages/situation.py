@@ -28,6 +28,7 @@ def playbook_of(engine: Engine, state: IncidentState) -> Playbook:
 def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure, ...] | None = None) -> Situation:
     """The situation, of the exposures given or of the whole incident's."""
     question = question_of(state.finding.signal)
+    affected = engine.graph.affected_digests(question) if question else frozenset()
 
     def judge(digests: Sequence[str]) -> Mapping[str, DigestStanding]:
         if question is None:
@@ -40,8 +41,8 @@ def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure
         finding=state.finding,
         exposures=state.finding.exposures if exposures is None else exposures,
         controls=state.controls,
-        affected_digests=engine.graph.affected_digests(question) if question else frozenset(),
-        patched=frozenset(state.patched),
+        affected_digests=affected,
+        patched=frozenset(state.patched) - affected,
         judge=judge,
         connections=engine.connections,
         clock=engine.clock,

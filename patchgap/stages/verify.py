@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from patchgap.errors import PatchgapError
-from patchgap.incident import gate
+from patchgap.incident import conduct, gate
 from patchgap.incident.events import EvidenceTaken, GateJudged
 from patchgap.incident.gate import GateVerdict
 from patchgap.incident.ledger import Entry
-from patchgap.incident.state import IncidentState
+from patchgap.incident.state import IncidentState, fold
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
-from patchgap.playbook.verify import required_checks
+from patchgap.playbook.verify import required_checks, verify_of
 from patchgap.stages.engine import Engine
+from patchgap.stages.scope import clusters_by_platform
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 ACTOR = "patchgap verify"
+LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
 
 
 def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
     """The checks that the gate requires, each with the platform that answers it: (verb, platform)."""
-    state = state_of(engine, incident)
+    return _asked(engine, state_of(engine, incident))
+
+
+def _asked(engine: Engine, state: IncidentState) -> tuple[tuple[str, str], ...]:
     return tuple(
         (step.verb, platform)
         for step in _required(engine, state)
@@ -32,8 +38,7 @@ def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
 
 
 def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:
-    in_play = frozenset(t for t in (state.tier_of(e.workload.ref) for e in state.finding.exposures) if t is not None)
-    return required_checks(playbook_of(engine, state), in_play, state.plan)
+    return required_checks(playbook_of(engine, state), state.tiers_in_play, state.plan)
 
 
 def observe(engine: Engine, incident: IncidentId, verb: str, platform: str) -> tuple[Evidence, ...]:
@@ -57,25 +62,42 @@ def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evide
 
 
 def judge(engine: Engine, incident: IncidentId) -> GateVerdict:
-    """The gate, over the newest evidence of each check on each platform; recorded."""
-    entries = engine.ledger.read(incident)
+    """The gate, over the newest evidence of each check on each platform; recorded. What a cut-off run left behind is
+    settled first, by looking."""
     state = state_of(engine, incident)
-    verdict = gate.judge(
-        required=[step.verb for step in _required(engine, state)],
-        evidence=_newest(entries, checks(engine, incident)),
-        waivers=state.waivers,
-        now=engine.clock(),
-        fresh_within=playbook_of(engine, state).verify.fresh_within,
-        sources=_must_answer(engine, checks(engine, incident)),
-    )
+    since = engine.clock() - LEFT_BEHIND
+    conduct.settle(engine.ledger, incident, engine.registry, situation_of(engine, state), since)
+    verdict = stands(engine, engine.ledger.read(incident))
     engine.ledger.append(incident, GateJudged(verdict=verdict), ACTOR)
     return verdict
 
 
-def _must_answer(engine: Engine, wanted: tuple[tuple[str, str], ...]) -> dict[str, tuple[str, ...]]:
-    """Every configured cluster of a check's platform: one that left no evidence is missing proof, not absent."""
-    clusters = {s.platform: tuple(s.clusters(engine.connections)) for s in engine.registry.inventories}
-    return {verb: clusters[platform] for verb, platform in wanted if platform in clusters}
+def stands(engine: Engine, entries: tuple[Entry, ...]) -> GateVerdict:
+    """What the gate says now of the evidence that these entries hold; nothing is recorded."""
+    state = fold(entries)
+    required = _required(engine, state)
+    wanted = _asked(engine, state)
+    return gate.judge(
+        required=[step.verb for step in required],
+        evidence=_newest(entries, wanted),
+        waivers=state.waivers,
+        now=engine.clock(),
+        fresh_within=verify_of(playbook_of(engine, state), state.tiers_in_play).fresh_within,
+        sources=_must_answer(engine, state, wanted),
+    )
+
+
+def _must_answer(
+    engine: Engine, state: IncidentState, wanted: tuple[tuple[str, str], ...]
+) -> dict[str, tuple[str, ...]]:
+    """Every cluster of a check's platform that is configured, or that the incident was ever about: one that left no
+    evidence is missing proof, not absent."""
+    configured, about = clusters_by_platform(engine), state.clusters
+    return {
+        verb: tuple(dict.fromkeys((*configured[platform], *about.get(platform, ()))))
+        for verb, platform in wanted
+        if platform in configured
+    }
 
 
 def _newest(entries: tuple[Entry, ...], wanted: tuple[tuple[str, str], ...]) -> list[Evidence]:

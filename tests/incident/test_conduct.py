@@ -144,6 +144,9 @@ class Desk:
     def release(self) -> Receipt:
         return release_target(self.ledger, self.incident, self.control, self.registry, SITUATION, self.may_write)
 
+    def settle(self, after: timedelta = timedelta(days=1)) -> tuple[Receipt, ...]:
+        return settle(self.ledger, self.incident, self.registry, SITUATION, START + after)
+
     def may_write(self) -> None:
         self.world.reach("may write")
         if self.stopped:
@@ -286,9 +289,9 @@ def test_what_cannot_be_seen_is_unsettled_and_settled_later(desk: Desk) -> None:
     assert desk.contain().outcome is Outcome.UNSETTLED
     desk.world.trips["observe"] = UnreachableError("no answer", "Try again.")
     entries = len(desk.ledger.read(desk.incident))
-    assert [r.outcome for r in settle(desk.ledger, desk.incident, desk.registry, SITUATION)] == [Outcome.UNSETTLED]
+    assert [r.outcome for r in desk.settle()] == [Outcome.UNSETTLED]
     assert len(desk.ledger.read(desk.incident)) == entries
-    assert [r.outcome for r in settle(desk.ledger, desk.incident, desk.registry, SITUATION)] == [Outcome.DONE]
+    assert [r.outcome for r in desk.settle()] == [Outcome.DONE]
     assert desk.world.effects == ["freeze"]
     assert desk.state.open_intents == ()
 
@@ -296,7 +299,7 @@ def test_what_cannot_be_seen_is_unsettled_and_settled_later(desk: Desk) -> None:
 def test_settling_an_intent_without_effect_says_so(desk: Desk) -> None:
     """Killed before the effect: settled as failed, and containment may go on."""
     _kill(desk, "before the effect", "in the world", desk.contain)
-    assert [r.outcome for r in settle(desk.ledger, desk.incident, desk.registry, SITUATION)] == [Outcome.FAILED]
+    assert [r.outcome for r in desk.settle()] == [Outcome.FAILED]
     assert desk.contain().outcome is Outcome.DONE
     assert desk.world.effects == ["freeze"]
 
@@ -386,6 +389,69 @@ def test_what_is_being_released_is_not_contained_again_without_a_plan(desk: Desk
     assert desk.state.controls[0].intent.found == {"replicas": 5}
     assert desk.release().outcome is Outcome.DONE
     assert desk.world.replicas == 5
+
+
+def test_a_release_during_a_late_containment_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry that looked before the release and would write after it is refused: what was released stays released."""
+    desk.contain()
+    real, once = Freeze.find, [1]
+
+    def meanwhile(self: Freeze, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        if once:
+            once.clear()
+            desk.release()
+        return real(self, action, situation)
+
+    desk.world.frozen = False  # it drifted, so that the retry would apply it again
+    monkeypatch.setattr(Freeze, "find", meanwhile)
+    with pytest.raises(RefusedError, match="is being released, or was"):
+        desk.contain()
+    assert not desk.world.frozen
+    assert desk.state.controls == ()
+
+
+def test_a_plan_that_changed_during_a_late_containment_wins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another plan left out between the first look and the intent is not done."""
+    real = Freeze.find
+
+    def meanwhile(self: Freeze, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        desk.ledger.append(desk.incident, events.Planned(plan_for(desk.incident, ())), "contain")
+        return real(self, action, situation)
+
+    monkeypatch.setattr(Freeze, "find", meanwhile)
+    with pytest.raises(RefusedError, match="is not in the plan"):
+        desk.contain()
+    assert desk.world.effects == []
+
+
+def test_a_target_that_serves_more_by_now_is_one_control_made_anew(desk: Desk) -> None:
+    """The same object for a grown scope: contained again with what is found now, and released once."""
+    desk.contain()
+    grown = replace(FREEZE, target=replace(FREEZE.target, workloads=(*FREEZE.target.workloads, "another")))
+    desk.ledger.append(desk.incident, events.Planned(plan_for(desk.incident, (grown,))), "contain")
+    assert desk.contain(grown).outcome is Outcome.DONE
+    (control,) = desk.state.controls
+    assert control.intent.action.target.workloads[-1] == "another"
+    assert desk.release().outcome is Outcome.DONE
+    assert desk.state.to_release == ()
+
+
+def test_a_young_intent_is_not_settled_by_another_run(desk: Desk) -> None:
+    """The run that made it may be between the intent and the effect: calling it failed would let the incident end."""
+    _kill(desk, "before the effect", "in the world", desk.contain)
+    assert desk.settle(timedelta(0)) == ()
+    assert desk.state.open_intents
+
+
+def test_what_failed_on_the_way_is_released_and_then_known_to_be_out(desk: Desk) -> None:
+    """An unsettled effect whose release succeeded needs no settling any more."""
+    desk.world.trips["after the effect"] = UnreachableError("the answer was lost", "Try again.")
+    desk.world.trips["observe"] = UnreachableError("no answer", "Try again.")
+    assert desk.contain().outcome is Outcome.UNSETTLED
+    assert [c.intent.action.id for c in desk.state.to_release] == [FREEZE.id]
+    assert desk.release().outcome is Outcome.DONE
+    assert not desk.world.frozen
+    assert (desk.state.to_release, desk.state.open_intents) == ((), ())
 
 
 def test_what_never_stood_is_not_released(desk: Desk) -> None:

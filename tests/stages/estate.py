@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from patchgap.errors import UnreachableError
+from patchgap.errors import RefusedError, UnreachableError
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
@@ -49,6 +49,7 @@ tiers:
     when: {data_scope: sensitive}
     contain: [hold]
     limits: {workloads: 2}
+    verify: {every: 1m, within: 24h, fresh_within: 5m, all_of: [gone, quiet]}
   - tier: 2
     contain: [hold]
     approval: {from: second-person, within: 30m}
@@ -72,13 +73,17 @@ class World:
     held: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # names whose hold or release fails
+    clusters: tuple[str, ...] = ("c1",)  # those that are configured
+    reads: list[str] = field(default_factory=list)  # names that `note` was asked about
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)  # no two things happen at once
         return self.now
 
-    def runs(self, name: str, digest: str, data: Classification = Classification.SENSITIVE) -> None:
-        ref = WorkloadRef("fake", "c1", "ns", "Deployment", name, f"uid-{name}")
+    def runs(
+        self, name: str, digest: str, data: Classification = Classification.SENSITIVE, cluster: str = "c1"
+    ) -> None:
+        ref = WorkloadRef("fake", cluster, "ns", "Deployment", name, f"uid-{name}")
         container = Container("main", ContainerRole.MAIN, f"r/{name}@{digest}", digest, RunState.RUNNING, 1)
         self.workloads = [w for w in self.workloads if w.ref != ref]
         self.workloads.append(
@@ -91,12 +96,12 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
         platform: ClassVar[str] = "fake"
 
         def clusters(self, _connections: Connections) -> Sequence[str]:
-            return ("c1",)
+            return world.clusters
 
         def read(self, cluster: str, _connections: Connections) -> ClusterInventory:
             if world.unreachable:
                 raise UnreachableError("cluster c1 did not answer", "Wait.")
-            return ClusterInventory(cluster, "fake", tuple(world.workloads))
+            return ClusterInventory(cluster, "fake", tuple(w for w in world.workloads if w.ref.cluster == cluster))
 
     class Hold:
         verb, platform, effect, inverse = "hold", "fake", Effect.REVERSIBLE, "let_go"
@@ -140,10 +145,30 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
         def observe(self, _parameters: Any, situation: Situation) -> Sequence[Evidence]:
             if world.unreachable:
                 raise UnreachableError("cluster c1 did not answer", "Wait.")
-            seen = Evidence("gone", world.verdict, ("looked",), "c1: fake", situation.clock())
-            return [replace(seen, digest=evidence_digest(seen))]
+            now = situation.clock()
+            seen = [Evidence(self.verb, world.verdict, ("looked",), f"{c}: fake", now) for c in world.clusters]
+            return [replace(s, digest=evidence_digest(s)) for s in seen]
 
-    return Registry({"hold": {"fake": Hold()}}, {"gone": {"fake": Gone()}}, (Inventory(),))  # type: ignore[dict-item]
+    class Quiet(Gone):
+        verb = "quiet"
+
+    class Note(Hold):
+        verb, effect, inverse = "note", Effect.READS, ""
+
+        def apply(self, intent: Intent, _situation: Situation) -> Receipt:
+            world.reads.append(intent.action.target.name)
+            return Receipt(intent.action.id, Outcome.DONE, ("noted",))
+
+        def observe(self, intent: Intent, _situation: Situation) -> Receipt | None:
+            noted = intent.action.target.name in world.reads
+            return Receipt(intent.action.id, Outcome.DONE, ("noted",)) if noted else None
+
+        def release(self, _control: Control, _situation: Situation) -> Receipt:
+            raise RefusedError("a note cannot be released", "Leave it.")
+
+    actions = {"hold": {"fake": Hold()}, "note": {"fake": Note()}}
+    checks = {"gone": {"fake": Gone()}, "quiet": {"fake": Quiet()}}
+    return Registry(actions, checks, (Inventory(),))  # type: ignore[arg-type]
 
 
 def sbom(folder: Path, digest: str, version: str) -> Path:

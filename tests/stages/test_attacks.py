@@ -1,0 +1,262 @@
+"""Attacks on the closing and on the controls: each would have ended an incident falsely, or left a control for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from estate import BAD, MEND, PLAYBOOK, World, envelope
+from test_close import contained, opened, verified
+
+from patchgap.errors import RefusedError
+from patchgap.incident import events
+from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.plan import Outcome
+from patchgap.model.workload import Classification
+from patchgap.stages import contain, detect, recover, scope, verify
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import state_of
+
+
+def mended(engine: Engine, world: World) -> Any:
+    """An incident whose gate has passed and whose control is released and proved again."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.runs("trainer", MEND)
+    world.verdict = Verdict.PASS
+    assert verified(engine, incident)
+    for control in recover.releases(engine, incident):
+        recover.release(engine, incident, control.intent.action.id)
+    assert verified(engine, incident)
+    return incident
+
+
+def looked(engine: Engine, incident: Any) -> Sequence[Evidence]:
+    """One round of every check, not judged."""
+    return [e for v, p in verify.checks(engine, incident) for e in verify.observe(engine, incident, v, p)]
+
+
+def test_failing_evidence_that_nobody_judged_yet_refuses_the_closing(engine: Engine, world: World) -> None:
+    """A verification that saw the package again and was cut off before its judgement outweighs the verdict before."""
+    incident = mended(engine, world)
+    world.verdict = Verdict.FAIL
+    looked(engine, incident)
+    with pytest.raises(RefusedError, match="gone"):
+        recover.close(engine, incident)
+    assert state_of(engine, incident).ending is None
+
+
+def test_evidence_must_be_fresh_when_the_incident_closes(engine: Engine, world: World) -> None:
+    """Evidence of four minutes, judged a minute before its end, proves nothing two minutes later."""
+    incident = mended(engine, world)
+    looked(engine, incident)
+    world.now += timedelta(minutes=4)
+    assert verify.judge(engine, incident).passed
+    world.now += timedelta(minutes=2)
+    with pytest.raises(RefusedError, match="stale"):
+        recover.close(engine, incident)
+
+
+def test_a_scoped_cluster_that_is_not_configured_any_more_is_missing_proof(engine: Engine, world: World) -> None:
+    """Looking at another cluster alone closes nothing: each cluster of the scope must have answered."""
+    world.clusters = ("c1", "c2")
+    world.runs("trainer", BAD, cluster="c2")
+    incident = contained(engine)
+    world.clusters, world.verdict = ("c1",), Verdict.PASS
+    assert not verified(engine, incident)
+    verdict = state_of(engine, incident).verdict
+    assert verdict is not None
+    assert any("c2" in reason for reason in verdict.reasons)
+
+
+def test_a_cluster_that_was_unreachable_at_scoping_must_answer(engine: Engine, world: World) -> None:
+    """What could not be read when the scope was taken is not clean because it is not configured any more."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.clusters = ("c1", "c2")
+    scope.scope(engine, incident)
+    world.clusters, world.verdict = ("c1",), Verdict.PASS
+    assert not verified(engine, incident)
+
+
+def test_a_tiers_own_checks_outlive_its_workloads(engine: Engine, world: World) -> None:
+    """The worst tier's stricter verify stays required after a new scope in which its workloads are mended."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    assert {v for v, _ in verify.checks(engine, incident)} == {"gone", "quiet"}
+    world.runs("trainer", MEND)
+    scope.refresh(engine, "c1")
+    assert not scope.scope(engine, incident).exposures
+    assert {v for v, _ in verify.checks(engine, incident)} == {"gone", "quiet"}
+
+
+def test_a_joined_signal_widens_what_is_looked_for(engine: Engine, world: World) -> None:
+    """An advisory that names more versions joins the open incident, and its versions count from then on."""
+    world.runs("trainer", BAD)
+    incident = opened(engine)
+    assert state_of(engine, incident).finding.severity.value == "critical"
+    wider = envelope("GHSA-wider", known_exploited=True)
+    wider["advisory"]["affected"][0]["ranges"][0]["events"][1]["fixed"] = "1.7.0"
+    assert detect.detect(engine, detect.receive(engine, wider, "test")).incident == incident
+    world.runs("mended", MEND)
+    scope.refresh(engine, "c1")
+    named = {e.workload.ref.name for e in scope.scope(engine, incident).exposures}
+    assert named == {"trainer", "mended"}
+    assert {e.workload.ref.name for e in state_of(engine, incident).finding.exposures} == named
+
+
+def test_a_joined_claim_raises_the_severity(engine: Engine, world: World) -> None:
+    """Who joins with "malicious" makes the open incident critical."""
+    world.runs("trainer", BAD)
+    mild = detect.detect(engine, detect.receive(engine, envelope(severity="high"), "test"))
+    assert mild.incident is not None
+    assert state_of(engine, mild.incident).finding.severity.value == "high"
+    detect.detect(engine, detect.receive(engine, envelope("GHSA-worse", malicious=True), "test"))
+    scope.scope(engine, mild.incident)
+    finding = state_of(engine, mild.incident).finding
+    assert (finding.severity.value, finding.malicious) == ("critical", True)
+
+
+def rewritten(engine: Engine, contain_: str) -> None:
+    """The playbook with another containment in tier 1."""
+    (folder,) = engine.settings.playbooks
+    (folder / "small.yaml").write_text(PLAYBOOK.replace("contain: [hold]", f"contain: {contain_}", 1))
+
+
+def test_what_cannot_be_released_does_not_hold_up_a_dismissal(engine: Engine, world: World) -> None:
+    """A capture changes nothing: a false positive with one is dismissed, its control released."""
+    rewritten(engine, "[note, hold]")
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    assert world.reads == ["trainer"]
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    assert world.held == set()
+    assert state_of(engine, incident).status.value == "dismissed"
+
+
+def test_a_dismissal_releases_what_was_done_by_halves(engine: Engine, world: World) -> None:
+    """An effect that failed on the way may stand in part: it is released before the incident ends."""
+    world.runs("trainer", BAD)
+    world.broken = {"trainer"}
+    incident = contained(engine)
+    assert not state_of(engine, incident).controls
+    world.broken = set()
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    assert world.calls == ["hold trainer", "release trainer"]
+
+
+def test_recovery_releases_what_was_done_by_halves(engine: Engine, world: World) -> None:
+    """A containment that failed on the way is in recover's order like one that stands."""
+    world.runs("trainer", BAD)
+    world.broken = {"trainer"}
+    incident = contained(engine)
+    world.broken, world.verdict = set(), Verdict.PASS
+    assert verified(engine, incident)
+    (half,) = recover.releases(engine, incident)
+    assert recover.release(engine, incident, half.intent.action.id).outcome is Outcome.DONE
+    assert verified(engine, incident)
+    recover.close(engine, incident)
+
+
+def test_a_dismissal_does_not_overtake_a_containment(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another run contains while the controls are being released is released too, before the incident ends."""
+    world.runs("trainer", BAD)
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = contained(engine)
+    plan = state_of(engine, incident).plan
+    assert plan is not None
+    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    real, late = engine.registry.actions["hold"]["fake"].release, [a for a in plan.actions if a.needs_approval]
+
+    def meanwhile(control: Any, situation: Any) -> Any:
+        while late:
+            contain.carry_out(engine, incident, late.pop().id)
+        return real(control, situation)
+
+    monkeypatch.setattr(engine.registry.actions["hold"]["fake"], "release", meanwhile)
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    assert world.held == set()
+
+
+def test_an_unsettled_effect_of_an_older_plan_is_settled_by_looking(engine: Engine, world: World) -> None:
+    """An intent without a receipt, whose plan was replaced, is observed when the incident is verified: else nothing
+    would ever settle it, and the incident could never close."""
+    world.runs("trainer", BAD)
+    incident = opened(engine)
+    plan = contain.plan(engine, incident)
+    intent = events.IntentMade(_intent(plan.actions[0]))
+    engine.ledger.append(incident, intent, "killed run")
+    world.held.add("trainer")
+    verified(engine, incident)
+    assert state_of(engine, incident).open_intents  # young: its run may be at it
+    world.now += timedelta(minutes=11)
+    verified(engine, incident)
+    assert not state_of(engine, incident).open_intents
+    assert [c.intent.action.target.name for c in state_of(engine, incident).controls] == ["trainer"]
+
+
+def _intent(action: Any) -> Any:
+    from patchgap.model.plan import Intent
+
+    return Intent(action, {"held": False})
+
+
+def test_a_plan_that_waited_too_long_is_not_approved(engine: Engine, world: World) -> None:
+    """Nobody's yes within the playbook's time is a no: the plan must be made again to be approved."""
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = opened(engine)
+    plan = contain.plan(engine, incident)
+    world.now += timedelta(minutes=31)
+    with pytest.raises(RefusedError, match="waited"):
+        contain.approve(engine, incident, plan.digest, "dana", "kim")
+    assert contain.plan(engine, incident).digest == plan.digest  # the same world, the same digest
+    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    assert [a.target.name for step in contain.ready(engine, incident) for a in step] == ["notebook"]
+
+
+@pytest.mark.parametrize("approver", ["kim", " KIM ", "", "  "])
+def test_the_requester_by_any_spelling_approves_nothing(engine: Engine, world: World, approver: str) -> None:
+    """Case and spaces make no second person, and neither does nobody."""
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = opened(engine)
+    plan = contain.plan(engine, incident)
+    with pytest.raises(RefusedError, match="another person"):
+        contain.approve(engine, incident, plan.digest, approver, "kim")
+
+
+def test_a_patched_digest_that_turns_out_affected_is_no_mend(engine: Engine, world: World, tmp_path: Any) -> None:
+    """A later SBOM of the named mend that holds an affected version takes its standing away."""
+    from estate import sbom
+
+    from patchgap.graph.sbom.read import read_sbom
+    from patchgap.stages import patch
+    from patchgap.stages.situation import situation_of
+
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    patch.name_patch(engine, incident, f"r/app@{MEND}", "dana")
+    assert situation_of(engine, state_of(engine, incident)).patched == {MEND}
+    engine.graph.add_sbom(read_sbom(sbom(tmp_path, MEND, "1.5.3"), None), world.clock())
+    assert situation_of(engine, state_of(engine, incident)).patched == frozenset()
+
+
+def test_a_plan_that_was_tampered_with_approves_nothing(engine: Engine, world: World) -> None:
+    """An approval binds to the plan's content: after the scope changed, the old yes lets nothing run."""
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = opened(engine)
+    plan = contain.plan(engine, incident)
+    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    world.runs("second", BAD, Classification.INTERNAL)
+    scope.refresh(engine, "c1")
+    scope.scope(engine, incident)
+    assert contain.plan(engine, incident).digest != plan.digest
+    assert contain.ready(engine, incident) == ()
+    with pytest.raises(RefusedError, match="not approved"):
+        contain.carry_out(engine, incident, plan.actions[0].id)
+    assert replace(plan).digest == plan.digest
+    assert world.calls == []
