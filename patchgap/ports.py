@@ -79,9 +79,10 @@ class Situation:
     who writes the ledger is the engine alone.
 
     `exposures` are those of the tier at hand (for checks: of the whole incident). `controls` are the containments that
-    stand. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
+    stand, `halves` those that were begun and not done, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM. `affected_digests` are all digests
-    (equivalents included) whose SBOM holds an affected version, running or not."""
+    (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
+    stands: an action of several writes asks it before each."""
 
     incident: IncidentId
     finding: Finding
@@ -93,6 +94,10 @@ class Situation:
     connections: Connections
     clock: Clock
     owner: str  # this patchgap's field manager and label value, "patchgap"
+    halves: tuple[Control, ...] = ()
+    planned: tuple[PlannedAction, ...] = ()
+    uncovered: tuple[Uncovered, ...] = ()
+    may_write: Callable[[], None] = lambda: None
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -135,7 +140,8 @@ class Action(Protocol):
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Undoes what `apply` did, no more: restores what was found where nobody else has changed it since.
-        Idempotent. An action without an inverse raises RefusedError."""
+        Idempotent. An action without an inverse raises RefusedError. Where `apply` failed on the way the receipt is not
+        DONE and holds no result: whatever part of the effect is there is undone."""
 
 
 class Check(Protocol):

@@ -38,7 +38,14 @@ class Cluster:
         self.name = name
         self._transport = transport
         self._sleep = sleep
-        self._identity = ""
+        self._identity: list[str] = []
+        self._may_write: Callable[[], None] = lambda: None
+
+    def guarded(self, may_write: Callable[[], None]) -> Cluster:
+        """The same cluster, where `may_write` is asked before each write: it raises while the kill switch stands."""
+        made = Cluster(self.name, self._transport, self._sleep)
+        made._identity, made._may_write = self._identity, may_write
+        return made
 
     def bearer(self, token: str) -> Cluster:
         """The same cluster seen with another credential alone; the token is held in memory only."""
@@ -69,9 +76,9 @@ class Cluster:
             raise self._foreign(method, path, answer.body)
         return document
 
-    def _foreign(self, method: str, path: str, body: bytes) -> UnreachableError:
+    def _foreign(self, method: str, path: str, body: bytes, wanted: str = "JSON object") -> UnreachableError:
         return UnreachableError(
-            f"cluster {self.name} answered {method} {path} with no JSON object: "
+            f"cluster {self.name} answered {method} {path} with no {wanted}: "
             + trimmed(body[:80].decode("utf-8", "replace")),
             "Check that its address is a Kubernetes API server's.",
         )
@@ -113,7 +120,11 @@ class Cluster:
         query = dict(query)
         while True:
             page = self.request("GET", resource.path(namespace), query=query, accept=accept)
-            for item in page.get("items") or ():
+            if "items" not in page or not str(page.get("kind", "")).endswith(
+                "List"
+            ):  # an empty object is no empty list
+                raise self._foreign("GET", resource.path(namespace), json.dumps(page).encode(), "list")
+            for item in page["items"] or ():
                 # A list's items carry neither; what reads them should not need to know where they came from.
                 yield {**item, "apiVersion": resource.api_version, "kind": resource.kind}
             following = (page.get("metadata") or {}).get("continue")
@@ -125,7 +136,7 @@ class Cluster:
         """Server-side apply as `patchgap`, never forced. Raises ConflictError naming the field and its owner."""
         resource, meta = of_kind(manifest["kind"]), manifest["metadata"]
         path = resource.path(meta.get("namespace", ""), _named(meta["name"]))
-        return self.request("PATCH", path, query=_writing(dry_run), body=manifest, content_type=APPLY)
+        return self._write("PATCH", path, manifest, APPLY, dry_run=dry_run)
 
     def patch(
         self,
@@ -139,7 +150,7 @@ class Cluster:
     ) -> dict[str, Any]:
         """A JSON merge patch; a `metadata.uid` or `resourceVersion` in it is a precondition (ConflictError)."""
         path = resource.path(namespace, _named(name), subresource)
-        return self.request("PATCH", path, query=_writing(dry_run), body=body, content_type=MERGE)
+        return self._write("PATCH", path, body, MERGE, dry_run=dry_run)
 
     def create(
         self,
@@ -152,7 +163,13 @@ class Cluster:
         dry_run: bool = False,
     ) -> dict[str, Any]:
         """Creates an object, or a subresource of `name`. Raises ConflictError where it exists."""
-        return self.request("POST", resource.path(namespace, name, subresource), query=_writing(dry_run), body=body)
+        return self._write("POST", resource.path(namespace, name, subresource), body, JSON, dry_run=dry_run)
+
+    def _write(self, method: str, path: str, body: Json, content_type: str, *, dry_run: bool) -> dict[str, Any]:
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        if not dry_run:
+            self._may_write()
+        return self.request(method, path, query=query, body=body, content_type=content_type)
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> bool:
         """Deletes exactly the object with that uid; False where it was gone. Raises ConflictError for another."""
@@ -164,6 +181,8 @@ class Cluster:
         }
         if dry_run:
             options["dryRun"] = ["All"]  # a body makes the server ignore the query's
+        else:
+            self._may_write()
         try:
             self.request("DELETE", resource.path(namespace, _named(name)), body=options)
         except NotFoundError:
@@ -173,8 +192,8 @@ class Cluster:
     def identity(self) -> str:
         """The user name that the API server knows these credentials by; asked once."""
         if not self._identity:
-            self._identity = self.review()
-        return self._identity
+            self._identity.append(self.review())
+        return self._identity[0]
 
     def review(self) -> str:
         """The user name, asked now. Raises UnauthorizedError where the credentials are not accepted."""
@@ -189,10 +208,6 @@ class Cluster:
             self._sleep(pause)
             waited, pause = waited + pause, min(pause * 2, 2.0)
         return answer
-
-
-def _writing(dry_run: bool) -> dict[str, str]:
-    return {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
 
 
 def _named(name: str) -> str:

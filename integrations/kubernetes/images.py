@@ -80,5 +80,6 @@ def _state(role: ContainerRole, status: Json | None, pod: Json) -> RunState:
         return RunState.PENDING
     if role is ContainerRole.INIT:
         return RunState.RUNNING  # its pod lives, and every restart of the pod runs it again
-    restarts = (pod.get("spec") or {}).get("restartPolicy", "Always") == "Always"
+    policy = (pod.get("spec") or {}).get("restartPolicy", "Always")
+    restarts = policy == "Always" or (policy == "OnFailure" and state["terminated"].get("exitCode") != 0)
     return RunState.PENDING if restarts and role is ContainerRole.MAIN else RunState.ENDED

@@ -26,8 +26,8 @@ def settings_of(situation: Situation) -> KubernetesSettings:
 
 
 def cluster_of(situation: Situation, name: str) -> Cluster:
-    """The cluster by name. Raises NotFoundError where none is configured by it."""
-    return situation.connections.of(Clusters).of(name)
+    """The cluster by name, each write to it held to the kill switch. Raises NotFoundError where none is configured."""
+    return situation.connections.of(Clusters).of(name).guarded(situation.may_write)
 
 
 def scoped(situation: Situation) -> tuple[Workload, ...]:

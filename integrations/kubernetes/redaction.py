@@ -24,9 +24,16 @@ _SHAPED = (
     re.compile(r"\b(gh[pousr]_|github_pat_|xox[abposr]-|sk-|glpat-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
     re.compile(r"://[^/\s:@]*:[^/\s@]+@"),  # an address with a password
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/_.=-]{8,}"),
+    re.compile(  # an assignment or an option in a line of shell, JSON or a URL's query
+        r"(?i)(password|passwd|pwd|secret|token|api_?-?key|access_?-?key|credential)[a-z0-9_.-]*[\"']?\s*[=:]\s*[\"']?[^\s\"'$&|;]"
+    ),
+    re.compile(r"(?i)--?[a-z0-9_.-]*(password|passwd|secret|token|api_?-?key)[a-z0-9_.-]*\s+[^\s$-]"),
 )
 _LONG = re.compile(r"^[A-Za-z0-9+/_=-]{32,}$")  # no words, no path: a key as likely as not
-_ARGUMENT = re.compile(r"^(--?[A-Za-z0-9_.-]+)=(.*)$", re.DOTALL)
+_ARGUMENT = re.compile(r"^((?:--?)?[A-Za-z0-9_.-]+)=(.*)$", re.DOTALL)
+_REFERS = re.compile(
+    r"(name|namespace|path|policy|mode|type|class|audience)s?$", re.IGNORECASE
+)  # says where, not what
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -58,7 +65,11 @@ def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
         return {**value, "value": REDACTED} if hidden else dict(value)
     if _LAST_APPLIED in value:
         value = {**value, _LAST_APPLIED: _last_applied(value[_LAST_APPLIED])}
-    return {k: v if k == _LAST_APPLIED else _clean(v, suspect=k in {"token", "password"}) for k, v in value.items()}
+    return {k: v if k == _LAST_APPLIED else _clean(v, suspect=_is_secret(k)) for k, v in value.items()}
+
+
+def _is_secret(key: str) -> bool:
+    return bool(_NAMED.search(key)) and not _REFERS.search(key)
 
 
 def _last_applied(text: Any) -> str:

@@ -16,6 +16,8 @@ from patchgap.errors import ConflictError
 
 INCIDENT = "patchgap.dev/incident"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+_ROOTS = (".spec", ".data", ".binaryData")
+_DEFAULTS = (("matchPolicy", "Equivalent"),)  # what a server adds that is not empty
 _LONGEST_NAME = 200  # of 253: controllers append
 HOME_PERMISSIONS = ("get,create,patch core/namespaces",)
 
@@ -66,8 +68,9 @@ def put(cluster: Cluster, manifests: Sequence[Json]) -> tuple[dict[str, str], ..
 
 
 def stand(cluster: Cluster, manifests: Sequence[Json]) -> tuple[dict[str, str], ...]:
-    """The references of those that are live."""
-    return tuple(_reference(live) for m in manifests if (live := _found(cluster, m)))
+    """The references of those that are live and this incident's."""
+    found = ((m, _found(cluster, m)) for m in manifests)
+    return tuple(_reference(live) for m, live in found if live and _incident(live) == _incident(m))
 
 
 def differences(cluster: Cluster, manifests: Sequence[Json]) -> tuple[str, ...]:
@@ -130,11 +133,14 @@ def _place(manifest: Json) -> str:
     return " ".join((manifest["kind"], "/".join(p for p in (meta.get("namespace"), meta["name"]) if p)))
 
 
+def _incident(manifest: Json) -> str:
+    return str((manifest["metadata"].get("labels") or {}).get(INCIDENT) or "")
+
+
 def _refuse_foreign(cluster: Cluster, manifest: Json, live: Json | None) -> None:
     if live is None or manifest["kind"] == "Namespace":
         return
-    wanted = manifest["metadata"]["labels"][INCIDENT]
-    if (live["metadata"].get("labels") or {}).get(INCIDENT) != wanted:
+    if _incident(live) != _incident(manifest):
         raise ConflictError(
             f"cluster {cluster.name}: {_place(live)} exists and is not this incident's",
             "Rename or delete that object; patchgap does not take over what it did not make.",
@@ -158,8 +164,8 @@ def _foreign(live: Json) -> list[tuple[str, str]]:
         if entry.get("manager") == FIELD_MANAGER or entry.get("subresource"):
             continue
         owned = entry.get("fieldsV1") or {}
-        for root in ("spec", "data", "binaryData"):
-            held += [(p, str(entry.get("manager"))) for p in _paths(owned.get(f"f:{root}"), f".{root}")]
+        for root in _ROOTS:
+            held += [(p, str(entry.get("manager"))) for p in _paths(owned.get(f"f:{root[1:]}"), root)]
     return held
 
 
@@ -174,10 +180,19 @@ def _paths(fields: Json | None, path: str) -> Iterator[str]:
         yield from _paths(value, f"{path}.{name}" if kind == "f" else f"{path}[{name}]")
 
 
+def _added(wanted: Json, live: Json, path: str) -> list[str]:
+    """What the live object says besides: an allowing rule, an exclusion or a condition would undo the control."""
+    if path and not path.startswith(_ROOTS):
+        return []
+    extra = {k: v for k, v in live.items() if k not in wanted and v and (k, v) not in _DEFAULTS}
+    return sorted(k for k in extra if path or f".{k}" in _ROOTS)
+
+
 def _unlike(wanted: Any, live: Any, path: str) -> list[str]:
     """Where `live` lacks what is wanted; what a server adds by default is no difference."""
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
-        return [line for k, v in wanted.items() for line in _unlike(v, live.get(k), f"{path}.{k}")]
+        more = [f"{path}.{k} was added" for k in _added(wanted, live, path)]
+        return [*(line for k, v in wanted.items() for line in _unlike(v, live.get(k), f"{path}.{k}")), *more]
     if isinstance(wanted, list | tuple) and isinstance(live, list) and len(wanted) == len(live):
         pairs = enumerate(zip(wanted, live, strict=True))
         return [line for i, (w, v) in pairs for line in _unlike(w, v, f"{path}[{i}]")]

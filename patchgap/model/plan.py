@@ -27,8 +27,8 @@ class Effect(StrEnum):
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
     """One thing that an action changes or reads. For an object of a control plane `uid` is its identity ("" where the
-    object does not exist yet or the platform has none, as for a ticket). `workloads` are the scoped workloads that
-    this target serves, as `str(WorkloadRef)`."""
+    object does not exist yet or the platform has none, as for a ticket). `workloads` are what
+    this target serves, as `str(WorkloadRef)`: the scoped workloads, and any other that the action changes with them."""
 
     platform: str
     cluster: str

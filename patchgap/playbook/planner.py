@@ -7,7 +7,7 @@ in everything but `made_at`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -116,8 +116,15 @@ def plan(
     for tier in playbook.tiers:
         if tier.limits is not None:
             mine = {str(ref) for ref, choice in choices.items() if choice.tier == tier.tier}
+            mine |= _bystanders(draft, tier.tier, {str(ref) for ref in choices})
             draft.refusals += over(tier.limits, tier.tier, mine, draft.actions, known.values())
     return _finished(playbook, draft, incident, now)
+
+
+def _bystanders(draft: _Draft, tier: int, scoped: Collection[str]) -> set[str]:
+    """What a tier's actions would change besides the finding's workloads: it counts against the tier's limits too."""
+    changing = [a for a in draft.actions if a.tier == tier and a.effect in CHANGES]
+    return {name for a in changing for name in a.target.workloads if name not in scoped}
 
 
 def _resolve(draft: _Draft, registry: Registry, tier: int, number: int, step: Step, situation: Situation) -> None:

@@ -47,4 +47,8 @@ def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure
         connections=engine.connections,
         clock=engine.clock,
         owner=OWNER,
+        halves=state.halves,
+        planned=state.plan.actions if state.plan else (),
+        uncovered=state.plan.uncovered if state.plan else (),
+        may_write=engine.stop.may_write,
     )

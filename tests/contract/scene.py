@@ -184,6 +184,7 @@ class Scene:
         affected: Iterable[str] = (BAD,),
         patched: Iterable[str] = (),
         clean: Iterable[str] = (GOOD, OTHER),
+        incident: str = INCIDENT,
     ) -> Situation:
         """What the engine would hand an action: each workload is exposed by its first container."""
         affected, clean = frozenset(affected), frozenset(clean)
@@ -196,7 +197,7 @@ class Scene:
         signal = Signal(SignalId("sig-0000000000000000"), SignalKind.ADVISORY, "test", NOW)
         finding = Finding("PYSEC-2021-874", signal, Severity.CRITICAL, False, True, None, exposures, ())
         return Situation(
-            incident=INCIDENT,
+            incident=IncidentId(incident),
             finding=finding,
             exposures=exposures,
             controls=tuple(controls),

@@ -52,7 +52,7 @@ def test_the_policy_holds_the_pods_to_come_and_rolls_none(controllers: Any, scen
     assert not made["spec"].get("ingress")
     assert not made["spec"].get("egress")
     assert {p["metadata"]["uid"] for p in pods(scene, "trainer")} == before
-    assert not any(QUARANTINE in p["metadata"]["labels"] for p in pods(scene, "trainer"))
+    assert not any(QUARANTINE in label for p in pods(scene, "trainer") for label in p["metadata"]["labels"])
     assert control.receipt.result["leaks"] == []
 
 
@@ -78,7 +78,7 @@ def test_a_shared_selector_gets_a_quarantine_label_on_the_targets_pods_alone(con
     assert all(m["name"].startswith("trainer-") for m in selected)
     assert control.receipt.result["by_label"] is True
     ISOLATE.release(control, situation)
-    assert not any(QUARANTINE in p["metadata"]["labels"] for p in pods(scene, "trainer"))
+    assert not any(QUARANTINE in label for p in pods(scene, "trainer") for label in p["metadata"]["labels"])
 
 
 def test_a_pod_without_the_quarantine_label_is_drift(controllers: Any, scene: Scene) -> None:
@@ -167,7 +167,8 @@ def test_an_empty_selector_never_becomes_a_policy(scene: Scene) -> None:
     situation = scene.situation(scene.workload("bare", "Pod"))
     scene.perform(ISOLATE, situation)
     [made] = scene.admin.all_of(NETWORK_POLICIES, "training")
-    assert list(made["spec"]["podSelector"]["matchLabels"]) == [QUARANTINE]
+    [label] = made["spec"]["podSelector"]["matchLabels"]
+    assert label.startswith(QUARANTINE)
 
 
 def test_a_deleted_workload_keeps_its_policy_in_sync(scene: Scene) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scene import CLUSTER, GOOD, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.accounts import ROTATED, TOKEN_TYPE, is_believed, probe_of
-from integrations.kubernetes.actions.rotate_credentials import RESTARTED, RotateCredentials
+from integrations.kubernetes.actions.rotate_credentials import RotateCredentials, restart_mark
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.resources import DEPLOYMENTS, PODS, SECRETS, SERVICE_ACCOUNTS
 from patchgap.errors import RefusedError
@@ -78,7 +78,7 @@ def test_the_consumers_get_new_pods_and_others_do_not(controllers: Any, scene: S
 
     scene.eventually(rolled)
     marked = scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["template"]["metadata"]["annotations"]
-    assert RESTARTED in marked
+    assert restart_mark("inc-20261124-7k3f") in marked
 
 
 def test_a_long_lived_token_secret_is_made_again(scene: Scene) -> None:
@@ -122,7 +122,7 @@ def test_patchgaps_own_account_is_never_rotated(scene: Scene) -> None:
     for user in ("system:serviceaccount:training:trainer",):
         scene.person(user.replace(":", "-"), *ROTATE.permissions)
     own = scene.seen_by("system-serviceaccount-training-trainer")
-    own._identity = "system:serviceaccount:training:trainer"
+    own._identity[:] = ["system:serviceaccount:training:trainer"]
     situation = scene.situation(scene.workload("trainer"), user="system-serviceaccount-training-trainer")
     [uncovered] = ROTATE.targets(ROTATE.parameters(), situation)
     assert isinstance(uncovered, Uncovered)

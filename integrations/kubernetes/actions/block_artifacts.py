@@ -102,8 +102,11 @@ class BlockArtifacts:
         return (said, *standing.preview(cluster, _with_home(situation, target, found)))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """When the block expires, and the namespaces and repositories that it is about."""
-        return _found(BlockParameters.model_validate(action.parameters), action.target, situation)
+        """When the block expires, and the namespaces and repositories that it is about. One that stands and grows
+        expires when it did."""
+        found = _found(BlockParameters.model_validate(action.parameters), action.target, situation)
+        begun = next((c for c in situation.controls if c.intent.action.id == action.id), None)
+        return {**found, "expires": begun.intent.found["expires"]} if begun else found
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Puts the policy, or brings its digests up to date, and proves it. Raises UnreachableError where the API
@@ -126,7 +129,7 @@ class BlockArtifacts:
         target = intent.action.target
         cluster = cluster_of(situation, target.cluster)
         proofs = proof.awaited(cluster, target.name, list(intent.found["asked"].items()), 0)
-        objects = standing.stand(cluster, _manifests(situation, target, intent.found))
+        objects = self.made(intent, situation)
         return _receipt(intent, objects, proofs, situation) if all(p.holds for p in proofs) else None
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
@@ -138,7 +141,14 @@ class BlockArtifacts:
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Deletes the policy that was made, and nothing else."""
         cluster = cluster_of(situation, control.intent.action.target.cluster)
-        return done(control.intent, standing.remove(cluster, control.receipt.result["objects"]))
+        made = control.receipt.result.get("objects") or self.made(control.intent, situation)
+        return done(control.intent, standing.remove(cluster, made))
+
+    def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
+        """What is there of it now, also of one that was cut off."""
+        target = intent.action.target
+        manifests = _manifests(situation, target, intent.found)
+        return standing.stand(cluster_of(situation, target.cluster), manifests)
 
 
 def policy_name(incident: str) -> str:

@@ -141,9 +141,7 @@ class FreezeDeployments:
         """A receipt where the policy stands as it should now, patched digests included."""
         if self.differences(intent, situation):
             return None
-        target = intent.action.target
-        manifests = _manifests(situation, target, intent.found["identity"])
-        return _receipt(intent, standing.stand(cluster_of(situation, target.cluster), manifests), situation)
+        return _receipt(intent, self.made(intent, situation), situation)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from what this control wants; () where it does not."""
@@ -154,7 +152,14 @@ class FreezeDeployments:
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Deletes the policy that was made, and nothing else."""
         cluster = cluster_of(situation, control.intent.action.target.cluster)
-        return done(control.intent, standing.remove(cluster, control.receipt.result["objects"]))
+        made = control.receipt.result.get("objects") or self.made(control.intent, situation)
+        return done(control.intent, standing.remove(cluster, made))
+
+    def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
+        """What is there of it now, also of one that was cut off."""
+        target = intent.action.target
+        manifests = _manifests(situation, target, intent.found["identity"])
+        return standing.stand(cluster_of(situation, target.cluster), manifests)
 
 
 def _same(situation: Situation, target: Target) -> None:

@@ -18,6 +18,7 @@ from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, scoped, still
 from integrations.kubernetes.resources import NETWORK_POLICIES, PODS, WORKLOADS, Json, pod_template
 from patchgap.errors import NotFoundError, RefusedError
+from patchgap.model.codec import digest
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -74,25 +75,29 @@ class IsolateWorkloads:
     ) -> tuple[str, ...]:
         """The policy, the labels where it needs them, and what would leak."""
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target)
-        labelled = view.unlabelled(_value(situation, target)) if view.shared else []
+        label = {_key(situation, target): str(situation.incident)}
+        labelled = view.unlabelled(label) if view.shared else []
         for pod in labelled:
-            _label(cluster, pod, _value(situation, target), dry_run=True)
-        said = [f"Pod {p['metadata']['name']}: label {QUARANTINE} is added" for p in labelled]
+            _label(cluster, pod, label, dry_run=True)
+        said = [f"Pod {p['metadata']['name']}: label {_key(situation, target)} is added" for p in labelled]
         lines = standing.preview(cluster, [_policy(situation, target, view)])
         return (*lines, *said, *_leak_lines(_leaks(cluster, target, view)))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """How the pods are selected; kept, since a selector's neighbours may change."""
+        """How the pods are selected; kept, since a selector's neighbours may change. And what leaks already: what
+        somebody lets through later is drift."""
         view = _view(situation, action.target)
-        return {"shared": view.shared, "others": list(view.others)}
+        leaks = _leaks(cluster_of(situation, action.target.cluster), action.target, view)
+        return {"shared": view.shared, "others": list(view.others), "leaks": leaks}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Puts the policy; labels the pods where the selector is shared."""
         target = intent.action.target
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
         if view.shared:
-            for pod in view.unlabelled(_value(situation, target)):
-                _label(cluster, pod, _value(situation, target))
+            label = {_key(situation, target): str(situation.incident)}
+            for pod in view.unlabelled(label):
+                _label(cluster, pod, label)
         objects = standing.put(cluster, [_policy(situation, target, view)])
         return _receipt(intent, cluster, view, objects)
 
@@ -114,20 +119,30 @@ class IsolateWorkloads:
             gone = cluster.find(NETWORK_POLICIES, target.namespace, _name(situation, target)) is None
             return (f"NetworkPolicy {target.namespace}/{_name(situation, target)} is gone",) if gone else ()
         view = _view(situation, target, intent.found["shared"])
-        outside = view.unlabelled(_value(situation, target)) if view.shared else []
+        key = _key(situation, target)
+        outside = view.unlabelled({key: str(situation.incident)}) if view.shared else []
+        before: Mapping[str, str] = intent.found.get("leaks") or {}
+        opened = [n for n, d in _leaks(cluster, target, view).items() if before.get(n) != d]
         return (
             *standing.differences(cluster, [_policy(situation, target, view)]),
-            *(f"Pod {target.namespace}/{p['metadata']['name']} lacks the label {QUARANTINE}" for p in outside),
+            *(f"Pod {target.namespace}/{p['metadata']['name']} lacks the label {key}" for p in outside),
+            *(f"NetworkPolicy {target.namespace}/{n} was added or changed and lets traffic through" for n in opened),
         )
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Deletes the policy that was made, and takes the labels off that patchgap put on."""
         target = control.intent.action.target
-        cluster, value = cluster_of(situation, target.cluster), _value(situation, target)
-        detail = standing.remove(cluster, control.receipt.result["objects"])
-        for pod in cluster.all_of(PODS, target.namespace, labels=f"{QUARANTINE}={value}"):
-            _label(cluster, pod, None)
+        cluster, key = cluster_of(situation, target.cluster), _key(situation, target)
+        made = control.receipt.result.get("objects") or self.made(control.intent, situation)
+        detail = standing.remove(cluster, made)
+        for pod in cluster.all_of(PODS, target.namespace, labels=f"{key}={situation.incident}"):
+            _label(cluster, pod, {key: None})
         return done(control.intent, detail)
+
+    def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
+        """What is there of its policy now, also of one that was cut off."""
+        cluster = cluster_of(situation, intent.action.target.cluster)
+        return standing.stand(cluster, [_headed(situation, intent.action.target)])
 
 
 class _View:
@@ -143,9 +158,9 @@ class _View:
         self.others = tuple(sorted(str(p["metadata"]["name"]) for p in met))
         self.shared = (everything or bool(met)) if shared is None else shared
 
-    def unlabelled(self, value: str) -> list[Json]:
+    def unlabelled(self, label: Mapping[str, str]) -> list[Json]:
         """The live pods without the quarantine label."""
-        return [p for p in self.pods if _labels(p).get(QUARANTINE) != value]
+        return [p for p in self.pods if not label.items() <= _labels(p).items()]
 
 
 def _view(situation: Situation, target: Target, shared: bool | None = None) -> _View:
@@ -174,9 +189,9 @@ def _labels(pod: Json) -> Mapping[str, str]:
     return pod["metadata"].get("labels") or {}
 
 
-def _value(situation: Situation, target: Target) -> str:
-    """The label's value: of this target alone, so that one release leaves the others' pods in quarantine."""
-    return f"{situation.incident}.{hashlib.sha256(str(target).encode()).hexdigest()[:8]}"
+def _key(situation: Situation, target: Target) -> str:
+    """The label's key: of this target and incident alone, so that one release leaves every other quarantine alone."""
+    return f"{QUARANTINE}.{hashlib.sha256(f'{situation.incident} {target}'.encode()).hexdigest()[:8]}"
 
 
 def _name(situation: Situation, target: Target) -> str:
@@ -184,11 +199,16 @@ def _name(situation: Situation, target: Target) -> str:
 
 
 def _policy(situation: Situation, target: Target, view: _View) -> dict[str, Any]:
-    selector = {"matchLabels": {QUARANTINE: _value(situation, target)}} if view.shared else dict(view.selector)
+    label = {_key(situation, target): str(situation.incident)}
+    selector = {"matchLabels": label} if view.shared else dict(view.selector)
     if selectors.is_empty(selector):
         raise RefusedError(
             f"{target}: an empty selector would isolate the whole namespace", "Scale the workload to zero instead."
         )
+    return {**_headed(situation, target), "spec": {"podSelector": selector, "policyTypes": ["Ingress", "Egress"]}}
+
+
+def _headed(situation: Situation, target: Target) -> dict[str, Any]:
     return {
         "apiVersion": NETWORK_POLICIES.api_version,
         "kind": NETWORK_POLICIES.kind,
@@ -197,28 +217,28 @@ def _policy(situation: Situation, target: Target, view: _View) -> dict[str, Any]
             "namespace": target.namespace,
             "labels": standing.labels(situation.incident, situation.owner),
         },
-        "spec": {"podSelector": selector, "policyTypes": ["Ingress", "Egress"]},
     }
 
 
-def _label(cluster: Cluster, pod: Json, value: str | None, *, dry_run: bool = False) -> None:
+def _label(cluster: Cluster, pod: Json, label: Mapping[str, str | None], *, dry_run: bool = False) -> None:
     meta = pod["metadata"]
-    body = {"metadata": {"uid": meta["uid"], "labels": {QUARANTINE: value}}}
+    body = {"metadata": {"uid": meta["uid"], "labels": dict(label)}}
     try:
         cluster.patch(PODS, meta["namespace"], meta["name"], body, dry_run=dry_run)
     except NotFoundError:
         return  # it ended meanwhile: there is nothing to hold or to release
 
 
-def _leaks(cluster: Cluster, target: Target, view: _View) -> list[str]:
-    """Other policies that select these pods and allow something: policies add up, a deny overrides none."""
-    found = []
+def _leaks(cluster: Cluster, target: Target, view: _View) -> dict[str, str]:
+    """Other policies that select these pods and allow something, by name with their content's digest: policies add up,
+    a deny overrides none."""
+    found = {}
     for policy in cluster.all_of(NETWORK_POLICIES, target.namespace):
         spec = policy.get("spec") or {}
         allows = spec.get("ingress") or spec.get("egress")
         if allows and any(selectors.selects(spec.get("podSelector") or {}, labels) for labels in view.labels):
-            found.append(str(policy["metadata"]["name"]))
-    return sorted(found)
+            found[str(policy["metadata"]["name"])] = digest(spec)
+    return dict(sorted(found.items()))
 
 
 def _leak_lines(leaks: Iterable[str]) -> tuple[str, ...]:
@@ -227,7 +247,7 @@ def _leak_lines(leaks: Iterable[str]) -> tuple[str, ...]:
 
 def _receipt(intent: Intent, cluster: Cluster, view: _View, objects: tuple[dict[str, str], ...]) -> Receipt:
     target = intent.action.target
-    leaks = _leaks(cluster, target, view)
+    leaks = sorted(_leaks(cluster, target, view))
     detail = [f"{len(view.pods)} pod(s) of {target} deny all traffic", *_leak_lines(leaks)]
     if view.shared:
         detail.append("its selector is shared: pods are held by a label, and a new pod only after the next run")

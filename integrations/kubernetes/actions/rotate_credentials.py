@@ -7,6 +7,7 @@ manifest, so an account that is missing is made again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from integrations.kubernetes.accounts import (
@@ -33,6 +34,11 @@ RESTARTED = "patchgap.dev/restarted-for"
 REFUSED = "refused"
 _RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
 _WAIT = 30.0  # seconds: API servers cache an accepted token for some
+
+
+def restart_mark(incident: str) -> str:
+    """The annotation of a pod that was restarted for an incident: one a key, so that another rotation keeps it."""
+    return f"{RESTARTED}.{incident}"
 
 
 class RotationParameters(IrreversibleParameters):
@@ -73,7 +79,8 @@ class RotateCredentials:
         parameters: RotationParameters,  # noqa: ARG002  (the protocol's)
         situation: Situation,
     ) -> Iterable[Target | Uncovered]:
-        """A target a service account, serving every scoped workload that runs as it."""
+        """A target a service account, naming every workload that runs as it: the unaffected are restarted too, so that
+        they are planned, counted and protected like the others."""
         users: dict[tuple[str, str, str], list[str]] = {}
         for w in scoped(situation):
             try:
@@ -83,11 +90,11 @@ class RotateCredentials:
                 continue
             users.setdefault((w.ref.cluster, w.ref.namespace, account), []).append(str(w.ref))
         for (cluster, namespace, account), workloads in users.items():
-            found = _target(situation, cluster, namespace, account)
+            found = _target(situation, cluster, namespace, account, workloads)
             if isinstance(found, str):
                 yield from (Uncovered(self.verb, w, found) for w in workloads)
             else:
-                yield Target(PLATFORM, cluster, namespace, "ServiceAccount", account, found[0], tuple(workloads))
+                yield found
 
     def preview(
         self,
@@ -96,6 +103,8 @@ class RotateCredentials:
         situation: Situation,
     ) -> tuple[str, ...]:
         """The account, its token Secrets, and every consumer with what happens to it."""
+        if _rotation_of(situation, target) is not None:
+            return ("it was replaced for this incident already; what has not been restarted since is",)
         cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
         cluster.delete(SERVICE_ACCOUNTS, target.namespace, target.name, target.uid, dry_run=True)
         cluster.apply(_made(manifest, situation), dry_run=True)
@@ -103,15 +112,18 @@ class RotateCredentials:
         for secret in token_secrets(cluster, target.namespace, target.name):
             cluster.delete(SECRETS, target.namespace, secret["name"], secret["uid"], dry_run=True)
             lines.append(f"Secret {secret['name']}: made again with a new token")
+        affected = {str(w.ref) for w in scoped(situation)}
         for consumer in consumers(cluster, target.namespace, target.name):
             _restart(cluster, consumer, situation, dry_run=True)
-            own = f"{target.cluster}/{target.namespace}/{consumer}" in target.workloads
+            own = _name(target, consumer) in affected
             lines.append(f"{_fate(consumer)}{'' if own else ' (it is not affected)'}")
         return tuple(lines)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The account's manifest and its Secrets' names; no token and no data."""
         target = action.target
+        if (begun := _rotation_of(situation, target)) is not None:
+            return begun.intent.found
         manifest = live(situation, target)
         tokens = token_secrets(cluster_of(situation, target.cluster), target.namespace, target.name)
         return {"uid": manifest["metadata"]["uid"], "manifest": kept(manifest), "tokens": list(tokens)}
@@ -130,7 +142,12 @@ class RotateCredentials:
         made = _replaced(cluster, target, found, situation)
         for secret in found["tokens"]:
             _replace_secret(cluster, target, secret, situation)
-        detail = [_restarted(cluster, c, situation) for c in consumers(cluster, target.namespace, target.name)]
+        detail = [
+            _restarted(cluster, c, situation)
+            if _name(target, c) in target.workloads
+            else f"{c}: runs as it only since the plan was made: restart it by hand"
+            for c in consumers(cluster, target.namespace, target.name)
+        ]
         outcome = _tried(cluster, probe)
         return _receipt(intent, made, (*detail, _told(outcome)), outcome)
 
@@ -154,7 +171,8 @@ class RotateCredentials:
             return (f"{target} is still the old one (uid {found['uid']})",)
         tokens = {s["name"]: s["uid"] for s in token_secrets(cluster, target.namespace, target.name)}
         old = [s["name"] for s in found["tokens"] if tokens.get(s["name"]) in (None, s["uid"])]
-        late = [c for c in consumers(cluster, target.namespace, target.name) if _is_due(c, situation)]
+        held = [c for c in consumers(cluster, target.namespace, target.name) if _name(target, c) in target.workloads]
+        late = [c for c in held if _is_due(c, situation)]
         return (
             *(f"Secret {target.namespace}/{n} has not been made again" for n in old),
             *(f"{c} in {target.namespace} has not been restarted" for c in late),
@@ -165,15 +183,40 @@ class RotateCredentials:
         raise RefusedError("a rotation cannot be released: the old tokens are gone", "Leave it out of recover.")
 
 
-def _target(situation: Situation, cluster: str, namespace: str, account: str) -> tuple[str] | str:
-    """The account's uid, or why it cannot be rotated."""
+def _target(situation: Situation, cluster: str, namespace: str, account: str, affected: Iterable[str]) -> Target | str:
+    """The account, or why it cannot be rotated. One that was rotated for this incident is still the planned one."""
     try:
         reached = cluster_of(situation, cluster)
         if reached.identity() == f"system:serviceaccount:{namespace}:{account}":
             return "patchgap runs as this account: it would lock itself out"
-        return (str(reached.get(SERVICE_ACCOUNTS, namespace, account)["metadata"]["uid"]),)
+        uid = str(reached.get(SERVICE_ACCOUNTS, namespace, account)["metadata"]["uid"])
+        target = Target(PLATFORM, cluster, namespace, "ServiceAccount", account, uid)
+        if (begun := _rotation_of(situation, target)) is not None:
+            target = replace(target, uid=begun.intent.action.target.uid)
+        using = (_name(target, c) for c in consumers(reached, namespace, account))
+        return replace(target, workloads=tuple(sorted({*affected, *using})))
     except PatchgapError as error:
         return str(error)
+
+
+def _rotation_of(situation: Situation, target: Target) -> Control | None:
+    """The incident's rotation that put this account there, or the one of this very target."""
+    for control in situation.controls:
+        held = control.intent.action.target
+        same = (held.cluster, held.namespace, held.kind, held.name) == (
+            target.cluster,
+            target.namespace,
+            target.kind,
+            target.name,
+        )
+        uids = control.receipt.result.get("uid") or {}
+        if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids.values():
+            return control
+    return None
+
+
+def _name(target: Target, consumer: Consumer) -> str:
+    return f"{target.cluster}/{target.namespace}/{consumer}"
 
 
 def _made(manifest: Json, situation: Situation) -> dict[str, Any]:
@@ -232,7 +275,7 @@ def _restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_
     head = consumer.head
     if head["kind"] not in _RESTARTS or not _is_due(consumer, situation):
         return
-    mark = {"metadata": {"annotations": {RESTARTED: str(situation.incident)}}}
+    mark = {"metadata": {"annotations": {restart_mark(str(situation.incident)): "true"}}}
     body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark}}
     meta = head["metadata"]
     cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
@@ -243,7 +286,7 @@ def _is_due(consumer: Consumer, situation: Situation) -> bool:
     if consumer.head["kind"] not in _RESTARTS:
         return False
     template = consumer.head["spec"]["template"].get("metadata") or {}
-    return (template.get("annotations") or {}).get(RESTARTED) != str(situation.incident)
+    return restart_mark(str(situation.incident)) not in (template.get("annotations") or {})
 
 
 def _restarted(cluster: Cluster, consumer: Consumer, situation: Situation) -> str:

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.holds import Held
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, same, still
-from integrations.kubernetes.resources import AUTOSCALERS, JOBS, Resource, of_kind
-from patchgap.errors import ConflictError, NotFoundError
-from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, still
+from integrations.kubernetes.resources import AUTOSCALERS, JOBS
+from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
@@ -42,14 +42,11 @@ class ScaleToZero:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "restore_scale"
     permissions: ClassVar[tuple[str, ...]] = (
-        "get apps/deployments",
-        "get apps/statefulsets",
-        "get apps/replicasets",
+        "get,patch apps/deployments",
+        "get,patch apps/statefulsets",
+        "get,patch apps/replicasets",
         "get apps/daemonsets",
         "get core/pods",
-        "get,patch apps/deployments/scale",
-        "get,patch apps/statefulsets/scale",
-        "get,patch apps/replicasets/scale",
         "get,list,patch batch/jobs",
         "get,patch batch/cronjobs",
         "list autoscaling/horizontalpodautoscalers",
@@ -78,25 +75,29 @@ class ScaleToZero:
     ) -> tuple[str, ...]:
         """The fields that would change, and who might change them back."""
         cluster, found = cluster_of(situation, target.cluster), _found(situation, target)
-        _set(cluster, target, found, to_zero=True, dry_run=True)
-        if target.kind in _SCALED:
-            lines = [f"spec.replicas: {found['replicas']} -> 0"]
-        else:
-            lines = [f"spec.suspend: {str(found['suspend']).lower()} -> true"]
-        lines += [f"Job {j['name']}: spec.suspend: false -> true" for j in found["jobs"]]
-        return (*lines, *_undoers(cluster, target), *reverter(live(situation, target)))
+        held = Held.of(live(situation, target), situation.incident)
+        held.hold(cluster, found["before"], dry_run=True)
+        lines = [f"spec.{held.field}: {str(held.now).lower()} -> {str(held.zero).lower()}"]
+        for job in found["jobs"]:
+            if child := _child(cluster, target, job, situation):
+                child.hold(cluster, before=False, dry_run=True)
+                lines.append(f"Job {job['name']}: spec.suspend: {str(child.now).lower()} -> true")
+        return (*lines, *_undoers(cluster, target), *reverter(held.manifest))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """The replicas, or what was not suspended."""
+        """The replicas, or what was not suspended, before any incident held it."""
         return _found(situation, action.target)
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Scales or suspends the same object that was planned."""
-        target = intent.action.target
+        target, found = intent.action.target, intent.found
         cluster = cluster_of(situation, target.cluster)
-        manifest = live(situation, target)
-        _set(cluster, target, intent.found, to_zero=True)
-        return done(intent, (_said(intent), *_undoers(cluster, target), *reverter(manifest)))
+        held = Held.of(live(situation, target), situation.incident)
+        held.hold(cluster, found["before"])
+        for job in found["jobs"]:
+            if child := _child(cluster, target, job, situation):
+                child.hold(cluster, before=False)
+        return done(intent, (_said(intent), *_undoers(cluster, target), *reverter(held.manifest)))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where it stands at zero."""
@@ -108,43 +109,38 @@ class ScaleToZero:
         manifest = still(situation, target)
         if manifest is None:
             return ()  # it was deleted or replaced: what was scaled runs nothing
-        field, now = _field(manifest)
-        who = _owner(manifest, field)
-        held = () if now == _zero(target) else (f"{target}: {field} is {now}, held by {who}",)
-        running = [j for j in intent.found["jobs"] if _is_running(cluster_of(situation, target.cluster), target, j)]
-        return (*held, *(f"Job {target.namespace}/{j['name']} runs" for j in running))
+        held, cluster = Held.of(manifest, situation.incident), cluster_of(situation, target.cluster)
+        moved = f"{target}: spec.{held.field} is {str(held.now).lower()}, held by {held.holder}"
+        children = [_child(cluster, target, job, situation) for job in intent.found["jobs"]]
+        running = [c.manifest["metadata"]["name"] for c in children if c and not c.now]
+        return (
+            *(() if held.now == held.zero else (moved,)),
+            *(f"Job {target.namespace}/{name} runs" for name in running),
+        )
 
     def release(self, control: Control, situation: Situation) -> Receipt:
-        """Restores what was found where it still stands at zero. Raises ConflictError where someone else has
-        scaled it meanwhile."""
+        """Restores what was found where it still stands at zero and no other incident holds it. Raises ConflictError
+        where someone else has scaled it meanwhile."""
         intent = control.intent
-        target, found = intent.action.target, intent.found
+        target, found, whole = intent.action.target, intent.found, control.receipt.outcome is Outcome.DONE
         manifest = still(situation, target)
         if manifest is None:
             return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to restore",))
-        field, now = _field(manifest)
-        before = found["replicas"] if target.kind in _SCALED else found["suspend"]
-        if now not in (_zero(target), before):
-            raise ConflictError(
-                f"{target}: {field} is {now} and not what patchgap set, held by {_owner(manifest, field)}",
-                f"Decide with that owner; it was {before} before the incident.",
-            )
-        _set(cluster_of(situation, target.cluster), target, found, to_zero=False)
-        return done(intent, (f"{target}: {field} is {str(before).lower()} again",))
+        cluster = cluster_of(situation, target.cluster)
+        said = Held.of(manifest, situation.incident).let_go(cluster, found["before"], done=whole)
+        for job in found["jobs"]:
+            if child := _child(cluster, target, job, situation):
+                child.let_go(cluster, before=False, done=whole)
+        return done(intent, (f"{target}: {said}",))
 
 
 def _found(situation: Situation, target: Target) -> dict[str, Any]:
     cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
-    if target.kind in _SCALED:
-        scale = cluster.get(of_kind(target.kind), target.namespace, target.name, "scale")
-        same(target, scale)
-        return {"replicas": int((scale.get("spec") or {}).get("replicas", 0)), "jobs": []}
     jobs = cluster.all_of(JOBS, target.namespace) if target.kind == "CronJob" else []
-    active = [j for j in jobs if _is_child(j, target.uid) and not is_over(j) and not j["spec"].get("suspend")]
-    return {
-        "suspend": bool((manifest.get("spec") or {}).get("suspend")),
-        "jobs": [{"name": j["metadata"]["name"], "uid": j["metadata"]["uid"]} for j in active],
-    }
+    mine = [Held.of(j, situation.incident) for j in jobs if _is_child(j, target.uid) and not is_over(j)]
+    meta = [j.manifest["metadata"] for j in mine if not j.now or j.holds]
+    before = Held.of(manifest, situation.incident).before
+    return {"before": before, "jobs": [{"name": m["name"], "uid": m["uid"]} for m in meta]}
 
 
 def _is_child(job: Mapping[str, Any], uid: str) -> bool:
@@ -152,48 +148,12 @@ def _is_child(job: Mapping[str, Any], uid: str) -> bool:
     return bool(owner and owner["uid"] == uid)
 
 
-def _zero(target: Target) -> int | bool:
-    return 0 if target.kind in _SCALED else True
-
-
-def _field(manifest: Mapping[str, Any]) -> tuple[str, Any]:
-    spec = manifest.get("spec") or {}
-    if manifest["kind"] in _SCALED:
-        return "spec.replicas", int(spec.get("replicas", 1))
-    return "spec.suspend", bool(spec.get("suspend"))
-
-
-def _owner(manifest: Mapping[str, Any], field: str) -> str:
-    key = "f:" + field.removeprefix("spec.")
-    for entry in manifest["metadata"].get("managedFields") or ():
-        if key in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
-            return str(entry.get("manager"))
-    return "an unnamed manager"
-
-
-def _set(cluster: Cluster, target: Target, found: Mapping[str, Any], *, to_zero: bool, dry_run: bool = False) -> None:
-    """Zero, or what was found. The uid in each patch keeps another object of that name from being changed."""
-    if target.kind in _SCALED:
-        body = {"metadata": {"uid": target.uid}, "spec": {"replicas": 0 if to_zero else found["replicas"]}}
-        cluster.patch(of_kind(target.kind), target.namespace, target.name, body, subresource="scale", dry_run=dry_run)
-        return
-    _suspend(cluster, of_kind(target.kind), target, to_zero or found["suspend"], dry_run)
-    for job in found["jobs"]:
-        child = Target(PLATFORM, target.cluster, target.namespace, "Job", job["name"], job["uid"])
-        try:
-            _suspend(cluster, JOBS, child, to_zero, dry_run)
-        except NotFoundError:
-            continue  # it ended and was cleaned up: nothing of it runs, and nothing is to be restored
-
-
-def _suspend(cluster: Cluster, resource: Resource, target: Target, suspend: bool, dry_run: bool) -> None:
-    body = {"metadata": {"uid": target.uid}, "spec": {"suspend": suspend}}
-    cluster.patch(resource, target.namespace, target.name, body, dry_run=dry_run)
-
-
-def _is_running(cluster: Cluster, target: Target, job: Mapping[str, str]) -> bool:
+def _child(cluster: Cluster, target: Target, job: Mapping[str, str], situation: Situation) -> Held | None:
+    """The Job that was found, while it is there and not over: what ended runs nothing and is not restored."""
     found = cluster.find(JOBS, target.namespace, job["name"])
-    return bool(found and not is_over(found) and not found["spec"].get("suspend"))
+    if found is None or found["metadata"]["uid"] != job["uid"] or is_over(found):
+        return None
+    return Held.of(found, situation.incident)
 
 
 def _undoers(cluster: Cluster, target: Target) -> tuple[str, ...]:
@@ -221,7 +181,7 @@ def _undoers(cluster: Cluster, target: Target) -> tuple[str, ...]:
 def _said(intent: Intent) -> str:
     target = intent.action.target
     if target.kind in _SCALED:
-        return f"{target}: {intent.found['replicas']} -> 0 replicas"
+        return f"{target}: {intent.found['before']} -> 0 replicas"
     return f"{target}: suspended" + (
         f", with {len(intent.found['jobs'])} running Job(s)" if intent.found["jobs"] else ""
     )

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from integrations.kubernetes.accounts import account_of
-from integrations.kubernetes.actions.rotate_credentials import REFUSED, RESTARTED, RotateCredentials
+from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCredentials, restart_mark
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import Seen, each_cluster, evidence
+from integrations.kubernetes.live import Seen, all_clusters, each_cluster, evidence
 from integrations.kubernetes.reach import PLATFORM
-from integrations.kubernetes.resources import PODS, SERVICE_ACCOUNTS, Json
+from integrations.kubernetes.resources import PODS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control
+from patchgap.model.plan import Control, PlannedAction, Uncovered
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -39,7 +39,12 @@ class CredentialsRotated:
     verb: ClassVar[str] = "credentials_rotated"
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = RotateCredentials.verb
-    permissions: ClassVar[tuple[str, ...]] = (*LIVE_PERMISSIONS, "get core/serviceaccounts", "list core/secrets")
+    permissions: ClassVar[tuple[str, ...]] = (
+        *LIVE_PERMISSIONS,
+        *(f"get {r.permission}" for r in WORKLOADS),
+        "get core/serviceaccounts",
+        "list core/secrets",
+    )
     parameters: ClassVar[type[Parameters]] = RotatedParameters
 
     def observe(
@@ -47,25 +52,40 @@ class CredentialsRotated:
         parameters: RotatedParameters,  # noqa: ARG002  (the protocol's)
         situation: Situation,
     ) -> Sequence[Evidence]:
-        """One piece of evidence a cluster with a rotation."""
-        rotations = [c for c in situation.controls if _is_rotation(c)]
-        if not rotations:
+        """One piece of evidence a configured cluster. A rotation that was planned and is not done fails; a workload
+        whose account the plan could not cover is unknown while it is there."""
+        rotations = [c for c in situation.controls if _is_rotation(c.intent.action)]
+        planned = [a for a in situation.planned if _is_rotation(a)]
+        missed = [u for u in situation.uncovered if u.verb == RotateCredentials.verb]
+        if not (rotations or planned or missed):
             seen = Seen(unknown=["no rotation is recorded for this incident"])
             return (evidence(self.verb, seen, f"{PLATFORM}: rotations", situation),)
+        done = {c.intent.action.id for c in rotations}
 
         def look(cluster: Cluster) -> Seen:
             seen = Seen()
+            undone = [a.target for a in planned if a.target.cluster == cluster.name and a.id not in done]
+            seen.failed += [f"{target}: its rotation was planned and is not done" for target in undone]
+            seen.unknown += [f"{u.target}: {u.reason}" for u in missed if _is_there(cluster, u)]
             for control in rotations:
                 if control.intent.action.target.cluster == cluster.name:
                     _look(cluster, control, situation, seen)
+            if not seen.failed and not seen.unknown and not seen.passed:
+                seen.passed.append(f"cluster {cluster.name}: nothing of the incident was to be rotated here")
             return seen
 
-        names = tuple(dict.fromkeys(c.intent.action.target.cluster for c in rotations))
-        return tuple(each_cluster(self.verb, situation, names, "service accounts and pods", look))
+        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "service accounts and pods", look))
 
 
-def _is_rotation(control: Control) -> bool:
-    return control.intent.action.platform == PLATFORM and control.intent.action.verb == RotateCredentials.verb
+def _is_rotation(action: PlannedAction) -> bool:
+    return action.platform == PLATFORM and action.verb == RotateCredentials.verb
+
+
+def _is_there(cluster: Cluster, missed: Uncovered) -> bool:
+    """Whether the workload that was not covered is in this cluster and still there."""
+    name, _, rest = missed.target.partition("/")
+    namespace, kind, workload = rest.split("/", 2)
+    return name == cluster.name and cluster.find(of_kind(kind), namespace, workload) is not None
 
 
 def _look(cluster: Cluster, control: Control, situation: Situation, seen: Seen) -> None:
@@ -101,5 +121,5 @@ def _is_older(pod: Json, made: str, incident: str) -> bool:
     """By the server's clock, which tells whole seconds: of two objects of one second, a pod that bears the restart's
     mark is the newer, and any other counts as older."""
     created: str = pod["metadata"]["creationTimestamp"]
-    marked = (pod["metadata"].get("annotations") or {}).get(RESTARTED) == incident
+    marked = restart_mark(incident) in (pod["metadata"].get("annotations") or {})
     return created < made or (created == made and not marked)

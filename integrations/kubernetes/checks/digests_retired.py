@@ -63,6 +63,8 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
         for container in held:
             holding += _weighed(cluster, ref, container, retired, situation, seen)
     seen.value = {"retired": sorted(retired), "holding": holding}
+    if not retired:
+        seen.unknown.append("no affected digest of the incident is known, so that none can be told retired")
     if not seen.failed and not seen.unknown:
         seen.passed.append(f"cluster {cluster.name}: nothing that can run holds one of {len(retired)} affected digests")
     return seen

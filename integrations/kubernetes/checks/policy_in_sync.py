@@ -5,7 +5,7 @@ Owns the comparison of controls with the clusters; what a control consists of is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from integrations.kubernetes import proof, standing
@@ -67,9 +67,11 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
     controls = [c for c in situation.controls if _stands_in(c, cluster)]
     for control in controls:
         _compared(control, situation, seen)
-    stray = _stray(cluster, controls, situation, seen)
+    halves = [c for c in situation.halves if _stands_in(c, cluster)]
+    stray = _stray(cluster, [*_objects(controls), *_begun(halves, situation, seen)], situation, seen)
     seen.failed += [f"{s} bears the incident's label, and no standing control made it" for s in stray]
-    seen.value = {"controls": [str(c.intent.action.id) for c in controls], "stray": stray}
+    ids = {n: [str(c.intent.action.id) for c in held] for n, held in (("controls", controls), ("halves", halves))}
+    seen.value = {**ids, "stray": stray}
     seen.passed.append(f"cluster {cluster.name}: {len(controls)} standing control(s) compared")
     return seen
 
@@ -77,6 +79,22 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
 def _stands_in(control: Control, cluster: Cluster) -> bool:
     action = control.intent.action
     return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == cluster.name
+
+
+def _objects(controls: Sequence[Control]) -> list[Mapping[str, str]]:
+    return [o for c in controls for o in c.receipt.result.get("objects") or ()]
+
+
+def _begun(halves: Sequence[Control], situation: Situation, seen: Seen) -> list[Mapping[str, str]]:
+    """What is there of controls that were begun and not done: the ledger knows of it, and a release takes it away."""
+    found: list[Mapping[str, str]] = []
+    for half in halves:
+        action: Any = registry.load().action(half.intent.action.verb, PLATFORM)
+        made = action.made(half.intent, situation) if hasattr(action, "made") else ()
+        named = f"{half.intent.action.verb} on {half.intent.action.target}"
+        seen.passed.append(f"{named} was begun and not done: {len(made)} object(s) of it are there to be released")
+        found += made
+    return found
 
 
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
@@ -97,8 +115,8 @@ def _compared(control: Control, situation: Situation, seen: Seen) -> None:
         seen.passed.append(f"{named} stands as it was set")
 
 
-def _stray(cluster: Cluster, controls: Sequence[Control], situation: Situation, seen: Seen) -> list[str]:
-    known = {(o["kind"], o["namespace"], o["name"]) for c in controls for o in c.receipt.result.get("objects") or ()}
+def _stray(cluster: Cluster, objects: Sequence[Mapping[str, str]], situation: Situation, seen: Seen) -> list[str]:
+    known = {(o["kind"], o["namespace"], o["name"]) for o in objects}
     stray = []
     home = settings_of(situation).namespace
     label = f"{standing.INCIDENT}={situation.incident}"

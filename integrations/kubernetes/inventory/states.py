@@ -66,9 +66,9 @@ def _templates(family: Family) -> Iterator[Container]:
     yield from current
     held = {(c.name, c.role, c.image) for c in current}
     for old in family.replica_sets:
-        if not (old.get("spec") or {}).get("replicas", 1):
-            rollback = of_template(pod_template(old), RunState.ROLLBACK)
-            yield from (c for c in rollback if (c.name, c.role, c.image) not in held)
+        # One that is not at zero makes pods again, also where none of them is there at this moment.
+        state = RunState.PENDING if (old.get("spec") or {}).get("replicas", 1) else RunState.ROLLBACK
+        yield from (c for c in of_template(pod_template(old), state) if (c.name, c.role, c.image) not in held)
     for job in family.jobs:
         if not is_over(job):
             yield from of_template(pod_template(job), _job_state(job))

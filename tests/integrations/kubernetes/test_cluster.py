@@ -57,13 +57,32 @@ def test_a_passing_failure_is_tried_again_a_bounded_number_of_times() -> None:
 
 def test_a_list_is_read_page_by_page_and_again_where_it_expired() -> None:
     """Pages are followed by their token; a 410 starts over, once."""
-    first = (200, {"metadata": {"continue": "t"}, "items": [{"metadata": {"name": "a"}}]})
-    last = (200, {"metadata": {}, "items": [{"metadata": {"name": "b"}}]})
+    first = (200, {"kind": "PodList", "metadata": {"continue": "t"}, "items": [{"metadata": {"name": "a"}}]})
+    last = (200, {"kind": "PodList", "metadata": {}, "items": [{"metadata": {"name": "b"}}]})
     reached, script, _ = cluster(first, status(410, "too old"), first, last)
     found = reached.all_of(PODS, "x")
     assert [(f["kind"], f["metadata"]["name"]) for f in found] == [("Pod", "a"), ("Pod", "b")]
     assert script.sent[-1][1].endswith("continue=t")
     assert "limit=500" in script.sent[0][1]
+
+
+def test_a_list_that_expires_twice_is_no_list() -> None:
+    """Where the second reading expires too, what was read is thrown away: half a list must not look like a whole one."""
+    first = (200, {"kind": "PodList", "metadata": {"continue": "t"}, "items": [{"metadata": {"name": "a"}}]})
+    gone = status(410, "too old")
+    reached, _, _ = cluster(first, gone, first, gone)
+    with pytest.raises(UnreachableError, match="changed while it was read"):
+        reached.all_of(PODS, "x")
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"kind": "Status", "status": "Success"}, {"kind": "PodList"}, {"items": []}, {"kind": "Pod"}]
+)
+def test_what_is_no_list_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+    """A proxy's empty object or a foreign document is unknown, never a cluster that runs nothing."""
+    reached, _, _ = cluster((200, answer))
+    with pytest.raises(UnreachableError, match="no list"):
+        reached.all_of(PODS)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +157,29 @@ def test_a_path_never_names_more_than_one_object(name: str) -> None:
     with pytest.raises(RefusedError):
         reached.delete(DEPLOYMENTS, "n", name, "u")
     assert script.sent == []
+
+
+def test_each_write_asks_the_kill_switch_and_no_reading_does() -> None:
+    """A raised switch stops apply, patch, create and delete before they are sent; reads and dry runs go on."""
+
+    def stopped() -> None:
+        raise RefusedError("the kill switch stands", "Lower it.")
+
+    bare, script, _ = cluster((200, {}), (200, {}))
+    reached = bare.guarded(stopped)
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "n"}}
+    for write in (
+        lambda: reached.apply(manifest),
+        lambda: reached.patch(CONFIG_MAPS, "n", "m", {}),
+        lambda: reached.create(CONFIG_MAPS, "n", manifest),
+        lambda: reached.delete(CONFIG_MAPS, "n", "m", "u"),
+    ):
+        with pytest.raises(RefusedError, match="kill switch"):
+            write()
+    assert script.sent == []
+    reached.get(CONFIG_MAPS, "n", "m")
+    reached.apply(manifest, dry_run=True)
+    assert len(script.sent) == 2
 
 
 def test_waiting_ends_with_the_time() -> None:

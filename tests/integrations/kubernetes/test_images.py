@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from integrations.kubernetes.images import digest_in, of_pod, of_template, repository_of
+from integrations.kubernetes.inventory.families import Family
+from integrations.kubernetes.inventory.states import containers
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import ContainerRole, RunState
 
@@ -65,6 +67,9 @@ def pod(state: dict[str, Any], phase: str = "Running", restart: str = "Always", 
         (pod({"waiting": {"reason": "CrashLoopBackOff"}}), RunState.PENDING),
         (pod({"terminated": {}}), RunState.PENDING),
         (pod({"terminated": {}}, restart="Never"), RunState.ENDED),
+        (pod({"terminated": {"exitCode": 1}}, restart="OnFailure"), RunState.PENDING),
+        (pod({"terminated": {"exitCode": 0}}, restart="OnFailure"), RunState.ENDED),
+        (pod({"running": {}}, phase="Unknown"), RunState.RUNNING),
         (pod({"terminated": {}}, phase="Succeeded"), RunState.ENDED),
         (pod({"running": {}}, phase="Failed"), RunState.ENDED),
         (pod({"terminated": {}}, listed="initContainers"), RunState.RUNNING),
@@ -94,3 +99,17 @@ def test_a_template_lists_each_kind_of_container() -> None:
         ContainerRole.MAIN: (False, 0, RunState.SCHEDULED),
         ContainerRole.INIT: (True, 0, RunState.SCHEDULED),
     }
+
+
+@pytest.mark.parametrize(("replicas", "state"), [(2, RunState.PENDING), (0, RunState.ROLLBACK)])
+def test_an_old_replica_set_counts_also_while_none_of_its_pods_is_there(replicas: int, state: RunState) -> None:
+    """One that is not at zero makes its pods again at any moment; at zero it is a rollback target."""
+
+    def manifest(kind: str, digest: str, count: int) -> dict[str, Any]:
+        template = {"spec": {"containers": [{"name": "c", "image": f"r/x@{digest}"}]}}
+        return {"kind": kind, "metadata": {"name": "x", "uid": kind}, "spec": {"replicas": count, "template": template}}
+
+    family = Family(
+        manifest("Deployment", "sha256:" + "b" * 64, 2), replica_sets=[manifest("ReplicaSet", DIGEST, replicas)]
+    )
+    assert [c.state for c in containers(family) if c.digest == DIGEST] == [state]

@@ -51,6 +51,13 @@ def test_a_variable_that_looks_secret_is_hidden(entry: dict[str, str]) -> None:
         },
         {"kind": "Pod", "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "leaks{"}}},
         {"kind": "Event", "message": "Authorization: Bearer leaks12345678"},
+        {"kind": "Pod", "spec": {"containers": [{"name": "c", "command": ["sh", "-c", "DB_PASSWORD=leaks ./run"]}]}},
+        {"kind": "Pod", "spec": {"containers": [{"name": "c", "args": ["API_TOKEN=leaks"]}]}},
+        {"kind": "Pod", "spec": {"containers": [{"name": "c", "command": ["sh", "-c", "curl --token leaks host"]}]}},
+        {"kind": "Pod", "spec": {"containers": [{"name": "c", "args": ["https://h/x?api_key=leaks"]}]}},
+        {"kind": "Pod", "spec": {"containers": [{"name": "c", "args": ['{"password": "leaks"}']}]}},
+        {"kind": "Pod", "spec": {"volumes": [{"csi": {"volumeAttributes": {"clientSecret": "leaks"}}}]}},
+        {"kind": "Pod", "metadata": {"annotations": {"vendor.example/api-key": "leaks"}}},
     ],
 )
 def test_secrets_are_hidden_wherever_they_stand(manifest: dict[str, Any]) -> None:
@@ -71,3 +78,15 @@ def test_what_is_no_secret_stays() -> None:
     }
     manifest = {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container], "volumes": []}}
     assert redacted(manifest) == manifest
+
+
+def test_what_only_names_a_secret_stays() -> None:
+    """Where a secret is kept is evidence, and no secret."""
+    spec = {
+        "serviceAccountName": "trainer",
+        "volumes": [{"name": "v", "secret": {"secretName": "db-password"}}],
+        "containers": [
+            {"name": "c", "env": [{"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]}
+        ],
+    }
+    assert redacted({"kind": "Pod", "spec": spec})["spec"] == spec
