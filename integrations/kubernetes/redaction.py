@@ -31,9 +31,7 @@ _SHAPED = (
 )
 _LONG = re.compile(r"^[A-Za-z0-9+/_=-]{32,}$")  # no words, no path: a key as likely as not
 _ARGUMENT = re.compile(r"^((?:--?)?[A-Za-z0-9_.-]+)=(.*)$", re.DOTALL)
-_REFERS = re.compile(
-    r"(name|namespace|path|policy|mode|type|class|audience)s?$", re.IGNORECASE
-)  # says where, not what
+_REFERS = re.compile(r"(name|namespace|path|policy|mode|type|class|audience)s?$", re.IGNORECASE)  # says where, not what
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -84,10 +82,10 @@ def _arguments(values: list[str]) -> list[str]:
     cleaned, hide_next = [], False
     for value in values:
         pair = _ARGUMENT.match(value)
-        if hide_next or looks_secret(value):
-            cleaned.append(REDACTED)
-        elif pair and (_NAMED.search(pair[1]) or _LONG.match(pair[2])):
+        if pair and not hide_next and (_NAMED.search(pair[1]) or _LONG.match(pair[2]) or looks_secret(pair[2])):
             cleaned.append(f"{pair[1]}={REDACTED}")
+        elif hide_next or looks_secret(value):
+            cleaned.append(REDACTED)
         else:
             cleaned.append(value)
         hide_next = value.startswith("-") and "=" not in value and bool(_NAMED.search(value))

@@ -110,13 +110,14 @@ def plan(
                 _resolve(draft, registry, tier.tier, number, step, situation)
     incident = situation_for(()).incident
     guard = Guard(protection, patchgap_namespace, estate)
+    scoped = {str(ref) for ref in choices}
     for wanted in sorted(draft.wanted.values(), key=lambda w: (w.tier, w.step, w.target)):
-        _admit(draft, guard, incident, wanted)
+        _admit(draft, guard, incident, wanted, scoped)
     known = {str(w.ref): w for w in (*estate, *(e.workload for e in counted))}
     for tier in playbook.tiers:
         if tier.limits is not None:
             mine = {str(ref) for ref, choice in choices.items() if choice.tier == tier.tier}
-            mine |= _bystanders(draft, tier.tier, {str(ref) for ref in choices})
+            mine |= _bystanders(draft, tier.tier, scoped)
             draft.refusals += over(tier.limits, tier.tier, mine, draft.actions, known.values())
     return _finished(playbook, draft, incident, now)
 
@@ -176,11 +177,10 @@ def _targets(
         return found
 
 
-def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted) -> None:
+def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, scoped: Collection[str]) -> None:
     """Makes it a planned action, unless a guard, its owner or its control plane says no."""
     action, target = wanted.action, wanted.target
-    if action.effect in CHANGES and (protected := guard.protects(target)):
-        draft.refusals += [f"{action.verb} is refused: {why}" for why in protected]
+    if action.effect in CHANGES and _is_protected(draft, guard, action.verb, target, scoped):
         return
     try:
         changes = tuple(action.preview(wanted.parameters, target, wanted.situation))
@@ -207,6 +207,18 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted) -
             inverse=action.inverse,
         )
     )
+
+
+def _is_protected(draft: _Draft, guard: Guard, verb: str, target: Target, scoped: Collection[str]) -> bool:
+    """Whether a guard says no, and says so in the draft. A protected object of the scope refuses the plan; one that a
+    target would merely change along leaves that target undone, and the others go on."""
+    mine = tuple(name for name in target.workloads if name in scoped)
+    if protected := guard.protects(replace(target, workloads=mine)):
+        draft.refusals += [f"{verb} is refused: {why}" for why in protected]
+        return True
+    along = "; ".join(guard.protects(target))
+    draft.uncovered += [Uncovered(verb, name, f"{target} would change more: {along}") for name in mine if along]
+    return bool(along)
 
 
 def identity(incident: IncidentId, verb: str, target: Target, parameters: Mapping[str, Any]) -> ActionId:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playbook_world import exposure, finding, verbs, workload
+from playbook_world import NOW, exposure, finding, verbs, workload
 
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Plan, Uncovered
 from patchgap.model.signal import Severity
 from patchgap.model.workload import Classification, RunState
 from patchgap.playbook.language import Matcher, Playbook, Privilege, Scope
@@ -161,6 +163,13 @@ def playbook() -> Playbook:
 def test_a_check_about_an_action_needs_that_action(playbook: Playbook) -> None:
     """Without a rotation in the plan, rotated credentials are not asked for."""
     assert [s.verb for s in required_checks(playbook, {2}, None)] == ["signals_at_baseline", "package_absent"]
+
+
+def test_a_check_about_an_action_is_required_where_the_plan_could_not_cover_it(playbook: Playbook) -> None:
+    """A rotation that nothing could do leaves its proof missing; it does not make the proof needless."""
+    missed = Uncovered("rotate_credentials", "c/n/Deployment/a", "there is no such account")
+    plan = Plan(IncidentId("inc-20260304-abcd"), "p@1", NOW, (), (missed,))
+    assert "credentials_rotated" in [s.verb for s in required_checks(playbook, {2}, plan)]
 
 
 def test_the_tiers_in_play_decide_what_is_proved(playbook: Playbook) -> None:

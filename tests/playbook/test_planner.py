@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +24,12 @@ from playbook_world import (
 
 from patchgap.errors import BadInputError, ConflictError
 from patchgap.model.exposure import Standing
-from patchgap.model.plan import Effect, Plan
+from patchgap.model.plan import Effect, Plan, Target, Uncovered
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Classification, Workload
 from patchgap.playbook.loader import parse
 from patchgap.playbook.planner import digest_of, plan
+from patchgap.ports import Situation
 from patchgap.registry import Registry
 from patchgap.settings import Protection
 
@@ -392,3 +393,37 @@ def test_parameters_are_planned_with_their_defaults(planned: Planned) -> None:
     frozen = Verb("freeze_deployments", Effect.REVERSIBLE, "unfreeze_deployments", "namespace", Reach)
     made = planned(workload("a"), first="[freeze_deployments]", registry=verbs(freeze_deployments=frozen))
     assert made.actions[0].parameters == {"reach": "affected_workloads"}
+
+
+class Shared(Verb):
+    """An action whose target also changes what nobody scoped, as a shared account does."""
+
+    def __init__(self, *along: str) -> None:
+        super().__init__("isolate_workloads", Effect.REVERSIBLE, "release_isolation")
+        self.along = along
+
+    def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
+        for target in super().targets(parameters, situation):
+            assert isinstance(target, Target)
+            yield replace(target, workloads=(*target.workloads, *self.along))
+
+
+def test_what_is_changed_along_counts_toward_the_limit(planned: Planned) -> None:
+    """Unaffected workloads that a target restarts are changed like the affected: over the limit, the plan is refused."""
+    along = [f"prod-ml-eu/training/Deployment/web-{n}" for n in range(3)]
+    made = planned(workload("a"), limits="{workloads: 3}", registry=verbs(isolate_workloads=Shared(*along)))
+    assert "would change 4 workloads" in made.refusals[0]
+    made = planned(workload("a"), limits="{workloads: 4}", registry=verbs(isolate_workloads=Shared(*along)))
+    assert made.refusals == ()
+
+
+def test_a_protected_bystander_leaves_that_target_undone(planned: Planned) -> None:
+    """A protected workload that a target would change along is not touched: the target is uncovered for the affected
+    workload that it would have served, with the reason, and the plan stands."""
+    along = "prod-ml-eu/training/Deployment/payments"
+    protection = Protection(workloads=("*/training/Deployment/payments",))
+    made = planned(workload("a"), registry=verbs(isolate_workloads=Shared(along)), protection=protection)
+    assert (made.actions, made.refusals) == ((), ())
+    (left,) = made.uncovered
+    assert left.target == "prod-ml-eu/training/Deployment/a"
+    assert "payments is protected" in left.reason

@@ -1,0 +1,169 @@
+"""What an incident is at one moment: where it stands, what was done, what is known.
+
+Owns the shape and what can be read off it; how the ledger's entries lead there is in `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from patchgap.incident import events
+from patchgap.incident.events import Approved, Remaining, TierGiven, Waived
+from patchgap.incident.gate import GateVerdict
+from patchgap.model.evidence import Evidence
+from patchgap.model.finding import Finding, IncidentId
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, Receipt
+from patchgap.model.signal import Signal, SignalId
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import WorkloadRef
+
+
+class Status(StrEnum):
+    """Where the incident stands, in the order of its life."""
+
+    OPEN = "open"
+    SCOPED = "scoped"
+    PLANNED = "planned"
+    AWAITING_APPROVAL = "awaiting_approval"
+    CONTAINING = "containing"
+    CONTAINED = "contained"
+    PARTIAL = "partial"
+    VERIFYING = "verifying"
+    RECOVERED = "recovered"
+    CLOSED = "closed"
+    DISMISSED = "dismissed"
+
+
+ENDED = frozenset({Status.CLOSED, Status.DISMISSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When each thing happened; None for what has not. `contained` is by tier: the last of its targets. `judged` is
+    the last judgement, `converged` the one since which every judgement passed."""
+
+    received: datetime
+    opened: datetime
+    scoped: datetime | None = None
+    planned: datetime | None = None
+    contained: Mapping[int, datetime] = field(default_factory=dict)
+    judged: datetime | None = None
+    converged: datetime | None = None
+    recovered: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedClosing:
+    """Someone asked to close, was refused, and every reason."""
+
+    at: datetime
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IncidentState:
+    """The incident after its last entry. `controls` stand: done and not released; a control whose later observation
+    failed still counts, since it must still be released. `halves` were begun and not done: part of their effect may
+    stand. `receipts` are the latest an action; `released` the latest attempt to release each, DONE or not.
+    `tiers_in_play` are those that any scope gave; `clusters` by platform those that the last scope asked, and every
+    one that an exposure or a control was ever found in."""
+
+    id: IncidentId
+    head: str
+    seq: int
+    status: Status
+    finding: Finding
+    playbook: str
+    version: int
+    digest: str
+    text: str
+    times_scale: float
+    times: Times
+    signals: tuple[SignalId, ...]
+    joined: tuple[Signal, ...] = ()
+    tiers: Mapping[str, TierGiven] = field(default_factory=dict)
+    tiers_in_play: frozenset[int] = frozenset()
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    touched: frozenset[tuple[str, str]] = frozenset()  # platform and cluster of each exposure and intent
+    unknown: tuple[Unknown, ...] = ()
+    plan: Plan | None = None
+    plan_seq: int = 0
+    approvals: tuple[Approved, ...] = ()
+    intents: Mapping[ActionId, Intent] = field(default_factory=dict)
+    intended_at: Mapping[ActionId, datetime] = field(default_factory=dict)
+    receipts: tuple[Receipt, ...] = ()
+    controls: tuple[Control, ...] = ()
+    halves: tuple[Control, ...] = ()
+    releasing: Mapping[ActionId, int] = field(default_factory=dict)  # the entry that intends it; gone once it failed
+    released: Mapping[ActionId, Receipt] = field(default_factory=dict)
+    patched: tuple[str, ...] = ()
+    rounds: Mapping[tuple[str, str], tuple[Evidence, ...]] = field(default_factory=dict)  # by check and platform
+    verdict: GateVerdict | None = None
+    waivers: tuple[Waived, ...] = ()
+    refused_closings: tuple[RefusedClosing, ...] = ()
+    failures: tuple[events.StageFailed, ...] = ()
+    persons_called: tuple[str, ...] = ()
+    remaining: tuple[Remaining, ...] = ()
+    ending: events.Closed | events.Dismissed | None = None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What the latest round of each check saw on each platform."""
+        return tuple(piece for round_ in self.rounds.values() for piece in round_)
+
+    @property
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Intents of which nobody knows yet whether they took effect: without a receipt, or with an unsettled one, and
+        not released since."""
+        settled = {r.action for r in self.receipts if r.outcome is not Outcome.UNSETTLED}
+        settled |= {action for action, receipt in self.released.items() if receipt.outcome is Outcome.DONE}
+        return tuple(i for i in self.intents.values() if i.action.id not in settled)
+
+    @property
+    def to_release(self) -> tuple[Control, ...]:
+        """What a release can undo and has not undone yet: the controls that stand, and what was begun and not done."""
+        return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse)
+
+    @property
+    def clusters(self) -> Mapping[str, tuple[str, ...]]:
+        """The control planes that must have answered before anything counts as gone, by platform."""
+        named = {*self.touched, *((p, c) for p, held in self.asked.items() for c in held)}
+        return {p: tuple(sorted(c for q, c in named if q == p)) for p in sorted({p for p, _ in named})}
+
+    @property
+    def ever_contained(self) -> bool:
+        """Whether anything that can be undone was done, whatever became of it since."""
+        undone = {a for a, r in self.released.items() if r.outcome is Outcome.DONE}
+        return any(i.action.inverse for i in self.intents.values() if i.action.id in undone) or any(
+            c.intent.action.inverse for c in self.controls
+        )
+
+    @property
+    def failed(self) -> tuple[Receipt, ...]:
+        """The actions whose latest outcome is not DONE."""
+        return tuple(r for r in self.receipts if r.outcome is not Outcome.DONE)
+
+    def receipt(self, action: ActionId) -> Receipt | None:
+        """The action's latest receipt."""
+        return next((r for r in self.receipts if r.action == action), None)
+
+    def tier_of(self, ref: WorkloadRef) -> int | None:
+        """The workload's tier, or None where it has none."""
+        given = self.tiers.get(str(ref))
+        return given.tier if given else None
+
+    def approved(self, plan_digest: str, now: datetime) -> bool:
+        """Whether a person other than the requester said yes to that plan, and it has not expired."""
+        return any(
+            a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
+            for a in self.approvals
+        )
+
+
+def second_person(approver: str, requester: str) -> bool:
+    """Whether the approver is somebody, and somebody else than who asked."""
+    return approver.strip().casefold() not in {"", requester.strip().casefold()}
