@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from integrations.kubernetes.cluster import Cluster
@@ -46,9 +47,10 @@ class Seen:
         return tuple(dict.fromkeys((*self.failed, *self.unknown, *self.passed))) or ("nothing was seen",)
 
 
-def evidence(check: str, seen: Seen, source: str, situation: Situation) -> Evidence:
-    """The observation as evidence, with its digest."""
-    made = Evidence(check, seen.verdict, seen.reasons, source, situation.clock(), seen.value)
+def evidence(check: str, seen: Seen, source: str, begun: datetime) -> Evidence:
+    """The observation as evidence, with its digest. It is as old as its beginning: what changed while the pages of a
+    large cluster were read may not be in it."""
+    made = Evidence(check, seen.verdict, seen.reasons, source, begun, seen.value)
     return replace(made, digest=evidence_digest(made))
 
 
@@ -62,11 +64,12 @@ def each_cluster(
     """One piece of evidence a cluster. One that does not answer, or will not tell, is unknown, by name."""
     clusters = situation.connections.of(Clusters)
     for name in names:
+        begun = situation.clock()
         try:
             seen = look(clusters.of(name))
         except PatchgapError as error:
             seen = Seen(unknown=[f"cluster {name} could not be read: {error}"])
-        yield evidence(check, seen, f"{name}: {kinds} (live)", situation)
+        yield evidence(check, seen, f"{name}: {kinds} (live)", begun)
 
 
 def all_clusters(situation: Situation) -> tuple[str, ...]:

@@ -20,7 +20,14 @@ ACTOR = "patchgap recover"
 
 
 # What makes a verdict one about another world, before and after the releases have begun.
-_CHANGES = (events.Scoped, events.Planned, events.PlanRefused, events.IntentMade, events.ReceiptMade)
+_CHANGES = (
+    events.SignalJoined,
+    events.Scoped,
+    events.Planned,
+    events.PlanRefused,
+    events.IntentMade,
+    events.ReceiptMade,
+)
 _RELEASES = (events.ReleaseIntended, events.Released)
 
 
@@ -58,14 +65,19 @@ def _missing(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -
         return ("nothing has been verified yet",)
     if not state.verdict.passed:
         return state.verdict.reasons
-    if _changed_since_judged(entries, _CHANGES):
+    if _changed_since_looked(engine, entries, _CHANGES):
         return ("the scope, the plan or a containment changed since the last verification",)
     return verify.stands(engine, entries).reasons
 
 
-def _changed_since_judged(entries: tuple[Entry, ...], kinds: tuple[type, ...]) -> bool:
+def _changed_since_looked(engine: Engine, entries: tuple[Entry, ...], kinds: tuple[type, ...]) -> bool:
+    """Whether something of these kinds came after the judgement, or after any of the evidence began to be taken: another
+    run's round that was under way then saw another world."""
     judged = max((e.seq for e in entries if isinstance(e.body, events.GateJudged)), default=0)
-    return any(e.seq > judged and isinstance(e.body, kinds) for e in entries)
+    looked = min((e.observed_at for e in verify.newest(engine, entries)), default=None)
+    return any(
+        isinstance(e.body, kinds) and (e.seq > judged or (looked is not None and e.at > looked)) for e in entries
+    )
 
 
 def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
@@ -92,7 +104,7 @@ def close(engine: Engine, incident: IncidentId) -> Closed:
         f"{c.intent.action.verb} on {c.intent.action.target} is not released yet" for c in _named(engine, state)
     ]
     reasons += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in state.open_intents]
-    if not reasons and _changed_since_judged(entries, _RELEASES):
+    if not reasons and _changed_since_looked(engine, entries, _RELEASES):
         reasons.append("nothing was verified since the last release")
     if not reasons and not _end(engine, state):
         reasons.append("something was recorded while the incident was being closed")

@@ -79,7 +79,7 @@ def stands(engine: Engine, entries: tuple[Entry, ...]) -> GateVerdict:
     wanted = _asked(engine, state)
     return gate.judge(
         required=[step.verb for step in required],
-        evidence=_newest(entries, wanted),
+        evidence=newest(engine, entries),
         waivers=state.waivers,
         now=engine.clock(),
         fresh_within=verify_of(playbook_of(engine, state), state.tiers_in_play).fresh_within,
@@ -100,7 +100,8 @@ def _must_answer(
     }
 
 
-def _newest(entries: tuple[Entry, ...], wanted: tuple[tuple[str, str], ...]) -> list[Evidence]:
-    """The last round of each check: an older round, or a platform that is no longer asked, proves nothing."""
+def newest(engine: Engine, entries: tuple[Entry, ...]) -> list[Evidence]:
+    """The last round of each required check: an older round, or a platform that is no longer asked, proves nothing."""
+    wanted = _asked(engine, fold(entries))
     last = {(e.body.check, e.body.platform): e.body.evidence for e in entries if isinstance(e.body, EvidenceTaken)}
     return [piece for key in wanted for piece in last.get(key, ())]

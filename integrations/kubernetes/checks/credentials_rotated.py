@@ -59,7 +59,7 @@ class CredentialsRotated:
         missed = [u for u in situation.uncovered if u.verb == RotateCredentials.verb]
         if not (rotations or planned or missed):
             seen = Seen(unknown=["no rotation is recorded for this incident"])
-            return (evidence(self.verb, seen, f"{PLATFORM}: rotations", situation),)
+            return (evidence(self.verb, seen, f"{PLATFORM}: rotations", situation.clock()),)
         done = {c.intent.action.id for c in rotations}
 
         def look(cluster: Cluster) -> Seen:

@@ -60,6 +60,32 @@ def test_evidence_must_be_fresh_when_the_incident_closes(engine: Engine, world: 
         recover.close(engine, incident)
 
 
+def test_evidence_from_before_a_release_does_not_close_after_it(engine: Engine, world: World) -> None:
+    """A round that another run took while controls stood, judged after their release, proves nothing of the world
+    without them."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.verdict = Verdict.PASS
+    assert verified(engine, incident)
+    looked(engine, incident)
+    for control in recover.releases(engine, incident):
+        recover.release(engine, incident, control.intent.action.id)
+    assert verify.judge(engine, incident).passed
+    with pytest.raises(RefusedError, match="since the last release"):
+        recover.close(engine, incident)
+    assert verified(engine, incident)
+    recover.close(engine, incident)
+
+
+def test_a_signal_that_joined_after_the_look_needs_a_new_look(engine: Engine, world: World) -> None:
+    """Evidence for fewer versions than the incident is about by now releases and closes nothing."""
+    incident = mended(engine, world)
+    wider = envelope("GHSA-wider", known_exploited=True)
+    assert detect.detect(engine, detect.receive(engine, wider, "test")).incident == incident
+    with pytest.raises(RefusedError, match="changed since"):
+        recover.close(engine, incident)
+
+
 def test_a_scoped_cluster_that_is_not_configured_any_more_is_missing_proof(engine: Engine, world: World) -> None:
     """Looking at another cluster alone closes nothing: each cluster of the scope must have answered."""
     world.clusters = ("c1", "c2")

@@ -19,6 +19,7 @@ from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.checks.digests_retired import DigestsRetired
+from integrations.kubernetes.checks.package_absent import PackageAbsent
 from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
 from integrations.kubernetes.cluster import APPLY, MERGE
 from integrations.kubernetes.resources import (
@@ -420,3 +421,18 @@ def test_no_known_digest_is_no_retired_digest(scene: Scene) -> None:
     scene.admin.delete(DEPLOYMENTS, "training", "trainer", scene.workload("trainer").ref.uid)
     scene.settle()
     assert verdict(DigestsRetired(), scene.situation(affected=[]))[0] is Verdict.UNKNOWN
+
+
+def test_evidence_is_as_old_as_the_beginning_of_the_look(scene: Scene) -> None:
+    """Its time is that before the first page was asked for, never that of the last answer."""
+    ticks = iter(NOW.replace(minute=m) for m in range(10, 60))
+    situation = replace(by(scene, "inc-20261124-7k3f", "trainer"), clock=lambda: next(ticks))
+    [seen] = DigestsRetired().observe(DigestsRetired().parameters(), situation)
+    assert seen.observed_at == NOW
+    moved: list[int] = []
+    slow = replace(
+        situation, clock=lambda: NOW.replace(minute=59 if moved else 10), judge=lambda _d: moved.append(1) or {}
+    )
+    [seen] = PackageAbsent().observe(PackageAbsent().parameters(), slow)
+    assert moved
+    assert seen.observed_at == NOW
