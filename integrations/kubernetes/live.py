@@ -15,9 +15,8 @@ from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.images import digest_in
 from integrations.kubernetes.inventory import ref_of
 from integrations.kubernetes.inventory.families import families
-from integrations.kubernetes.inventory.snapshot import read
+from integrations.kubernetes.inventory.snapshot import HISTORY, read
 from integrations.kubernetes.inventory.states import containers
-from integrations.kubernetes.resources import WORKLOADS
 from patchgap.errors import PatchgapError
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
@@ -79,7 +78,7 @@ def all_clusters(situation: Situation) -> tuple[str, ...]:
 
 def workloads(cluster: Cluster, seen: Seen) -> tuple[tuple[WorkloadRef, tuple[Container, ...]], ...]:
     """Every workload with its containers, now; a kind that may not be listed goes to `seen.unknown`."""
-    snapshot = read(cluster, WORKLOADS)
+    snapshot = read(cluster, HISTORY)
     seen.unknown += [f"{u.what}: {u.reason}" for u in snapshot.unknown]
     return tuple((ref_of(f.head, cluster.name), containers(f)) for f in families(snapshot))
 

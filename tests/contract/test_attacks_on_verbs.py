@@ -23,6 +23,7 @@ from integrations.kubernetes.checks.package_absent import PackageAbsent
 from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
 from integrations.kubernetes.cluster import APPLY, MERGE
 from integrations.kubernetes.resources import (
+    CONTROLLER_REVISIONS,
     CRON_JOBS,
     DEPLOYMENTS,
     JOBS,
@@ -30,6 +31,7 @@ from integrations.kubernetes.resources import (
     PODS,
     POLICIES,
     POLICY_BINDINGS,
+    of_kind,
 )
 from integrations.kubernetes.transport import HttpAnswer
 from patchgap.errors import PatchgapError, RefusedError, UnreachableError
@@ -436,3 +438,30 @@ def test_evidence_is_as_old_as_the_beginning_of_the_look(scene: Scene) -> None:
     [seen] = PackageAbsent().observe(PackageAbsent().parameters(), slow)
     assert moved
     assert seen.observed_at == NOW
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_an_earlier_revision_is_a_rollback_target(controllers: Any, scene: Scene, kind: str) -> None:
+    """`kubectl rollout undo` of a StatefulSet or a DaemonSet brings the affected image back from its revisions, so that
+    its digest is retired only while the block denies it."""
+    workload = scene.workload("trainer")
+    scene.admin.delete(DEPLOYMENTS, "training", "trainer", workload.ref.uid)
+    spec = {"selector": {"matchLabels": {"app": "store"}}, "template": template("store", image(BAD))}
+    more = {"serviceName": "store", "replicas": 1} if kind == "StatefulSet" else {}
+    meta = {"name": "store", "namespace": "training"}
+    scene.make({"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": {**spec, **more}})
+    scene.eventually(lambda: len(scene.admin.all_of(CONTROLLER_REVISIONS, "training")) == 1)
+    mended = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(GOOD)}]}}}}
+    scene.admin.patch(of_kind(kind), "training", "store", mended)
+
+    def rolled_out() -> tuple[Verdict, str] | None:
+        scene.settle()
+        said = verdict(DigestsRetired(), scene.situation(workload))
+        return said if "holds sha256" not in said[1] else None
+
+    said, why = scene.eventually(rolled_out, 60)
+    assert said is Verdict.FAIL
+    assert f"{kind}/store container main (rollback" in why
+    scene.perform(BlockArtifacts(), scene.situation(workload))
+    said, why = verdict(DigestsRetired(), scene.situation(workload))
+    assert said is Verdict.PASS, why

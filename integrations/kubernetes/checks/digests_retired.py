@@ -12,7 +12,7 @@ from integrations.kubernetes import proof
 from integrations.kubernetes.actions.block_artifacts import exposed_digests, policy_name
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import repository_of
-from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
+from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
 from integrations.kubernetes.live import Seen, all_clusters, digests_of, each_cluster, named, workloads
 from integrations.kubernetes.reach import PLATFORM
 from patchgap.model.evidence import Evidence
@@ -29,7 +29,8 @@ class RetirementParameters(Parameters):
 class DigestsRetired:
     """No pod, template, CronJob, zero-scaled workload or rollback target holds an affected digest.
 
-    A ReplicaSet at zero passes while a dry run proves that the block denies its image. Completed pods and Jobs are
+    A ReplicaSet at zero, or an earlier revision of a StatefulSet or DaemonSet, passes while a dry run proves that the
+    block denies its image. Completed pods and Jobs are
     reported as what ran.
 
     Example::
@@ -40,7 +41,7 @@ class DigestsRetired:
     verb: ClassVar[str] = "digests_retired"
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = ""
-    permissions: ClassVar[tuple[str, ...]] = (*LIVE_PERMISSIONS, *proof.PERMISSIONS)
+    permissions: ClassVar[tuple[str, ...]] = (*HISTORY_PERMISSIONS, *proof.PERMISSIONS)
     parameters: ClassVar[type[Parameters]] = RetirementParameters
 
     def observe(

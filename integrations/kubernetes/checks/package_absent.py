@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
+from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
 from integrations.kubernetes.live import Seen, all_clusters, counted, digests_of, each_cluster, named, workloads
 from integrations.kubernetes.reach import PLATFORM
 from patchgap.model.evidence import Evidence
@@ -39,7 +39,7 @@ class PackageAbsent:
     verb: ClassVar[str] = "package_absent"
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = ""
-    permissions: ClassVar[tuple[str, ...]] = LIVE_PERMISSIONS
+    permissions: ClassVar[tuple[str, ...]] = HISTORY_PERMISSIONS
     parameters: ClassVar[type[Parameters]] = AbsenceParameters
 
     def observe(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from integrations.kubernetes.inventory.snapshot import Snapshot
-from integrations.kubernetes.resources import WORKLOADS, Json
+from integrations.kubernetes.resources import CONTROLLER_REVISIONS, WORKLOADS, Json
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Family:
     pods: list[Json] = field(default_factory=list)
     replica_sets: list[Json] = field(default_factory=list)
     jobs: list[Json] = field(default_factory=list)
+    revisions: list[Json] = field(default_factory=list)
 
 
 def controller_of(manifest: Json) -> Json | None:
@@ -40,6 +41,10 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
             family.pods.append(manifest)
         elif uid != head["metadata"]["uid"]:
             (family.replica_sets if manifest["kind"] == "ReplicaSet" else family.jobs).append(manifest)
+    for revision in snapshot.of(CONTROLLER_REVISIONS):  # a StatefulSet's or a DaemonSet's earlier templates
+        owner = controller_of(revision)
+        if owner and owner["uid"] in found:
+            found[owner["uid"]].revisions.append(revision)
     yield from sorted(found.values(), key=_order)
 
 

@@ -13,6 +13,7 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
+    CONTROLLER_REVISIONS,
     INGRESSES,
     NAMESPACES,
     NODES,
@@ -27,10 +28,12 @@ from integrations.kubernetes.resources import (
 from patchgap.model.unknown import Unknown
 
 RBAC = (ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
-EVERYTHING = (*WORKLOADS, NAMESPACES, NODES, SERVICES, INGRESSES, SERVICE_ACCOUNTS, *RBAC)
+HISTORY = (*WORKLOADS, CONTROLLER_REVISIONS)  # what runs, and what it can be rolled back to
+EVERYTHING = (*HISTORY, NAMESPACES, NODES, SERVICES, INGRESSES, SERVICE_ACCOUNTS, *RBAC)
 _OPTIONAL = (INGRESSES,)
 PERMISSIONS = tuple(f"list {r.permission}" for r in EVERYTHING)
 LIVE_PERMISSIONS = tuple(f"list {r.permission}" for r in WORKLOADS)
+HISTORY_PERMISSIONS = tuple(f"list {r.permission}" for r in HISTORY)
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,21 @@ def _templates(family: Family) -> Iterator[Container]:
         # One that is not at zero makes pods again, also where none of them is there at this moment.
         state = RunState.PENDING if (old.get("spec") or {}).get("replicas", 1) else RunState.ROLLBACK
         yield from (c for c in of_template(pod_template(old), state) if (c.name, c.role, c.image) not in held)
+    for revision in family.revisions:
+        template = ((revision.get("data") or {}).get("spec") or {}).get("template") or {}
+        earlier = of_template(template, _revision_state(family, revision))
+        yield from (c for c in earlier if (c.name, c.role, c.image) not in held)
     for job in family.jobs:
         if not is_over(job):
             yield from of_template(pod_template(job), _job_state(job))
+
+
+def _revision_state(family: Family, revision: Json) -> RunState:
+    """An earlier template is a rollback target; the one that a partitioned roll-out still makes pods of is more."""
+    status = family.head.get("status") or {}
+    current, update = status.get("currentRevision"), status.get("updateRevision")
+    is_made = revision["metadata"]["name"] == current and current != update and replicas(family)
+    return RunState.PENDING if is_made else RunState.ROLLBACK
 
 
 def _template_state(family: Family) -> RunState:
