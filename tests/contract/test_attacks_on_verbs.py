@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import counted
 from scene import ACTIONS, BAD, GOOD, HOME, NOW, Scene, account, deployment, image, namespace, template
 
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
@@ -184,38 +184,18 @@ def test_the_kill_switch_stops_an_action_between_its_writes(scene: Scene, action
     bare = by(scene, "inc-20261124-7k3f", "trainer")
     [target] = scene.targets(action, bare)
     intent = scene.intent(action, target, bare)
-    writes = counted(scene)
+    writes = counted(scene.admin)
     with suppress(RefusedError):  # a verb of one write is done with it
         action.apply(intent, replace(bare, may_write=may_write))
     assert asked
     assert len(writes()) == 1
 
 
-def counted(scene: Scene) -> Callable[[], list[str]]:
-    """What is really written from now on, as method and path."""
-    reached = scene.seen_by("admin")
-    real, sent = reached._transport, list[str]()
-
-    class Counting:
-        def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
-            dry = "dryRun" in url or "dryRun" in (json.loads(body) if body else {})
-            if method != "GET" and not dry and "selfsubject" not in url:
-                sent.append(f"{method} {url}")
-            answer: HttpAnswer = real.send(method, url, headers, body)
-            return answer
-
-        def bearer(self, token: str) -> Any:
-            return real.bearer(token)
-
-    reached._transport = Counting()  # type: ignore[assignment]
-    return lambda: sent
-
-
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda a: a.verb)
 def test_planning_sends_no_write(scene: Scene, action: Any) -> None:
     """Targets and previews reach the control plane by reads and the server's own dry run alone."""
     situation = by(scene, "inc-20261124-7k3f", "trainer")
-    writes = counted(scene)
+    writes = counted(scene.admin)
     for target in scene.targets(action, situation):
         action.preview(action.parameters(), target, situation)
     assert writes() == []

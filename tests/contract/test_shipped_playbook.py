@@ -1,0 +1,109 @@
+"""The shipped playbook through the engine on a control plane: its dry run writes nothing, and its containment is whole."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counting import counted
+from scene import BAD, CLUSTER, HOME, NOW, Scene, account, deployment, namespace
+
+from integrations.kubernetes.clusters import Clusters
+from patchgap.graph.sbom.read import read_sbom
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Outcome
+from patchgap.settings import Settings
+from patchgap.stages import contain, detect, recover, scope
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import state_of
+
+LIGHTNING = "pkg:pypi/pytorch-lightning@1.5.2"
+
+
+@pytest.fixture
+def scene(control_plane: Any, tmp_path: Path) -> Scene:
+    """A sensitive trainer with its account."""
+    made = Scene(control_plane, tmp_path)
+    labels = {"patchgap.dev/environment": "production", "patchgap.dev/classification": "sensitive"}
+    made.make(namespace(**labels), namespace(HOME), account(), deployment(serviceAccountName="trainer"))
+    made.make(*(deployment(f"other-{n}", "r.example/other@sha256:" + "c" * 64, 0) for n in range(4)))
+    return made
+
+
+@pytest.fixture
+def engine(scene: Scene, tmp_path: Path) -> Engine:
+    """An engine that knows what is in the trainer's image."""
+    home = tmp_path / "engine"
+    home.mkdir()
+    url = f"sqlite:///{home / 'p.db'}"
+    settings = Settings(home=home, database_url=url, kubernetes=scene.connections().settings.kubernetes)
+    now = [NOW]
+
+    def clock() -> Any:
+        now[0] += timedelta(milliseconds=1)
+        return now[0]
+
+    made = Engine.open(settings, clock)
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "metadata": {"component": {"type": "container", "name": "ml/trainer", "version": BAD, "bom-ref": "root"}},
+        "components": [{"type": "library", "name": "pytorch-lightning", "version": "1.5.2", "purl": LIGHTNING}],
+    }
+    path = tmp_path / "trainer.cdx.json"
+    path.write_text(json.dumps(document))
+    made.graph.add_sbom(read_sbom(path, None), clock())
+    return made
+
+
+def opened(engine: Engine) -> IncidentId:
+    """The incident of an exploited advisory, scoped."""
+    affected = {"package": {"ecosystem": "PyPI", "name": "pytorch-lightning"}, "versions": ["1.5.2"]}
+    osv = {"id": "PYSEC-2021-874", "modified": "2023-05-25T05:07:00Z", "affected": [affected]}
+    signal = {"kind": "advisory", "source": "test", "claims": {"known_exploited": True}, "advisory": osv}
+    found = detect.detect(engine, detect.receive(engine, signal, "test"))
+    assert found.incident is not None, found.reason
+    scope.refresh(engine, CLUSTER)
+    scope.scope(engine, found.incident)
+    return found.incident
+
+
+def test_a_dry_run_writes_nothing_in_any_control_plane_or_incident(scene: Scene, engine: Engine) -> None:
+    """Planning the shipped playbook asks the server's own dry run for every target: no write is sent, no object
+    changes, the ledger's head stays, and no file of the incident is made."""
+    incident = opened(engine)
+    head, before = state_of(engine, incident).head, scene.versions()
+    files = {p for p in engine.settings.home.rglob("*") if p.suffix not in {".db-wal", ".db-shm"}}
+    writes = counted(engine.connections.of(Clusters).of(CLUSTER))
+    plan = contain.plan(engine, incident, record=False)
+    verbs = {a.verb for a in plan.actions}
+    assert {"freeze_deployments", "isolate_workloads", "block_artifacts", "rotate_credentials"} <= verbs
+    assert plan.refusals == ()
+    assert writes() == []
+    assert scene.versions() == before
+    assert state_of(engine, incident).head == head
+    assert {p for p in engine.settings.home.rglob("*") if p.suffix not in {".db-wal", ".db-shm"}} == files
+
+
+def test_the_shipped_containment_is_dismissed_whole(scene: Scene, engine: Engine) -> None:
+    """A false positive that was contained by every verb, a capture and a rotation among them, is dismissed, and no
+    object of the incident is left in the cluster."""
+    incident = opened(engine)
+    contain.plan(engine, incident)
+    for step in contain.ready(engine, incident):
+        for action in step:
+            if action.platform == "kubernetes":
+                receipt = contain.carry_out(engine, incident, action.id)
+                assert receipt.outcome is Outcome.DONE, receipt
+    assert {c.intent.action.verb for c in state_of(engine, incident).to_release} == {
+        "freeze_deployments",
+        "isolate_workloads",
+        "block_artifacts",
+    }
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    left = [key for key in scene.versions() if str(incident) in key[2]]
+    assert left == []
+    assert state_of(engine, incident).status.value == "dismissed"
