@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from patchgap.model.evidence import Evidence
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import Finding, IncidentId
-from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.plan import ActionId, Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import ClusterInventory, Workload
 from patchgap.settings import Settings
 
@@ -79,7 +79,8 @@ class Situation:
     who writes the ledger is the engine alone.
 
     `exposures` are those of the tier at hand (for checks: of the whole incident). `controls` are the containments that
-    stand, `halves` those that were begun and not done, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
+    stand, `halves` those that were begun and not done, `release_begun` names those that a release
+    has begun to take away, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
     stands: an action of several writes asks it before each."""
@@ -95,6 +96,7 @@ class Situation:
     clock: Clock
     owner: str  # this patchgap's field manager and label value, "patchgap"
     halves: tuple[Control, ...] = ()
+    release_begun: frozenset[ActionId] = frozenset()
     planned: tuple[PlannedAction, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
     may_write: Callable[[], None] = lambda: None

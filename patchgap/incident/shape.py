@@ -129,6 +129,14 @@ class IncidentState:
         return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse)
 
     @property
+    def release_begun(self) -> frozenset[ActionId]:
+        """What a release has begun to take away and has not finished: it may stand in part."""
+        failed = {a for a, receipt in self.released.items() if receipt.outcome is not Outcome.DONE}
+        return frozenset(
+            c.intent.action.id for c in self.to_release if c.intent.action.id in {*failed, *self.releasing}
+        )
+
+    @property
     def clusters(self) -> Mapping[str, tuple[str, ...]]:
         """The control planes that must have answered before anything counts as gone, by platform."""
         named = {*self.touched, *((p, c) for p, held in self.asked.items() for c in held)}

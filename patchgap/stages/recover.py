@@ -81,7 +81,15 @@ def _changed_since_looked(engine: Engine, entries: tuple[Entry, ...], kinds: tup
 
 
 def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
-    """Releases one control. A release that fails leaves that containment in place and says so in its receipt."""
+    """Releases one control, while the gate still passes. A release that fails leaves that containment in place and says
+    so in its receipt. Raises RefusedError where the last look, or another run's since, no longer allows it."""
+    entries = engine.ledger.read(incident)
+    if reasons := _missing(engine, fold(entries), entries):
+        raise RefusedError(f"{incident} stays contained: {'; '.join(reasons)}", "Verify it again.", reasons)
+    return _release(engine, incident, action)
+
+
+def _release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     state = state_of(engine, incident)
     control = next((c for c in state.to_release if c.intent.action.id == action), None)
     if control is None:
@@ -154,7 +162,7 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
     while True:  # another run may contain meanwhile: what it did is released too, before anything ends
         state = state_of(engine, incident)
         held = state.to_release
-        round_ = [release(engine, incident, c.intent.action.id) for c in reversed(held)]
+        round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
         receipts += round_
         failed = [f"{r.action}: {'; '.join(r.detail)}" for r in round_ if r.outcome is not Outcome.DONE]
         failed += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in _open(state)]

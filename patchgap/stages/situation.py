@@ -48,6 +48,7 @@ def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure
         clock=engine.clock,
         owner=OWNER,
         halves=state.halves,
+        release_begun=state.release_begun,
         planned=state.plan.actions if state.plan else (),
         uncovered=state.plan.uncovered if state.plan else (),
         may_write=engine.stop.may_write,

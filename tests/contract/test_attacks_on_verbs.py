@@ -265,6 +265,21 @@ def specs(scene: Scene) -> dict[str, Any]:
     return {"replicas": live["spec"]["replicas"], "notes": notes, "labels": labels}
 
 
+def test_a_release_that_was_cut_off_does_not_hold_up_its_own_end(scene: Scene) -> None:
+    """Half of a freeze taken away is drift, unless its release was begun: then the gate may pass, and the release is
+    finished."""
+    action, bare = FreezeDeployments(), by(scene, "inc-20261124-7k3f", "trainer")
+    [control] = scene.perform(action, bare)
+    binding = next(o for o in control.receipt.result["objects"] if o["kind"] == POLICY_BINDINGS.kind)
+    scene.admin.delete(POLICY_BINDINGS, "", binding["name"], binding["uid"])
+    standing = replace(bare, controls=(control,))
+    assert verdict(PolicyInSync(), standing)[0] is Verdict.FAIL
+    begun = replace(standing, release_begun=frozenset([control.intent.action.id]))
+    assert verdict(PolicyInSync(), begun)[0] is Verdict.PASS
+    action.release(control, begun)
+    assert not scene.admin.all_of(POLICIES, labels="patchgap.dev/incident")
+
+
 # --- drift -----------------------------------------------------------------------------------------------------------
 
 

@@ -454,6 +454,17 @@ def test_what_failed_on_the_way_is_released_and_then_known_to_be_out(desk: Desk)
     assert (desk.state.to_release, desk.state.open_intents) == ((), ())
 
 
+def test_a_release_that_failed_is_known_to_be_begun(desk: Desk) -> None:
+    """Until it is finished, or the control is contained again, what a release began to take away is named."""
+    desk.contain()
+    assert desk.state.release_begun == frozenset()
+    desk.world.trips["before the release"] = UnreachableError("no answer", "Try again.")
+    assert desk.release().outcome is Outcome.FAILED
+    assert desk.state.release_begun == {FREEZE.id}
+    desk.release()
+    assert desk.state.release_begun == frozenset()
+
+
 def test_what_never_stood_is_not_released(desk: Desk) -> None:
     """A release needs a control in the ledger."""
     stranger = Control(Intent(FREEZE, {}), Receipt(FREEZE.id, Outcome.DONE), START)

@@ -77,6 +77,20 @@ def test_evidence_from_before_a_release_does_not_close_after_it(engine: Engine, 
     recover.close(engine, incident)
 
 
+def test_a_release_stops_where_another_run_sees_the_package_again(engine: Engine, world: World) -> None:
+    """What the gate allowed a moment ago is not released once newer evidence fails."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.verdict = Verdict.PASS
+    assert verified(engine, incident)
+    (control,) = recover.releases(engine, incident)
+    world.verdict = Verdict.FAIL
+    looked(engine, incident)
+    with pytest.raises(RefusedError, match="gone"):
+        recover.release(engine, incident, control.intent.action.id)
+    assert world.held == {"trainer"}
+
+
 def test_a_signal_that_joined_after_the_look_needs_a_new_look(engine: Engine, world: World) -> None:
     """Evidence for fewer versions than the incident is about by now releases and closes nothing."""
     incident = mended(engine, world)

@@ -66,7 +66,10 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
     controls = [c for c in situation.controls if _stands_in(c, cluster)]
     for control in controls:
-        _compared(control, situation, seen)
+        if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
+            seen.passed.append(f"{_named(control)}: its release was begun and is not done; it is released again")
+        else:
+            _compared(control, situation, seen)
     halves = [c for c in situation.halves if _stands_in(c, cluster)]
     stray = _stray(cluster, [*_objects(controls), *_begun(halves, situation, seen)], situation, seen)
     seen.failed += [f"{s} bears the incident's label, and no standing control made it" for s in stray]
@@ -91,15 +94,19 @@ def _begun(halves: Sequence[Control], situation: Situation, seen: Seen) -> list[
     for half in halves:
         action: Any = registry.load().action(half.intent.action.verb, PLATFORM)
         made = action.made(half.intent, situation) if hasattr(action, "made") else ()
-        named = f"{half.intent.action.verb} on {half.intent.action.target}"
-        seen.passed.append(f"{named} was begun and not done: {len(made)} object(s) of it are there to be released")
+        seen.passed.append(
+            f"{_named(half)} was begun and not done: {len(made)} object(s) of it are there to be released"
+        )
         found += made
     return found
 
 
+def _named(control: Control) -> str:
+    return f"{control.intent.action.verb} on {control.intent.action.target}"
+
+
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
-    intent = control.intent
-    named = f"{intent.action.verb} on {intent.action.target}"
+    intent, named = control.intent, _named(control)
     action: Any = registry.load().action(intent.action.verb, PLATFORM)
     try:
         found = list(action.differences(intent, situation)) if hasattr(action, "differences") else []
