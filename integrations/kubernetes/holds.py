@@ -7,9 +7,9 @@ It is written and taken off in one write with the field that it is about, so tha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import Json, Resource, of_kind
@@ -17,6 +17,29 @@ from patchgap.errors import ConflictError
 
 HOLD = "patchgap.dev/zero-for"
 _REPLICAS, _SUSPEND = "replicas", "suspend"
+_ATTEMPTS = 6  # a controller writes a busy workload's status every few moments
+
+T = TypeVar("T")
+
+
+class TakenError(ConflictError):
+    """Somebody else has set another value: theirs to decide, and no reason to try again."""
+
+
+def settled(read: Callable[[], Held | None], act: Callable[[Held], T]) -> T | None:
+    """What acting on the object answers; None where there is none any more. Where it changed between the reading and
+    the write, it is read and acted on again."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        if (held := read()) is None:
+            return None
+        try:
+            return act(held)
+        except TakenError:
+            raise
+        except ConflictError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError  # the last attempt returned or raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +109,7 @@ class Held:
         if not mine and not (done and self.now == self.zero and not self.others):
             return f"{self.field} is {_told(self.now)}, and this incident does not hold it"
         if self.now not in (self.zero, before):
-            raise ConflictError(
+            raise TakenError(
                 f"cluster {cluster.name}: {self._named}: spec.{self.field} is {_told(self.now)} and not what patchgap"
                 f" set, held by {self.holder}",
                 f"Decide with that owner; it was {_told(before)} before the incident.",

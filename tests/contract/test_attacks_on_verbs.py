@@ -21,7 +21,7 @@ from integrations.kubernetes.checks.credentials_rotated import CredentialsRotate
 from integrations.kubernetes.checks.digests_retired import DigestsRetired
 from integrations.kubernetes.checks.package_absent import PackageAbsent
 from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
-from integrations.kubernetes.cluster import APPLY, MERGE
+from integrations.kubernetes.cluster import APPLY, MERGE, Cluster
 from integrations.kubernetes.resources import (
     CONTROLLER_REVISIONS,
     CRON_JOBS,
@@ -82,6 +82,34 @@ def test_zero_is_held_by_both_incidents_and_restored_by_the_last(scene: Scene, f
     live = scene.admin.get(DEPLOYMENTS, "training", "trainer")
     assert live["spec"]["replicas"] == 2
     assert not [k for k in live["metadata"].get("annotations") or {} if k.startswith("patchgap.dev/")]
+
+
+def test_a_busy_workload_is_held_and_restored_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller that writes between the reading and the write costs another reading, not the containment."""
+    action, situation = ScaleToZero(), by(scene, "inc-20261124-7k3f", "trainer")
+    writes: list[int] = []
+    real = Cluster.patch
+
+    def busy(self: Cluster, resource: Any, space: str, name: str, body: Any, **more: Any) -> Any:
+        writes.append(1)
+        if len(writes) in {1, 2, 4}:  # somebody was faster
+            scene.admin.request(
+                "PATCH",
+                DEPLOYMENTS.path("training", "trainer"),
+                query={"fieldManager": "busy"},
+                body={"metadata": {"annotations": {"busy": str(len(writes))}}},
+                content_type=MERGE,
+            )
+        return real(self, resource, space, name, body, **more)
+
+    [target] = scene.targets(action, situation)
+    intent = scene.intent(action, target, situation)
+    monkeypatch.setattr(Cluster, "patch", busy)
+    control = Control(intent, action.apply(intent, situation), NOW)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 0
+    action.release(control, situation)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 2
+    assert len(writes) == 5
 
 
 def test_a_suspended_cron_job_and_its_job_are_held_by_both(scene: Scene) -> None:

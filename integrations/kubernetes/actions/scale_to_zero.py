@@ -6,11 +6,12 @@ Owns what "zero" means for each kind: no replicas, or a suspended Job or CronJob
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.holds import Held
+from integrations.kubernetes.holds import Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, still
@@ -92,12 +93,10 @@ class ScaleToZero:
         """Scales or suspends the same object that was planned."""
         target, found = intent.action.target, intent.found
         cluster = cluster_of(situation, target.cluster)
-        held = Held.of(live(situation, target), situation.incident)
-        held.hold(cluster, found["before"])
+        settled(partial(_planned, situation, target), lambda held: held.hold(cluster, found["before"]))
         for job in found["jobs"]:
-            if child := _child(cluster, target, job, situation):
-                child.hold(cluster, before=False)
-        return done(intent, (_said(intent), *_undoers(cluster, target), *reverter(held.manifest)))
+            settled(partial(_child, cluster, target, job, situation), lambda child: child.hold(cluster, before=False))
+        return done(intent, (_said(intent), *_undoers(cluster, target), *reverter(live(situation, target))))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where it stands at zero."""
@@ -123,15 +122,27 @@ class ScaleToZero:
         where someone else has scaled it meanwhile."""
         intent = control.intent
         target, found, whole = intent.action.target, intent.found, control.receipt.outcome is Outcome.DONE
-        manifest = still(situation, target)
-        if manifest is None:
-            return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to restore",))
         cluster = cluster_of(situation, target.cluster)
-        said = Held.of(manifest, situation.incident).let_go(cluster, found["before"], done=whole)
+        said = settled(
+            partial(_present, situation, target), lambda held: held.let_go(cluster, found["before"], done=whole)
+        )
+        if said is None:
+            return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to restore",))
         for job in found["jobs"]:
-            if child := _child(cluster, target, job, situation):
-                child.let_go(cluster, before=False, done=whole)
+            settled(
+                partial(_child, cluster, target, job, situation),
+                lambda child: child.let_go(cluster, before=False, done=whole),
+            )
         return done(intent, (f"{target}: {said}",))
+
+
+def _planned(situation: Situation, target: Target) -> Held:
+    return Held.of(live(situation, target), situation.incident)
+
+
+def _present(situation: Situation, target: Target) -> Held | None:
+    manifest = still(situation, target)
+    return None if manifest is None else Held.of(manifest, situation.incident)
 
 
 def _found(situation: Situation, target: Target) -> dict[str, Any]:
