@@ -1,4 +1,4 @@
-"""The severity that a CVSS vector states: base scores of v2 and v3.x computed, v4.0 by its own qualitative reading.
+"""The severity that a CVSS vector states: its base score, v2, v3.x or v4.0, in the specification's bands.
 
 Knows the specifications' formulas and nothing else. A vector that does not parse gives Severity.UNKNOWN.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from patchgap.graph import cvss4
 from patchgap.model.signal import Severity
 
 _V3 = {
@@ -38,7 +39,7 @@ def severity(vector: str) -> Severity:
         if version.startswith("3"):
             return band(score_v3(metrics))
         if version.startswith("4"):
-            return _severity_v4(metrics)
+            return band(cvss4.score(metrics))
         return _band_v2(score_v2(metrics))
     except KeyError:
         return Severity.UNKNOWN
@@ -81,16 +82,3 @@ def score_v2(metrics: Mapping[str, str]) -> float:
     for name in ("AV", "AC", "Au"):
         exploitability *= _V2[name][metrics[name]]
     return round(((0.6 * impact) + (0.4 * exploitability) - 1.5) * (1.176 if impact else 0.0), 1)
-
-
-def _severity_v4(metrics: Mapping[str, str]) -> Severity:
-    """v4.0 scores by a table of 270 macro vectors. What it calls an impact is read as v3 reads it, with attack
-    requirements counted as complexity and the subsequent system as a changed scope; never lower than v3 would say."""
-    v3 = {name: metrics[name] for name in ("AV", "PR")}
-    v3["AC"] = "H" if "H" in metrics["AC"] or metrics["AT"] == "P" else "L"
-    v3["UI"] = "N" if metrics["UI"] == "N" else "R"
-    order = "NLHS"
-    subsequent = {n: metrics[f"S{n}"].replace("S", "H") for n in "CIA"}
-    v3["S"] = "C" if any(v != "N" for v in subsequent.values()) else "U"
-    v3 |= {n: max(metrics[f"V{n}"], subsequent[n], key=order.index) for n in "CIA"}
-    return band(score_v3(v3))
