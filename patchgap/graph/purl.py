@@ -66,6 +66,14 @@ def parse(text: str) -> Purl:
     return _assemble(kind, namespace, name, version, qualifiers)
 
 
+def canonical(text: str) -> str:
+    """The purl's canonical form; the text itself where it is no purl."""
+    try:
+        return parse(text).text
+    except ValueError:
+        return text
+
+
 def _assemble(kind: str, namespace: str, name: str, version: str, qualifiers: str) -> Purl:
     pairs = dict(pair.split("=", 1) for pair in qualifiers.split("&")) if qualifiers else {}
     text = f"pkg:{kind}/"
@@ -104,6 +112,14 @@ def with_version(purl: Purl, version: str) -> Purl:
     return purl._replace(version=version, text=f"{head}@{quote(version, safe=':')}{mark}{rest}")
 
 
+def with_epoch(purl: Purl) -> Purl:
+    """The version as the distribution writes it: Trivy's deb and every rpm purl hold the epoch in a qualifier."""
+    epoch = purl.qualifiers.get("epoch", "")
+    if purl.ecosystem not in {"deb", "rpm"} or not purl.version or ":" in purl.version or epoch in {"", "0"}:
+        return purl
+    return purl._replace(version=f"{epoch}:{purl.version}")
+
+
 def full_name(ecosystem: str, namespace: str, name: str) -> str:
     """Namespace and name in one, as the ecosystem's own tools and advisories write it."""
     if not namespace or ecosystem in _VENDOR:
@@ -114,8 +130,8 @@ def full_name(ecosystem: str, namespace: str, name: str) -> str:
 def normal_name(ecosystem: str, name: str) -> str:
     """A name in the form in which two names of that ecosystem are compared."""
     if ecosystem == "pypi":
-        return _SEPARATORS.sub("-", name).lower()
-    if ecosystem in {"npm", "composer", "nuget", "deb", "apk"}:
+        return _SEPARATORS.sub("-", name.partition("[")[0]).lower()  # extras are no part of it
+    if ecosystem in {"npm", "composer", "nuget", "deb", "apk", "golang", "githubactions"}:
         return name.lower()
     return name
 

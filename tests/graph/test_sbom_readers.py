@@ -165,3 +165,99 @@ def test_the_reader_goes_by_content(tmp_path: Path) -> None:
     path = tmp_path / "inventory.txt"
     path.write_bytes(bom(components=[{"name": "a", "purl": "pkg:npm/a@1.0.0"}]))
     assert read_sbom(path).format == "CycloneDX 1.6"
+
+
+DEB = "pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12"
+SOURCES = {
+    "Syft's purl": ({"purl": f"{DEB}&upstream=openssl%403.0.11-1"}, ("openssl", "3.0.11-1")),
+    "Syft's properties": (
+        {
+            "purl": DEB,
+            "properties": [
+                {"name": "syft:metadata:source", "value": "openssl"},
+                {"name": "syft:metadata:sourceVersion", "value": "3.0.11-1"},
+            ],
+        },
+        ("openssl", "3.0.11-1"),
+    ),
+    "Trivy's properties": (
+        {
+            "purl": DEB,
+            "properties": [
+                {"name": "aquasecurity:trivy:SrcName", "value": "openssl"},
+                {"name": "aquasecurity:trivy:SrcVersion", "value": "3.0.11"},
+                {"name": "aquasecurity:trivy:SrcRelease", "value": "1"},
+                {"name": "aquasecurity:trivy:SrcEpoch", "value": "2"},
+            ],
+        },
+        ("openssl", "2:3.0.11-1"),
+    ),
+    "a source RPM": ({"purl": "pkg:rpm/redhat/a-libs@1-2?upstream=a-b-1-2.el9.src.rpm"}, ("a-b", "")),
+    "none": ({"purl": DEB}, ("", "")),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_source_package_is_read_wherever_tools_write_it(name: str) -> None:
+    """Distributions' advisories name source packages: without them, a binary package is missed."""
+    component, expected = SOURCES[name]
+    (found,) = parse_sbom(bom(components=[{"name": "libssl3", **component}]), "x.json").packages
+    assert (found.source, found.source_version) == expected
+
+
+@pytest.mark.parametrize(
+    ("purl", "version"),
+    [
+        ("pkg:deb/debian/a@1.2-3?arch=amd64&epoch=1", "1:1.2-3"),
+        ("pkg:rpm/redhat/a@1.2-3?epoch=0", "1.2-3"),
+        ("pkg:deb/debian/a@2:1.2-3?epoch=1", "2:1.2-3"),
+        ("pkg:npm/a@1.2.3?epoch=1", "1.2.3"),
+    ],
+)
+def test_an_epoch_in_a_qualifier_is_part_of_the_version(purl: str, version: str) -> None:
+    """A version without its epoch would compare as older than it is."""
+    (found,) = parse_sbom(bom(components=[{"name": "a", "purl": purl}]), "x.json").packages
+    assert found.version == version
+
+
+def test_an_spdx_package_is_all_of_its_purls() -> None:
+    """Each purl of a package counts, whatever the tool calls the reference's type; Trivy's source package too."""
+    packages = [
+        {"SPDXID": "image", "name": "app", "versionInfo": "sha256:" + "c" * 64},
+        {
+            "SPDXID": "a",
+            "name": "a",
+            "versionInfo": "1.0",
+            "sourceInfo": "built package from: openssl 3.0.11-1",
+            "externalRefs": [
+                {"referenceType": "cpe23Type", "referenceLocator": "cpe:2.3:a:a:a:1.0"},
+                {"referenceType": "http://spdx.org/rdf/references/purl", "referenceLocator": "pkg:deb/debian/a@1.0"},
+                {"referenceType": "purl", "referenceLocator": "pkg:npm/a"},
+            ],
+        },
+        {"SPDXID": "b", "name": "b", "versionInfo": "1.0", "sourceInfo": "acquired package info from DPKG DB"},
+    ]
+    content = json.dumps({"spdxVersion": "SPDX-2.3", "documentDescribes": ["image"], "packages": packages}).encode()
+    found = parse_sbom(content, "x.json").packages
+    assert [(p.purl, p.source) for p in found] == [
+        ("pkg:deb/debian/a@1.0", "openssl"),
+        ("pkg:npm/a@1.0", "openssl"),
+        ("", ""),
+    ]
+
+
+@pytest.mark.parametrize("reference", ["root", "pkg:npm/app@1.0.0"])
+def test_edges_may_name_the_root_by_reference_or_purl(reference: str) -> None:
+    """The chain starts at the artifact in either case, and its label is its purl with its version."""
+    root = {"type": "application", "name": "app", "version": "1.0.0", "purl": "pkg:npm/app@1.0.0", "bom-ref": "root"}
+    content = bom(
+        metadata={"component": root},
+        components=[{"name": "a", "purl": "pkg:npm/a@1", "bom-ref": "a"}],
+        dependencies=[{"ref": reference, "dependsOn": ["a"]}],
+    )
+    document = parse_sbom(content, "x.json", IMAGE)
+    assert document.edges == {ROOT: (1,)}
+    root.pop("purl")
+    assert (
+        parse_sbom(bom(metadata={"component": {**root, "purl": "pkg:npm/app"}}), "x", IMAGE).root == "pkg:npm/app@1.0.0"
+    )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from patchgap.graph import purl as purls
-from patchgap.graph.sbom.document import DIGEST, REVISION, Collector, SbomDocument, package
+from patchgap.graph.purl import canonical
+from patchgap.graph.sbom.document import DIGEST, REVISION, Collector, SbomDocument, Source, package
 from patchgap.model.exposure import Artifact
 
 VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
@@ -40,14 +40,14 @@ class Component(msgspec.Struct, rename={"reference": "bom-ref"}):
     type: str | None = None
     purl: str | None = None
     reference: str | None = None
+    properties: list[Named] | None = None
     components: list[Component] | None = None
 
 
 class Root(Component, rename={"reference": "bom-ref", "links": "externalReferences"}):
-    """The component that the SBOM describes: the only one whose hashes, properties and links are read."""
+    """The component that the SBOM describes: the only one whose hashes and links are read."""
 
     hashes: list[Hash] | None = None
-    properties: list[Named] | None = None
     links: list[Reference] | None = None
 
 
@@ -102,18 +102,29 @@ def read(content: bytes, document: str) -> SbomDocument:
 
 def _collect(bom: Bom, root: Root) -> Collector:
     collector = Collector()
-    collector.root(root.reference or root.purl or "")
+    collector.root(root.reference or "")
+    collector.root(root.purl or "")
     own = package(root.name, root.version or "", root.group or "", root.purl or "")
     if own.purl:  # an application is a package too; a container is not
         collector.add(own)
     for one in _walk([*(bom.components or ()), *(root.components or ())]):
-        if one.type not in _NO_PACKAGE:
-            found = package(one.name, one.version or "", one.group or "", one.purl or "")
+        if one.purl or one.type not in _NO_PACKAGE:
+            found = package(one.name, one.version or "", one.group or "", one.purl or "", _source(one.properties or ()))
             collector.add(found, one.reference or "", one.purl or "")
     for dependency in bom.dependencies or ():
         for child in dependency.children or ():
             collector.link(dependency.ref, child)
     return collector
+
+
+def _source(properties: Sequence[Named]) -> Source:
+    """The source package of a distribution's package, as Trivy and Syft write it."""
+    said = {(p.name or "").rpartition(":")[2]: p.value or "" for p in properties}
+    if name := said.get("SrcName"):
+        version = "-".join(part for part in (said.get("SrcVersion"), said.get("SrcRelease")) if part)
+        epoch = said.get("SrcEpoch", "0")
+        return Source(name, f"{epoch}:{version}" if version and epoch != "0" else version)
+    return Source(said.get("source", ""), said.get("sourceVersion", ""))
 
 
 def _walk(components: Sequence[Component]) -> Iterator[Component]:
@@ -128,10 +139,8 @@ def _walk(components: Sequence[Component]) -> Iterator[Component]:
 
 def _label(root: Root) -> str:
     if root.purl:
-        try:
-            return purls.parse(root.purl).text
-        except ValueError:
-            return root.purl
+        own = package(root.name, root.version or "", root.group or "", root.purl)
+        return own.purl or canonical(root.purl)
     name = f"{root.group}/{root.name}" if root.group else root.name
     return f"{name}@{root.version}" if root.version else name
 

@@ -17,6 +17,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REVISION = "org.opencontainers.image.revision"
 ROOT = -1  # the artifact itself, where edges start
 _NO_PACKAGE = frozenset({"none", "oci", "docker"})
+_SOURCE_RPM = re.compile(r"(?P<name>.+)-[^-]+-[^-]+\.(?:no)?src\.rpm")
 
 
 class Package(NamedTuple):
@@ -33,7 +34,11 @@ class Package(NamedTuple):
 
     @property
     def identity(self) -> str:
-        return self.purl or f"{self.name}@{self.version}"
+        """What no other package has: tools also write a source package beside the purl, and a name without purl may
+        hold anything, a purl's text too."""
+        if not self.purl:
+            return f"{len(self.name)}:{self.name}@{self.version}"
+        return f"{self.purl} {self.source}@{self.source_version}" if self.source else self.purl
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,17 @@ class SbomDocument:
     edges: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-def package(name: str, version: str, group: str = "", purl: str = "") -> Package:
+class Source(NamedTuple):
+    """The source package that a distribution's package was built from, where the SBOM says it beside the purl."""
+
+    name: str = ""
+    version: str = ""
+
+
+_NO_SOURCE = Source()
+
+
+def package(name: str, version: str, group: str = "", purl: str = "", source: Source = _NO_SOURCE) -> Package:
     """The package that an SBOM's entry stands for. A purl that cannot be read leaves a nameless package, not none."""
     if purl:
         try:
@@ -61,15 +76,19 @@ def package(name: str, version: str, group: str = "", purl: str = "") -> Package
         except ValueError:
             found = None
         if found is not None and found.type not in _NO_PACKAGE:
-            return _from_purl(found, version)
+            return _from_purl(found, version, source)
     return Package("", "", f"{group}/{name}" if group else name, version, "")
 
 
-def _from_purl(found: purls.Purl, version: str) -> Package:
+def _from_purl(found: purls.Purl, version: str, source: Source) -> Package:
     if not found.version and version:
         found = purls.with_version(found, version)
-    source, _, source_version = found.qualifiers.get("upstream", "").partition("@")
+    found = purls.with_epoch(found)
     ecosystem = found.ecosystem
+    if upstream := found.qualifiers.get("upstream"):
+        built = _SOURCE_RPM.fullmatch(upstream)
+        name, _, source_version = upstream.partition("@")
+        source = Source(built["name"]) if built else Source(name, source_version)  # the former's file lacks the epoch
     return Package(
         ecosystem,
         found.namespace.lower(),
@@ -77,8 +96,8 @@ def _from_purl(found: purls.Purl, version: str) -> Package:
         found.version,
         found.text,
         found.qualifiers.get("distro", ""),
-        purls.normal_name(ecosystem, source),
-        source_version,
+        purls.normal_name(ecosystem, source.name),
+        source.version,
     )
 
 

@@ -5,18 +5,20 @@ Only relationships that say "depends on" are edges: CONTAINS says where a packag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from patchgap.graph import purl as purls
-from patchgap.graph.sbom.document import DIGEST, Collector, SbomDocument, package
+from patchgap.graph.purl import canonical
+from patchgap.graph.sbom.document import DIGEST, Collector, SbomDocument, Source, package
 from patchgap.model.exposure import Artifact
 
 VERSIONS = ("SPDX-2.2", "SPDX-2.3")
 _DESCRIBES = frozenset({"DESCRIBES", "DESCRIBE"})  # the second is no SPDX name, and real files carry it
 _FORWARD = frozenset({"DEPENDS_ON"})
 _BACKWARD = frozenset({"DEPENDENCY_OF", "RUNTIME_DEPENDENCY_OF", "OPTIONAL_DEPENDENCY_OF", "PROVIDED_DEPENDENCY_OF"})
+_BUILT_FROM = re.compile(r"built package from: (?P<name>\S+)(?: (?P<version>\S+))?")
 
 
 class ExternalReference(msgspec.Struct, rename="camel"):
@@ -31,7 +33,7 @@ class Checksum(msgspec.Struct, rename={"value": "checksumValue"}):
 
 class SpdxPackage(msgspec.Struct, rename={
     "id": "SPDXID", "version": "versionInfo", "references": "externalRefs", "purpose": "primaryPackagePurpose",
-    "attributions": "attributionTexts",
+    "attributions": "attributionTexts", "origin": "sourceInfo",
 }):  # fmt: skip
     id: str
     name: str
@@ -40,11 +42,24 @@ class SpdxPackage(msgspec.Struct, rename={
     checksums: list[Checksum] | None = None
     purpose: str | None = None
     attributions: list[str] | None = None
+    origin: str | None = None
 
     @property
     def purl(self) -> str:
-        refs = self.references or ()
-        return next((r.reference_locator for r in refs if r.reference_type == "purl" and r.reference_locator), "")
+        return next(self.purls(), "")
+
+    def purls(self) -> Iterator[str]:
+        """Every purl: one package may have several, and not every tool calls their type `purl`."""
+        for reference in self.references or ():
+            locator = reference.reference_locator or ""
+            if reference.reference_type == "purl" or locator.startswith("pkg:"):
+                yield locator
+
+    @property
+    def source(self) -> Source:
+        """The source package of a distribution's package, as Trivy writes it."""
+        built = _BUILT_FROM.match(self.origin or "")
+        return Source(built["name"], built["version"] or "") if built else Source()
 
 
 class Relationship(msgspec.Struct, rename={
@@ -106,11 +121,12 @@ def _collect(spdx: Spdx, root: SpdxPackage | None) -> Collector:
     if root is not None:
         collector.root(root.id)
     for one in spdx.packages or ():
-        found = package(one.name, one.version or "", purl=one.purl)
-        if one is not root:
-            collector.add(found, one.id)
-        elif found.purl:  # an application is a package too; a container is not
-            collector.add(found)
+        for purl in dict.fromkeys(one.purls() if one.purl else ("",)):
+            found = package(one.name, one.version or "", purl=purl, source=one.source)
+            if one is not root:
+                collector.add(found, one.id)
+            elif found.purl:  # an application is a package too; a container is not
+                collector.add(found)
     for relationship in spdx.relationships or ():
         if relationship.kind in _FORWARD:
             collector.link(relationship.start, relationship.end or "")
@@ -138,8 +154,5 @@ def _label(root: SpdxPackage | None, name: str) -> str:
     if root is None:
         return name
     if root.purl:
-        try:
-            return purls.parse(root.purl).text
-        except ValueError:
-            return root.purl
+        return package(root.name, root.version or "", purl=root.purl).purl or canonical(root.purl)
     return f"{root.name}@{root.version}" if root.version else root.name
