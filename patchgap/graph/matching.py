@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from patchgap.graph.purl import loose_key, normal_name
 from patchgap.graph.question import Question
-from patchgap.graph.versions import affects, purl_type, same
+from patchgap.graph.versions import affects, is_known, purl_type, same
 from patchgap.model.exposure import Standing
 from patchgap.model.signal import AffectedPackage
 from patchgap.model.unknown import Unknown
@@ -22,6 +22,10 @@ _CODENAMES = {
     "bionic": "18.04", "focal": "20.04", "jammy": "22.04", "noble": "24.04",
 }  # fmt: skip
 _VENDORS = {"debian", "ubuntu", "alpine", "wolfi", "chainguard"}
+_RELEASED = {"debian", "ubuntu", "alpine", "rocky linux", "almalinux"}  # OSV ecosystems whose suffix is a release
+_PACKAGED = frozenset({"apk", "deb", "rpm"})  # a distribution's version wraps the version of what it packages
+_REPACKAGED = frozenset({"conda", "generic"})
+_UPSTREAM = re.compile(r"^\d+:|-[^-]*$")  # an epoch before it, a revision after it
 
 
 class Row(NamedTuple):
@@ -72,44 +76,68 @@ def judge(question: Question, row: Row) -> Match | None:
 
 
 def _by_name(question: Question, row: Row) -> Match | None:
-    wanted = question.name
     if not row.ecosystem:
-        return _nameless(row, wanted)
-    if question.ecosystem and (question.ecosystem != row.ecosystem or question.vendor not in ("", row.vendor)):
+        return _nameless(row, question.name)
+    if question.ecosystem and question.ecosystem != row.ecosystem:
+        return None
+    if question.vendor and row.vendor and question.vendor != row.vendor:
         return None
     if not _releases_agree(question.distro, row.distro):
         return None
-    name = normal_name(row.ecosystem, wanted)
-    is_source = bool(row.source) and name == row.source
-    if not is_source and not _names_it(name, row, exact=bool(question.ecosystem)):
+    versions = _versions_held(question, row)
+    if not versions:
         return None
     if not question.version:
         return Match(row, Standing.AFFECTED, f"{row.label} is in it")
-    version = row.source_version or row.version if is_source else row.version
-    if not version:
-        return Match(row, Standing.UNKNOWN, f"{row.label}: its SBOM names no version")
-    if same(row.ecosystem, version, question.version):
+    verdicts = [_is_that(row.ecosystem, one, question.version) for one in versions]
+    if any(verdict is True for verdict in verdicts):
         return Match(row, Standing.AFFECTED, f"{row.label} is in it")
-    return None
+    doubt = next((verdict for verdict in verdicts if isinstance(verdict, Unknown)), None)
+    return Match(row, Standing.UNKNOWN, f"{row.label}: {doubt.reason}") if doubt else None
 
 
-def _names_it(name: str, row: Row, *, exact: bool) -> bool:
-    """A bare `log4j-core` also finds `org.apache.logging.log4j:log4j-core`; so does the form with slashes."""
-    if name == row.name:
+def _versions_held(question: Question, row: Row) -> list[str]:
+    """The versions at which the row is that package: its own, its source package's, or both; none where it is another.
+    The name of a purl is exact. A bare name is a person's: case and underscores do not count, and `log4j-core` also
+    finds `org.apache.logging.log4j:log4j-core`, as does the form with slashes."""
+    exact = bool(question.ecosystem)
+    spelt = (lambda text: text) if exact else _spelt
+    name = spelt(normal_name(row.ecosystem, question.name))
+    held = [row.source_version or row.version] if row.source and name == spelt(row.source) else []
+    own = spelt(row.name)
+    parts = (own, own.rpartition(":")[2]) if row.ecosystem == "maven" and not exact else (own,)
+    if name in parts or (len(parts) > 1 and name.replace("/", ":") in parts):
+        held.append(row.version)
+    return held
+
+
+def _spelt(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _is_that(kind: str, held: str, asked: str) -> bool | Unknown:
+    """A local build (`1.13.0+cu117`) and a distribution's package (`1:5.6.0-0.2`) are also asked for by the version of
+    what they build (`1.13.0`, `5.6.0`)."""
+    if not held:
+        return Unknown("", "its SBOM names no version")
+    verdict = same(kind, held, asked)
+    if kind == "pypi" and "+" not in asked and same(kind, held.partition("+")[0], asked) is True:
         return True
-    return row.ecosystem == "maven" and not exact and name.replace("/", ":") in (row.name, row.name.rpartition(":")[2])
+    if kind in _PACKAGED and not any(mark in asked for mark in ":-") and _UPSTREAM.sub("", held) == asked:
+        return True
+    return verdict
 
 
 def _by_advisory(package: AffectedPackage, row: Row) -> Match | None:
-    if not row.ecosystem:
-        return _nameless(row, package.name)
     kind = purl_type(package.ecosystem)
+    if not row.ecosystem or not is_known(package.ecosystem):
+        return _nameless(row, package.name)
     if row.ecosystem != kind:
-        return None
+        return _elsewhere(package, kind, row)
     distribution, _, suffix = package.ecosystem.lower().partition(":")
     if distribution in _VENDORS and row.vendor and row.vendor != distribution:
         return None
-    if not _releases_agree(suffix, row.distro):
+    if distribution in _RELEASED and not _releases_agree(suffix, row.distro):
         return None
     name = normal_name(kind, package.name)
     if row.source and name == row.source:  # distributions' advisories name source packages
@@ -124,10 +152,22 @@ def _by_advisory(package: AffectedPackage, row: Row) -> Match | None:
     return Match(row, Standing.AFFECTED, f"{row.label} is affected") if verdict else None
 
 
+def _elsewhere(package: AffectedPackage, kind: str, row: Row) -> Match | None:
+    """Conda repackages what PyPI has under the same name and version, and a generic purl names no ecosystem at all:
+    either may be the affected package."""
+    if row.ecosystem not in _REPACKAGED or kind in _PACKAGED or loose_key(row.name) != loose_key(package.name):
+        return None
+    if affects(package, row.version) is False:
+        return None
+    reason = f"it may be {package.ecosystem}'s {package.name}, packaged by another"
+    return Match(row, Standing.UNKNOWN, f"{row.label}: {reason}")
+
+
 def _nameless(row: Row, wanted: str) -> Match | None:
     if loose_key(row.name) != loose_key(wanted):
         return None
-    return Match(row, Standing.UNKNOWN, f"{row.label} has no purl: it may be {wanted} or another package of that name")
+    why = "may be of another ecosystem" if row.ecosystem else "has no purl"
+    return Match(row, Standing.UNKNOWN, f"{row.label}: it {why}: it may be {wanted} or another package of that name")
 
 
 def _releases_agree(suffix: str, distro: str) -> bool:

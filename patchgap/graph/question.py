@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from patchgap.errors import BadInputError
@@ -9,6 +10,12 @@ from patchgap.graph import purl as purls
 from patchgap.model.signal import Advisory
 
 _MAX = 1000
+_ADVISORY = re.compile(
+    r"(?:CVE|PYSEC|MAL|OSV|GO|RUSTSEC|GSD|DSA|DLA|USN|RHSA|ALSA|RLSA|ALAS)-\d[\d:.-]*|GHSA(?:-[0-9a-z]{4}){3}",
+    re.IGNORECASE,
+)
+_SPECIFIER = re.compile(r"[<>=!^*|,]|\s+v?\d")
+_IMAGES = frozenset({"oci", "docker"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,18 @@ class Question:
         text = text.strip()
         if not text or len(text) > _MAX or not text.isprintable():
             raise BadInputError("the question", "it names no package", "Ask for a name, name@version or a purl.")
-        if text.startswith("pkg:"):
-            return cls._of_purl(text)
+        if text[:4].lower() == "pkg:":
+            return cls._of_purl("pkg:" + text[4:])
+        if _ADVISORY.fullmatch(text):
+            raise BadInputError("the question", f"{text!r} is an advisory", "Name its OSV file with --advisory FILE.")
+        if _SPECIFIER.search(text):
+            raise BadInputError("the question", f"{text!r} names no one version", "Write it as name@version.")
         name, _, version = text[1:].partition("@")
         name = text[0] + name
         if name == "@" or (text.endswith("@")):
             raise BadInputError("the question", f"{text!r} names no package", "Ask for a name, name@version or a purl.")
+        if name.endswith("]"):  # the extras of a Python requirement
+            name = name.partition("[")[0] or name
         return cls(text=text, name=name, version=version)
 
     @classmethod
@@ -49,9 +62,11 @@ class Question:
     @classmethod
     def _of_purl(cls, text: str) -> Question:
         try:
-            found = purls.parse(text)
+            found = purls.with_epoch(purls.parse(text))
         except ValueError as error:
             raise BadInputError("the question", f"{text!r} is no purl", "Write it as pkg:pypi/name@version.") from error
+        if found.type in _IMAGES:
+            raise BadInputError("the question", f"{text!r} names an image", "Ask for a package that images hold.")
         vendor = found.namespace.lower() if found.full_name == purls.normal_name(found.ecosystem, found.name) else ""
         return cls(
             text=text,

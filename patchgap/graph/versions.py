@@ -6,7 +6,7 @@ Knows how each ecosystem orders its versions; knows nothing of names or of where
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -41,6 +41,11 @@ def purl_type(ecosystem: str) -> str:
     return _TYPES.get(name, name)
 
 
+def is_known(ecosystem: str) -> bool:
+    """Whether the OSV ecosystem is one whose packages an SBOM's purls can be told to be."""
+    return ecosystem.partition(":")[0].lower() in _TYPES
+
+
 def affects(package: AffectedPackage, version: str) -> bool | Unknown:
     """Whether that version is in the enumerated ones or in any range. GIT ranges order no versions: where nothing
     else tells, and where the version cannot be compared, the answer is Unknown with its reason."""
@@ -49,23 +54,50 @@ def affects(package: AffectedPackage, version: str) -> bool | Unknown:
         return True
     if not version:
         return Unknown(what, "its SBOM names no version")
-    if version in package.versions:
-        return True
     kind = purl_type(package.ecosystem)
-    ranges = [one for one in package.ranges if one.type != "GIT"]
-    if not ranges and not package.versions:
-        reason = "the advisory names commits alone" if package.ranges else "the advisory names no versions"
-        return Unknown(what, reason)
-    unknown: Unknown | None = None
-    try:
-        if any(same(kind, version, one) for one in package.versions):
-            return True
-        for one in ranges:
-            if _in_range(one, version, order_of("npm" if one.type == "SEMVER" else kind)):
+    doubts: list[str] = []
+    for spelling in (version, *_public(kind, package, version)):
+        for verdict in _verdicts(kind, package, spelling):
+            if verdict is True:
                 return True
-    except (TypeError, ValueError) as error:  # univers raises the first where two versions do not compare
-        unknown = Unknown(what, f"it cannot be compared: {error}")
-    return unknown if unknown is not None else False
+            if isinstance(verdict, Unknown):
+                doubts.append(verdict.reason)
+    return Unknown(what, doubts[0]) if doubts else False
+
+
+def _public(kind: str, package: AffectedPackage, version: str) -> tuple[str, ...]:
+    """`1.13.0` for the local build `1.13.0+cu117` of it, which is affected where the release is; except where the
+    advisory itself tells local builds apart."""
+    public, local, _ = version.partition("+")
+    if kind != "pypi" or not local:
+        return ()
+    named = [*package.versions, *(event.version for one in package.ranges for event in one.events)]
+    return () if any("+" in one for one in named) else (public,)
+
+
+def _verdicts(kind: str, package: AffectedPackage, version: str) -> Iterator[bool | Unknown]:
+    """What the enumerated versions and each range say of it."""
+    ranges = [one for one in package.ranges if one.type != "GIT"]
+    if package.versions:
+        yield _among(kind, version, package.versions)
+    for one in ranges:
+        try:
+            yield _in_range(one, version, order_of("npm" if one.type == "SEMVER" else kind))
+        except (TypeError, ValueError) as error:  # univers raises the first where two versions do not compare
+            yield Unknown(version, f"it cannot be compared: {error}")
+    if ranges:
+        return
+    if package.ranges:
+        yield Unknown(version, "the advisory names its commits, which order no versions")
+    elif not package.versions:
+        yield Unknown(version, "the advisory names no versions")
+
+
+def _among(kind: str, version: str, versions: Sequence[str]) -> bool | Unknown:
+    if version in versions:
+        return True
+    found = [same(kind, version, one) for one in versions]
+    return next((one for one in found if one is not False), False)
 
 
 def _is_every_version(one: VersionRange) -> bool:
@@ -99,15 +131,25 @@ def _sorted(one: VersionRange, key: Key) -> Sequence[Any]:
     return [*starts, *sorted(others, key=lambda event: (key(event.version), rank[event.kind]))]
 
 
-def same(kind: str, one: str, other: str) -> bool:
-    """Whether two spellings are one version of that purl type (`1.6` and `1.6.0` on PyPI). Texts that are no versions
-    are the same only where they are equal."""
-    if one == other:
+def same(kind: str, held: str, other: str) -> bool | Unknown:
+    """Whether two spellings are one version of that purl type (`1.6` and `1.6.0` on PyPI). Unknown where `held`, which
+    comes from an SBOM, is no version there; where versions have no order, or `other` is none, equal texts alone are."""
+    if held == other:
         return True
+    if not _has_order(kind):
+        return False
     try:
-        return bool(order_of(kind)(one) == order_of(kind)(other))
+        key = order_of(kind)(held)
+    except (TypeError, ValueError) as error:
+        return Unknown(held, f"it cannot be compared: {error}")
+    try:
+        return bool(key == order_of(kind)(other))
     except (TypeError, ValueError):
         return False
+
+
+def _has_order(kind: str) -> bool:
+    return kind == "pypi" or kind in _SEMVER_TYPES or kind in _UNIVERS
 
 
 def order_of(kind: str) -> Key:

@@ -1,0 +1,184 @@
+"""Matching: which component of an SBOM is what a question or an advisory names. Above all, what must not be missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from patchgap.errors import BadInputError
+from patchgap.graph.matching import Row, judge, keys
+from patchgap.graph.question import Question
+from patchgap.graph.sbom.document import Package, Source, package
+from patchgap.model.signal import Advisory, AffectedPackage, RangeEvent, VersionRange
+
+Q = "affected"
+MAY = "unknown"
+
+
+def row(found: Package) -> Row:
+    return Row(1, *(getattr(found, name) for name in Row._fields[1:]))
+
+
+def held(purl: str, source: Source | None = None) -> Row:
+    return row(package("name", "", purl=purl, source=source or Source()))
+
+
+def standing(question: Question, one: Row) -> str | None:
+    match = judge(question, one)
+    return match.standing.value if match else None
+
+
+ASKED: list[tuple[str, str, str | None]] = [
+    # names in any spelling
+    ("pytorch-lightning", "pkg:pypi/pytorch-lightning@1.5.2", Q),
+    ("Pytorch_Lightning@1.5.2", "pkg:pypi/pytorch-lightning@1.5.2", Q),
+    ("pytorch.lightning@1.5.2.0", "pkg:pypi/pytorch-lightning@1.5.2", Q),
+    ("pytorch-lightning@1.5.3", "pkg:pypi/pytorch-lightning@1.5.2", None),
+    ("uvicorn[standard]@0.1", "pkg:pypi/uvicorn@0.1", Q),
+    ("uvicorn", "pkg:pypi/uvicorn%5Bstandard%5D@0.1", Q),
+    ("@babel/core@7.0.0", "pkg:npm/%40babel/core@7.0.0", Q),
+    ("@babel/core", "pkg:npm/@Babel/Core@7.0.0", Q),
+    ("core", "pkg:npm/%40babel/core@7.0.0", None),
+    ("pkg:npm/%40babel/core", "pkg:npm/%40babel/core@7.0.0", Q),
+    ("pkg:npm/core", "pkg:npm/%40babel/core@7.0.0", None),
+    ("log4j-core@2.14.1", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", Q),
+    ("Log4j-Core", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", Q),
+    ("org.apache.logging.log4j:log4j-core", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", Q),
+    ("org.apache.logging.log4j/log4j-core", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", Q),
+    ("pkg:maven/log4j-core", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", None),
+    ("serde-json", "pkg:cargo/serde_json@1.0.0", Q),
+    ("rmagick", "pkg:gem/RMagick@4.0.0", Q),
+    ("github.com/Azure/sdk", "pkg:golang/github.com/azure/sdk@v1.0.0", Q),
+    ("pkg:golang/github.com/azure/sdk@1.0.0", "pkg:golang/github.com/Azure/sdk@v1.0.0#sub/path", Q),
+    ("PKG:PyPI/Torch@1.13.0", "pkg:pypi/torch@1.13.0", Q),
+    # versions as a person knows them
+    ("torch@1.13.0", "pkg:pypi/torch@1.13.0%2Bcu117", Q),
+    ("torch@1.13.0+cu117", "pkg:pypi/torch@1.13.0%2Bcu117", Q),
+    ("torch@1.13.0+cpu", "pkg:pypi/torch@1.13.0%2Bcu117", None),
+    ("xz-utils@5.6.0", "pkg:deb/debian/xz-utils@5.6.0-0.2?arch=amd64&distro=debian-13", Q),
+    ("xz-utils@5.6.0-0.2", "pkg:deb/debian/xz-utils@5.6.0-0.2?arch=amd64&distro=debian-13", Q),
+    ("xz-utils@5.6.0-0.1", "pkg:deb/debian/xz-utils@5.6.0-0.2?arch=amd64&distro=debian-13", None),
+    ("openssl@3.0.7", "pkg:rpm/redhat/openssl@3.0.7-6.el9?epoch=1", Q),
+    ("musl@1.2.3", "pkg:apk/alpine/musl@1.2.3-r4", Q),
+    ("lodash@4.17.20", "pkg:npm/lodash@latest", MAY),
+    ("lodash@4.17.20", "pkg:npm/lodash", MAY),
+    ("lodash", "pkg:npm/lodash", Q),
+    # source packages, vendors, releases, qualifiers
+    ("openssl", "pkg:deb/debian/libssl3@3.0.11-1?upstream=openssl", Q),
+    ("openssl@3.0.11-1", "pkg:deb/debian/libssl3@3.0.11-1%2Bb1?upstream=openssl%403.0.11-1", Q),
+    ("pkg:deb/debian/foo@1.0-1%2Bb2", "pkg:deb/debian/foo@1.0-1%2Bb2?upstream=foo%401.0-1", Q),
+    ("pkg:deb/debian/foo@1.0-1", "pkg:deb/debian/foo@1.0-1%2Bb2?upstream=foo%401.0-1", Q),
+    ("openssl", "pkg:rpm/redhat/openssl-libs@3.0.7-6.el9?upstream=openssl-3.0.7-6.el9.src.rpm", Q),
+    ("pkg:deb/debian/zlib1g", "pkg:deb/zlib1g@1:1.2.11", Q),
+    ("pkg:deb/ubuntu/zlib1g", "pkg:deb/debian/zlib1g@1:1.2.11", None),
+    ("pkg:deb/debian/zlib1g?distro=debian-12", "pkg:deb/debian/zlib1g@1?distro=debian-12.4", Q),
+    ("pkg:deb/debian/zlib1g?distro=bookworm", "pkg:deb/debian/zlib1g@1?distro=debian-11", None),
+    ("pkg:deb/debian/zlib1g@1:1.2.11", "pkg:deb/debian/zlib1g@1.2.11?epoch=1", Q),
+    ("pkg:deb/debian/zlib1g@1.2.11?epoch=1", "pkg:deb/debian/zlib1g@1:1.2.11?arch=arm64", Q),
+    ("pkg:apk/alpine/musl", "pkg:alpine/musl@1.2.3-r4", Q),
+    ("pkg:pypi/redis", "pkg:npm/redis@1.0.0", None),
+]
+
+
+@pytest.mark.parametrize(("question", "purl", "expected"), ASKED)
+def test_a_package_is_found_as_people_and_tools_spell_it(question: str, purl: str, expected: str | None) -> None:
+    """No spelling of a name or a version hides a package, and another package is not taken for it."""
+    asked, one = Question.parse(question), held(purl)
+    assert standing(asked, one) == expected
+    from patchgap.graph.purl import loose_key
+
+    if expected:  # the store looks components up by these keys before they are judged
+        assert keys(asked) & {loose_key(one.name), loose_key(one.source or one.name)}
+
+
+def advisory(ecosystem: str, name: str, *events: str, versions: tuple[str, ...] = ()) -> Question:
+    spans = (VersionRange("ECOSYSTEM", tuple(RangeEvent(*event.split(" ")) for event in events)),) if events else ()
+    affected = AffectedPackage(ecosystem, name, spans, versions)
+    return Question.of_advisory(Advisory(id="X-1", digest="", affected=(affected,)))
+
+
+SSL = ("introduced 0", "fixed 3.0.11-1~deb12u2")
+ADVISED: dict[str, tuple[Question, str, str | None]] = {
+    "a binary of the source": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?distro=debian-12&upstream=openssl", Q),
+    "a mended binary": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?distro=debian-12&upstream=openssl", None),
+    "another release": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/debian/openssl@1.1.1n-0?distro=debian-11", None),
+    "a codename": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/debian/openssl@3.0.1-1?distro=bookworm", Q),
+    "no release said": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/debian/openssl@3.0.1-1", Q),
+    "no vendor said": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/openssl@3.0.1-1?distro=debian-12", Q),
+    "another vendor": (advisory("Debian:12", "openssl", *SSL), "pkg:deb/ubuntu/openssl@3.0.1-1", None),
+    "an epoch in a qualifier": (advisory("Debian:12", "bind9", "introduced 1:9.1", "fixed 1:9.18"), "pkg:deb/debian/bind9@9.16?epoch=1", Q),
+    "the source's own version": (advisory("Debian", "gcc-defaults", "introduced 0", "fixed 1.200"), "pkg:deb/debian/gcc@4:12.2.0-3?upstream=gcc-defaults%401.199", Q),
+    "Ubuntu's long ecosystem": (advisory("Ubuntu:22.04:LTS", "openssl", "introduced 0", "fixed 9"), "pkg:deb/ubuntu/openssl@3.0.2?distro=ubuntu-22.04", Q),
+    "a Red Hat stream": (advisory("Red Hat:openshift:4.12::el8", "cri-o", "introduced 0", "fixed 0:9"), "pkg:rpm/redhat/cri-o@1.25?distro=rhel-8.6", Q),
+    "conda's build": (advisory("PyPI", "pytorch-lightning", "introduced 0", "fixed 1.6.0"), "pkg:conda/pytorch-lightning@1.5.2?build=py39&channel=main", MAY),
+    "conda's mended build": (advisory("PyPI", "pytorch-lightning", "introduced 0", "fixed 1.6.0"), "pkg:conda/pytorch-lightning@1.6.0", None),
+    "a generic purl": (advisory("npm", "lodash", "introduced 0", "fixed 4.17.21"), "pkg:generic/lodash@4.17.20", MAY),
+    "a generic purl beside a distribution's": (advisory("Debian:12", "openssl", *SSL), "pkg:generic/openssl@3.0.1", None),
+    "an ecosystem that is not known": (advisory("Photon OS:5", "openssl", "introduced 0"), "pkg:rpm/photon/openssl@3.0.1", MAY),
+    "another name there": (advisory("Photon OS:5", "openssl", "introduced 0"), "pkg:rpm/photon/zlib@3.0.1", None),
+    "a malicious package": (advisory("npm", "@evil/left-pad", "introduced 0"), "pkg:npm/%40evil/left-pad", Q),
+    "another scope": (advisory("npm", "@evil/left-pad", "introduced 0"), "pkg:npm/left-pad@1.0.0", None),
+    "an unreadable version": (advisory("npm", "left-pad", "introduced 0", "fixed 1.0.0"), "pkg:npm/left-pad@latest", MAY),
+    "an unreadable version, enumerated": (advisory("PyPI", "a", versions=("1.0",)), "pkg:pypi/a@unknown", MAY),
+    "a name in capitals": (advisory("PyPI", "Zope.Interface", versions=("5.4",)), "pkg:pypi/zope_interface@5.4.0", Q),
+    "a Go module in capitals": (advisory("Go", "github.com/Azure/sdk", "introduced 0", "fixed 2.0.0"), "pkg:golang/github.com/azure/sdk@v1.9.9%2Bincompatible", Q),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ADVISED)
+def test_an_advisory_touches_what_it_affects(case: str) -> None:
+    """Source packages, releases, epochs, repackaged software and unknown ecosystems: affected, not, or unknown."""
+    question, purl, expected = ADVISED[case]
+    assert standing(question, held(purl)) == expected
+
+
+def test_the_source_package_may_stand_beside_the_purl() -> None:
+    """A tool that names the source in a property is read as one that names it in the purl."""
+    libssl = held("pkg:deb/debian/libssl3@3.0.11-1~deb12u1?distro=debian-12", Source("openssl", "3.0.11-1~deb12u1"))
+    assert standing(advisory("Debian:12", "openssl", *SSL), libssl) == Q
+
+
+@pytest.mark.parametrize(
+    "question", [Question.parse("pkg:npm/%40scope/lodash@1.0.0"), advisory("npm", "lodash", "introduced 9.0.0")]
+)
+def test_a_component_without_a_purl_may_be_what_is_asked_for(question: Question) -> None:
+    """A bare name is unknown: never clean, and never called affected."""
+    assert standing(question, row(package("Lodash", "4.17.20"))) == MAY
+    assert standing(question, row(package("underscore", "1.0"))) is None
+
+
+def test_of_several_blocks_the_surest_counts() -> None:
+    """A block that cannot be told does not hide one that affects."""
+    blocks = (
+        AffectedPackage("PyPI", "a", (VersionRange("GIT", (RangeEvent("introduced", "0"),)),)),
+        AffectedPackage("PyPI", "a", versions=("1.0",)),
+    )
+    question = Question.of_advisory(Advisory(id="X-1", digest="", affected=blocks))
+    assert standing(question, held("pkg:pypi/a@1.0")) == Q
+    assert standing(question, held("pkg:pypi/a@2.0")) == MAY
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "names no package"),
+        ("@", "names no package"),
+        ("a@", "names no package"),
+        ("a\nb", "names no package"),
+        ("a" * 2000, "names no package"),
+        ("pytorch-lightning==1.5.2", "names no one version"),
+        ("lodash@^4.17.0", "names no one version"),
+        ("lodash@>=4,<5", "names no one version"),
+        ("pytorch-lightning 1.5.2", "names no one version"),
+        ("CVE-2021-44228", "is an advisory"),
+        ("ghsa-2vj5-px25-gjrp", "is an advisory"),
+        ("PYSEC-2021-874", "is an advisory"),
+        ("DSA-5532-1", "is an advisory"),
+        ("pkg:pypi", "is no purl"),
+        ("pkg:oci/app@sha256:12", "names an image"),
+    ],
+)
+def test_a_question_that_names_no_package_is_refused(text: str, problem: str) -> None:
+    """What would otherwise be answered with a calm "no workload includes it" is refused, with the way to ask."""
+    with pytest.raises(BadInputError, match=problem) as caught:
+        Question.parse(text)
+    assert caught.value.fix
