@@ -60,7 +60,7 @@ def _yaml(content: bytes, where: str) -> Mapping[str, Any]:
             if depth > MAX_DEPTH:
                 raise BadInputError(where, "it is nested too deeply", "Name one OSV record.")
         parsed = YAML(typ="safe", pure=False).load(content)
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, LookupError, TypeError) as error:  # the latter for `!!bool x` and its like
         first = " ".join(str(error).split())[:200]
         raise BadInputError(where, f"it is neither JSON nor YAML: {first}", "Name an OSV record.") from error
     if not isinstance(parsed, dict):
@@ -190,9 +190,9 @@ class _Reader:
             return None
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except (TypeError, ValueError) as error:
+            return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError) as error:
             raise self._bad(key, "is not a time", "Write it as 2021-12-23T18:15:00Z.") from error
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
     def _bad(self, field: str, problem: str, fix: str) -> BadInputError:
         return BadInputError(self._where, f"{field} {problem}", fix)

@@ -71,6 +71,12 @@ def check_json(content: bytes, where: str | Path) -> None:
 def parse_json(content: bytes, where: str | Path) -> dict[str, Any]:
     """The JSON object. Raises BadInputError."""
     document: dict[str, Any] = _loads(content, where, _unique)
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(
+            where, "it holds half a surrogate pair, which is no text", "Correct the \\u escape."
+        ) from error
     return document
 
 

@@ -41,11 +41,14 @@ def parse_provenance(content: bytes, where: str | Path) -> tuple[Artifact, ...]:
     subjects = statement.get("subject")
     if not isinstance(subjects, list) or not isinstance(builder, str) or not builder:
         raise BadInputError(where, "it names no subject or no builder", "Add the statement as the builder wrote it.")
-    return tuple(
+    found = tuple(
         Artifact(digest=f"sha256:{sha}", repository=_repository(subject), commit=commit, provenance=builder)
         for subject in map(_mapping, subjects)
         if _SHA256.fullmatch(sha := str(_mapping(subject.get("digest")).get("sha256")))
     )
+    if not found:
+        raise BadInputError(where, "no subject has a SHA-256 digest", "Add the statement as the builder wrote it.")
+    return found
 
 
 def _opened(envelope: Mapping[str, Any], where: str | Path) -> Mapping[str, Any]:
@@ -64,9 +67,9 @@ def _commits(predicate: Mapping[str, Any]) -> Iterator[str]:
     for some in (predicate.get("materials"), definition.get("resolvedDependencies")):
         sources += some if isinstance(some, Sequence) and not isinstance(some, str) else []
     for source in map(_mapping, sources):
-        if not str(source.get("uri")).startswith("git"):
-            continue
         digests = _mapping(source.get("digest"))
+        if not str(source.get("uri")).startswith("git") and "gitCommit" not in digests:
+            continue
         commit = str(digests.get("gitCommit") or digests.get("sha1") or "").strip(
             "'"
         )  # Kubernetes' own are quoted twice
