@@ -6,7 +6,7 @@ size. Knows nothing of how rows got there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -78,16 +78,17 @@ class Query:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
         exposures = self._exposures(matches)
+        running = {one.component for one in exposures if one.standing is Standing.UNKNOWN}
         doubts = (
             Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
             for m in matches.values()
-            if m.standing is Standing.UNKNOWN
+            if m.standing is Standing.UNKNOWN and _component(m.row) in running
         )
         return ExposureAnswer(
             query=str(question),
             asked_at=asked_at,
             exposures=tuple(exposures),
-            unknown=(*self.blind_spots(), *sorted(doubts, key=lambda doubt: doubt.what)),
+            unknown=(*unanswerable(question), *self.blind_spots(), *sorted(doubts, key=lambda doubt: doubt.what)),
         )
 
     def matches(self, question: Question) -> dict[int, Match]:
@@ -135,14 +136,14 @@ class Query:
             found.append(Exposure(Component("", "", ""), None, (), artifact, workload, container))
         return tuple(found)
 
-    def _exposures(self, matches: Mapping[int, Match]) -> Iterable[Exposure]:
+    def _exposures(self, matches: Mapping[int, Match]) -> Collection[Exposure]:
         occurrences = self._read(
             "SELECT component_id, sbom_id, chains FROM graph_occurrence"  # noqa: S608  (ids alone)
             f" WHERE {among_ids('component_id', matches)}"
         )
         self._load_places({row[1] for row in occurrences})
         self._load_labels(row[2] for row in occurrences)
-        components = {id_: Component(m.row.purl, m.row.name, m.row.version) for id_, m in matches.items()}
+        components = {id_: _component(m.row) for id_, m in matches.items()}
         found: list[Exposure] = []
         for id_, sbom_id, chains in occurrences:
             component, standing = components[id_], matches[id_].standing
@@ -230,7 +231,18 @@ class Query:
             yield from self._read(f"SELECT {columns} FROM {table} WHERE {some}")  # noqa: S608  (no input in it)
 
 
-def _once(exposures: Iterable[Exposure]) -> Iterable[Exposure]:
+def _component(row: Row) -> Component:
+    return Component(row.purl, row.name, row.version)
+
+
+def unanswerable(question: Question) -> tuple[Unknown, ...]:
+    """What is unknown of every image, since the question itself names nothing that an SBOM could list."""
+    if question.advisory is None or question.advisory.affected:
+        return ()
+    return (Unknown(f"advisory {question}", "it names no package: which components it affects is not told"),)
+
+
+def _once(exposures: Iterable[Exposure]) -> Collection[Exposure]:
     """One a component, workload and digest: of an image's several SBOMs, one that knows the chain."""
     best: dict[tuple[Component, int, str], Exposure] = {}
     for one in exposures:

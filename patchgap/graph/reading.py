@@ -56,7 +56,10 @@ def open_file(database_url: str) -> Iterator[Read | None]:
         return
     import sqlite3
 
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
     try:
         cursor = connection.cursor()
         cursor.execute("BEGIN")  # one snapshot for all that an answer reads
@@ -66,12 +69,15 @@ def open_file(database_url: str) -> Iterator[Read | None]:
 
         yield read if _is_current(read) else None
     except sqlite3.DatabaseError as error:
-        raise PatchgapError(
-            f"the database {path} cannot be read: {error}",
-            "Restore it, or name another with PATCHGAP_DATABASE_URL.",
-        ) from error
+        raise _unreadable(path, error) from error
     finally:
         connection.close()
+
+
+def _unreadable(path: Path, error: Exception) -> PatchgapError:
+    return PatchgapError(
+        f"the database {path} cannot be read: {error}", "Restore it, or name another with PATCHGAP_DATABASE_URL."
+    )
 
 
 def _is_current(read: Read) -> bool:

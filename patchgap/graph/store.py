@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
 from patchgap.graph import ingest, tables
-from patchgap.graph.query import Memory, Query, decode_workload, refreshed
+from patchgap.graph.query import Memory, Query, decode_workload, refreshed, unanswerable
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Read, among, among_ids, of_connection
 from patchgap.graph.sbom.document import DIGEST, SbomDocument
@@ -107,7 +107,7 @@ class Graph:
             found: dict[int, list[int]] = {}
             for sbom_id, component_id in rows:
                 found.setdefault(sbom_id, []).append(component_id)
-            answers = {}
+            answers, nothing = {}, unanswerable(question)
             for digest in digests:
                 sboms = held.get(digest, [])
                 hits = [matches[one] for sbom, _ in sboms for one in found.get(sbom, ())]
@@ -117,6 +117,8 @@ class Graph:
                     answers[digest] = DigestStanding(digest, "affected", affected[0])
                 elif not sboms:
                     answers[digest] = DigestStanding(digest, "unknown", "it has no SBOM")
+                elif nothing:
+                    answers[digest] = DigestStanding(digest, "unknown", nothing[0].reason)
                 elif doubts:
                     answers[digest] = DigestStanding(digest, "unknown", doubts[0])
                 elif not any(packages for _, packages in sboms):
