@@ -2,7 +2,7 @@
 
 Run: python benchmarks/exposure.py [--images 1000] [--workloads 10000] [--packages 500] [--seed 7]
 Deterministic by its seed. Prints p50 and p99 a kind of question, the ratio to the baseline of the same run, and the
-command line's whole time. README.md beside it says what was seen.
+command line's whole time. An answer's time grows with its exposures, which each line names beside it.
 """
 
 from __future__ import annotations

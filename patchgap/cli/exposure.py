@@ -7,16 +7,18 @@ database is opened by SQLAlchemy.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from platformdirs import user_data_path
 
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
-from patchgap.cli.output import emit
+from patchgap.cli.output import Story, emit
 from patchgap.errors import BadInputError
 from patchgap.graph.query import Memory, Query, refreshed
 from patchgap.graph.question import Question
@@ -48,6 +50,10 @@ def exposure(
     """
     question = _question(what, advisory)
     answer, read_at = _ask(cli, question)
+    answer = replace(answer, unknown=(*_never_read(cli, read_at), *answer.unknown))
+    if question.advisory and question.advisory.withdrawn:
+        day = question.advisory.withdrawn.date().isoformat()
+        Story().warn(f"{question} was withdrawn on {day}; what it names is answered all the same.")
     if as_json:
         emit(document(answer))
     else:
@@ -72,6 +78,19 @@ def _ask(cli: Cli, question: Question) -> tuple[ExposureAnswer, Mapping[str, dat
             return Query(read, Memory()).answer(question, cli.clock()), refreshed(read)
     graph = cli.graph()
     return graph.exposure(question, cli.clock()), graph.refreshed_at()
+
+
+def _never_read(cli: Cli, read_at: Mapping[str, datetime | Unknown]) -> Iterator[Unknown]:
+    """The configured clusters that the graph has never heard of. They are configured in a file and nowhere else;
+    without one, the settings (pydantic, 0.2 s) are not even imported."""
+    environ = cli.environ
+    home = cli.home or environ.get("PATCHGAP_HOME") or user_data_path("patchgap")
+    named = cli.config or environ.get("PATCHGAP_CONFIG")
+    if not named and not any(path.is_file() for path in (Path("patchgap.toml"), Path(home) / "patchgap.toml")):
+        return
+    for cluster in cli.settings().kubernetes.clusters:
+        if cluster.name not in read_at:
+            yield Unknown(f"cluster {cluster.name}", "it is configured and was never read: patchgap inventory refresh")
 
 
 def document(answer: ExposureAnswer) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], stre
     sure = sum(any(one.standing is Standing.AFFECTED for one in group) for group in groups)
     doubtful = len(groups) - sure
     if not groups and answer.unknown:
-        return styled(f"{query}: not found, but not everything could be told.", stream, bold=True, fg="yellow")
+        return styled(wrapped(f"{query}: not found, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
-        return styled(f"{query}: no running workload includes it.", stream, bold=True, fg="green")
+        return styled(wrapped(f"{query}: no running workload includes it."), stream, bold=True, fg="green")
     text = f"{query}: {_count(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
     if doubtful:
         text += f", {doubtful} may include it"
@@ -57,7 +57,8 @@ def _count(number: int, noun: str) -> str:
 def _workload(group: Sequence[Exposure], stream: IO[str]) -> Iterator[str]:
     workload = group[0].workload
     ref = workload.ref
-    yield styled(safe(f"{ref.cluster}  {ref.namespace}  {ref.kind}/{ref.name}"), stream, bold=True)
+    place = safe(f"{ref.cluster}  {ref.namespace}  {ref.kind}/{ref.name}")
+    yield styled(wrapped(place, hanging="  "), stream, bold=True)
     yield _line("where", f"{workload.environment} environment, region {workload.region}")
     yield _line("running", _running(workload))
     yield _line("data", _data(workload))
@@ -120,7 +121,7 @@ def _component(one: Exposure, stream: IO[str]) -> Iterator[str]:
     kind = {
         True: "direct dependency",
         False: "transitive dependency",
-        None: "no dependency edges in its SBOM",
+        None: "its SBOM names no chain to it",
     }
     text = f"{safe(name)} ({kind[one.direct]})"
     label = "INCLUDES" if one.standing is Standing.AFFECTED else "MAY INCLUDE"
@@ -154,7 +155,7 @@ def _read(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iter
         if isinstance(when, datetime):
             minutes = max(0, int((asked_at - when).total_seconds() // 60))
             stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            yield safe(f"cluster {cluster} was read at {stamp}, {_ago(minutes)} ago")
+            yield wrapped(safe(f"cluster {cluster} was read at {stamp}, {_ago(minutes)} ago"), hanging="  ")
 
 
 def _ago(minutes: int) -> str:

@@ -25,6 +25,11 @@ class Outcome:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
 
+    def fail(self, path: Path, error: BadInputError, story: Story) -> None:
+        """Names it on stderr; the others go on."""
+        story.warn(f"patchgap: {error}")
+        self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
+
 
 @click.group()
 def graph() -> None:
@@ -54,22 +59,20 @@ def add(
 
     Exit codes: 0 all went in, 2 at least one did not.
     """
-    story = Story()
-    found = _found(paths, story)
+    story, outcome = Story(), Outcome()
+    found = _found(paths, story, outcome)
     if (artifact or commit) and len(found) > 1:
         raise BadInputError(
             "--artifact" if artifact else "--commit", f"it stands for one image, and {len(found)} files were named",
             "Add the files one by one.",
         )  # fmt: skip
-    outcome = Outcome()
     store = cli.graph()
     for n, path in enumerate(found, 1):
         story.progress(f"{n}/{len(found)} {path}")
         try:
             _add(store, path, artifact, commit, cli, outcome)
         except BadInputError as error:
-            story.warn(f"patchgap: {error}")
-            outcome.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
+            outcome.fail(path, error, story)
     story.done()
     if as_json:
         emit(outcome)
@@ -78,11 +81,14 @@ def add(
     ctx.exit(2 if outcome.failed else 0)
 
 
-def _found(paths: tuple[Path, ...], story: Story) -> list[Path]:
+def _found(paths: tuple[Path, ...], story: Story, outcome: Outcome) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         story.progress(f"looking into {path}")
-        found += files.walk(path)
+        try:
+            found += files.walk(path)
+        except BadInputError as error:
+            outcome.fail(path, error, story)
     return found
 
 
