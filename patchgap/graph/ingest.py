@@ -27,9 +27,10 @@ _BATCH = 400
 def holds(read: Read, document: SbomDocument) -> bool:
     """Whether that SBOM is stored for that artifact, with all that it says of its digests and commit."""
     rows = read(
-        "SELECT d.digest, i.commit_id FROM graph_sbom s JOIN graph_digest d ON d.image_id = s.image_id"
-        " JOIN graph_image i ON i.id = s.image_id WHERE s.document = :document",
-        {"document": document.document},
+        "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"
+        " JOIN graph_sbom s ON s.image_id = i.id JOIN graph_digest d ON d.image_id = i.id"
+        " WHERE own.digest = :digest AND s.document = :document",
+        {"digest": document.artifact.digest, "document": document.document},
     )
     held = {row[0] for row in rows}
     commits = {row[1] for row in rows}

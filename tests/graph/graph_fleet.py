@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from patchgap.graph.sbom.read import read_sbom
+from patchgap.graph.question import Question
+from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.read import parse_sbom, read_sbom
+from patchgap.graph.store import Graph
+from patchgap.model.exposure import ExposureAnswer
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import (
     Classification,
@@ -26,6 +32,7 @@ DATA = ROOT / "tests" / "data" / "graph"
 ADVISORY = DATA / "advisories" / "PYSEC-2021-874.yaml"
 NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
 IMAGE = "sha256:" + "a" * 64
+OTHER = "sha256:" + "d" * 64
 NOWHERE = "sha256:" + "b" * 64  # an image without an SBOM
 
 
@@ -63,3 +70,36 @@ def workload(name: str, *containers: Container, namespace: str = "training", clu
 def cluster(*workloads: Workload, name: str = "prod-ml-eu") -> ClusterInventory:
     placed = tuple(replace(one, ref=replace(one.ref, cluster=name)) for one in workloads)
     return ClusterInventory(name, "kubernetes", placed)
+
+
+def bom(
+    *purls: str, digest: str = IMAGE, name: str = "x", edges: dict[str, list[str]] | None = None, **root: Any
+) -> SbomDocument:
+    described = {"type": "container", "name": "app", "version": digest, "bom-ref": "root", **root}
+    components = [
+        {"name": one, "version": "1.0"} if not one.startswith("pkg:") else {"name": "n", "purl": one, "bom-ref": one}
+        for one in purls
+    ]
+    document = {
+        "bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": f"urn:{name}",
+        "metadata": {"component": described}, "components": components,
+        "dependencies": [{"ref": ref, "dependsOn": on} for ref, on in (edges or {}).items()],
+    }  # fmt: skip
+    return parse_sbom(json.dumps(document).encode(), "x.json", f"app@{digest}")
+
+
+def ask(graph: Graph, text: str) -> ExposureAnswer:
+    return graph.exposure(Question.parse(text), NOW)
+
+
+def names(answer: ExposureAnswer) -> list[str]:
+    return [one.workload.ref.name for one in answer.exposures]
+
+
+def reasons(answer: ExposureAnswer) -> list[str]:
+    return [f"{one.what}: {one.reason}" for one in answer.unknown]
+
+
+def bom_of(components: list[dict[str, Any]], digest: str = IMAGE, name: str = "x") -> SbomDocument:
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": name, "components": components}
+    return parse_sbom(json.dumps(document).encode(), "x.json", f"app@{digest}")
