@@ -73,8 +73,14 @@ class Service:
             raise self._unreachable(f"did not answer within {self.timeout_seconds:g} s") from error
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        auth = {"Authorization": f"Bearer {secret(self.token)}"} if self.token else {}
+        auth = {"Authorization": f"Bearer {self._bearer()}"} if self.token else {}
         return {"Accept": "application/json", "Accept-Encoding": "identity", **auth, **headers}
+
+    def _bearer(self) -> str:
+        value = secret(self.token)
+        if not (value.isascii() and value.isprintable()):
+            raise BadInputError(self.token, "what it holds is no line of ASCII", "Store the token alone, in one line.")
+        return value
 
     def _run(self, request: httpx.Request, future: Future[Answer]) -> None:
         try:

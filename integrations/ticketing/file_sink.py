@@ -11,6 +11,7 @@ from pathlib import Path
 
 from integrations.ticketing.tickets import Draft, Ticket
 from patchgap.errors import BadInputError, UnreachableError
+from patchgap.graph.documents import parse_json
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,200}", re.ASCII)
 
@@ -28,12 +29,13 @@ class FileSink:
 
     def find(self, key: str) -> Ticket | None:
         """The ticket of that key. Raises UnreachableError where the folder cannot be read."""
+        index = self._path(key, "json")
         try:
-            held = json.loads(self._path(key, "json").read_text(encoding="utf-8"))
+            held = parse_json(index.read_bytes(), index)
             return Ticket(str(held["id"]), str(held["url"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, BadInputError, KeyError) as error:
             raise self._unreachable(f"{key}.json cannot be read", error) from error
 
     def open(self, draft: Draft) -> Ticket:
@@ -64,7 +66,7 @@ class FileSink:
         return self.folder / f"{key}.{ending}"
 
     def _unreachable(self, problem: str, error: Exception) -> UnreachableError:
-        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        why = error.strerror if isinstance(error, OSError) else "it is no index that patchgap wrote"
         return UnreachableError(
             f"{problem} in {self.folder}: {why}", "Make tickets.folder a folder that patchgap may write to."
         )

@@ -160,7 +160,8 @@ def _component(exposure: Exposure) -> dict[str, Any]:
     how = {True: "direct", False: "transitive", None: "depended on in a way that its SBOM does not say"}
     return {
         "name": component.purl or f"{component.name}@{component.version}",
-        "how": f"{how[exposure.direct]}, in container {exposure.container.name}",
+        "how": how[exposure.direct],
+        "container": exposure.container.name,
         "standing": exposure.standing,
     }
 

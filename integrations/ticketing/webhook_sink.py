@@ -51,8 +51,10 @@ class WebhookSink:
         except BadInputError as error:
             raise self._unsound("answered with what is no JSON document") from error
         name, url = document.get("id"), document.get("url")
-        if not _fit(str(name) if isinstance(name, int) else name) or not _fit(url):
-            raise self._unsound('answered without {"id": …, "url": …}')
+        if type(name) is int:  # a bool is an int too, and no id
+            name = str(name)
+        if not _fit(name) or not _fit(url) or not str(url).startswith(("https://", "http://")):
+            raise self._unsound('answered without {"id": …, "url": "http(s)://…"}')
         return Ticket(str(name), str(url))
 
     def _unsound(self, problem: str) -> UnreachableError:

@@ -21,6 +21,7 @@ from patchgap.model.codec import plain
 MAX_TITLE = 120
 MAX_BODY = 64 * 1024
 _LINE, _BLOCK = 200, 2_000
+_MARKS = str.maketrans(dict.fromkeys("<>[]`*|\\&!#~", "'"))  # what could make a link, a mention or markup of a title
 _UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Cs"}  # controls, formats such as bidi overrides, line separators, half surrogates
 
 
@@ -54,7 +55,7 @@ def _environment() -> SandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"line": _line, "code": _code, "block": _block, "shell": _shell}
+    environment.filters |= {"plain": _plain, "code": _code, "block": _block, "shell": _shell}
     return environment
 
 
@@ -68,6 +69,11 @@ def _line(value: object, longest: int = _LINE) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def _plain(value: object) -> str:
+    """One line for a title, where code cannot be marked as such."""
+    return _line(str(value).translate(_MARKS))
+
+
 def _code(value: object) -> str:
     """One line as inline code, so that nothing in it is a link, a mention or markup."""
     return f"`{_line(value).replace('`', chr(39)) or '(empty)'}`"
@@ -76,7 +82,8 @@ def _code(value: object) -> str:
 def _block(value: object) -> str:
     """Lines as an indented code block."""
     text = str(value)[:_BLOCK] + (" …" if len(str(value)) > _BLOCK else "")
-    return "\n".join("    " + _line(line) for line in text.splitlines() if line.strip())
+    lines = [_line(line) for line in text.splitlines()]
+    return "\n".join("    " + line for line in lines if line) or "    (it says nothing)"
 
 
 def _shell(value: object) -> str:
