@@ -137,7 +137,7 @@ class Receiver:
         """200 while the process is up and the database answers, else 503; nothing more is told."""
         try:
             await to_thread.run_sync(self._touch)
-        except sa.exc.SQLAlchemyError:
+        except (PatchgapError, sa.exc.SQLAlchemyError):
             return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
         return JSONResponse({"status": "ok"})
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
 from anyio import to_thread
 from prometheus_client import Gauge
 
@@ -61,10 +60,12 @@ class Sweeper:
         return len(pending - self._runs.keys())
 
     async def keep_sweeping(self, report: Gauge) -> None:
-        """Sweeps until cancelled. A database that does not answer is tried again like the rest."""
+        """Sweeps until cancelled, whatever fails: nothing else starts what waits."""
         while True:
             try:
                 report.set(await to_thread.run_sync(self.sweep))
-            except sa.exc.SQLAlchemyError as error:
-                _LOG.warning("pending signals could not be read: %s", type(error).__name__)
+            except PatchgapError as error:
+                _LOG.warning("pending signals could not be read: %s", error)
+            except Exception:  # noqa: BLE001  (logged whole; ending would leave every later signal unstarted)
+                _LOG.exception("a sweep of the pending signals failed; the next one comes")
             await asyncio.sleep(self._every.total_seconds())
