@@ -9,21 +9,37 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from patchgap.errors import BadInputError
 
 
+def _reference(text: str) -> str:
+    if text and not text.startswith(("env:", "file:")):
+        raise ValueError("it is no reference; write env:NAME or file:/path, never the value")
+    return text
+
+
+def _address(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("it is no address; write http(s)://HOST:PORT")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_reference)]  # to a secret, "" for none
+Address = Annotated[str, AfterValidator(_address)]  # "" for none
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class ClusterSettings(_Section):
     """One Kubernetes cluster. Without `kubeconfig`, the in-cluster credentials."""
 
-    name: str
+    name: str = Field(min_length=1)
     kubeconfig: Path | None = None
     context: str | None = None
     environment: str = ""  # where no label says otherwise
@@ -42,20 +58,28 @@ class KubernetesSettings(_Section):
     writes_to_annotation: str = "patchgap.dev/writes-to"
     internet_exposed_label: str = "patchgap.dev/internet-exposed"
 
+    @field_validator("clusters")
+    @classmethod
+    def _each_once(cls, clusters: tuple[ClusterSettings, ...]) -> tuple[ClusterSettings, ...]:
+        names = [c.name for c in clusters]
+        if twice := next((n for n in names if names.count(n) > 1), None):
+            raise ValueError(f"the name {twice!r} stands twice")
+        return clusters
+
 
 class WebhookSettings(_Section):
     """The receiver. `secret` is a reference to a Standard Webhooks secret (`whsec_…`)."""
 
     host: str = "127.0.0.1"
-    port: int = 8484
-    secret: str = "env:PATCHGAP_WEBHOOK_SECRET"  # noqa: S105  (a reference)
+    port: int = Field(default=8484, ge=0, le=65535)  # 0 takes a free one
+    secret: Reference = "env:PATCHGAP_WEBHOOK_SECRET"  # noqa: S105  (a reference)
 
 
 class PrometheusSettings(_Section):
     """Where anomaly signals are measured. `token` is a reference, "" for none."""
 
-    url: str = ""
-    token: str = ""
+    url: Address = ""
+    token: Reference = ""
     timeout_seconds: float = Field(default=10, gt=0)
     queries: Mapping[str, str] = Field(default_factory=dict)  # name -> PromQL that is above 0 while the anomaly lasts
 
@@ -64,8 +88,8 @@ class TicketSink(_Section):
     """Where incidents and tickets are opened: a generic webhook (`url`) or a folder (`folder`)."""
 
     kind: Literal["webhook", "file"] = "file"
-    url: str = ""
-    token: str = ""  # a reference
+    url: Address = ""
+    token: Reference = ""
     folder: Path | None = None
 
 
@@ -100,28 +124,28 @@ def load(
     `PATCHGAP_CONFIG`, else `patchgap.toml` in the working directory or in PATCHGAP_HOME, where present.
 
     Raises BadInputError naming the file and the field."""
-    home = Path(environ.get("PATCHGAP_HOME") or _data_folder())
+    named = environ.get("PATCHGAP_HOME")
+    home = Path(named or _data_folder())
     path = (
         file
         or _named(environ)
         or next((p for p in (Path("patchgap.toml"), home / "patchgap.toml") if p.is_file()), None)
     )
-    document = _read(path) if path else {}
+    stated = {"home": named, "database_url": environ.get("PATCHGAP_DATABASE_URL")}
+    document = (_read(path) if path else {}) | {k: v for k, v in stated.items() if v} | dict(overrides or {})
     document.setdefault("home", home)
-    if url := environ.get("PATCHGAP_DATABASE_URL"):
-        document["database_url"] = url
-    document.setdefault("database_url", f"sqlite:///{Path(document['home']) / 'patchgap.db'}")
-    document.update(overrides or {})
+    if isinstance(document["home"], (str, Path)):
+        document.setdefault("database_url", f"sqlite:///{Path(document['home']) / 'patchgap.db'}")
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(p) for p in first["loc"])
         raise BadInputError(
             path or "settings",
-            f"{where}: {first['msg']}",
+            f"{where}: {first['msg'].removeprefix('Value error, ')}",
             "Correct that field; `docs/settings.md` lists them all.",
-        ) from error
+        ) from None  # what it was made of may hold a secret
 
 
 def _data_folder() -> Path:
@@ -136,11 +160,16 @@ def _named(environ: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(
-            path, f"cannot be read as TOML: {error}", "Correct the file or name another with PATCHGAP_CONFIG."
-        ) from error
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError as error:
+        problem = f"byte {error.start} is not UTF-8"
+    except RecursionError:
+        problem = "is nested too deeply"
+    except ValueError as error:  # TOML's, and an integer without end
+        problem = f"cannot be read as TOML: {error}"
+    raise BadInputError(path, problem, "Correct the file, or name another with --config or PATCHGAP_CONFIG.")
 
 
 def secret(reference: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -150,11 +179,14 @@ def secret(reference: str, environ: Mapping[str, str] = os.environ) -> str:
         return environ[rest]
     if scheme == "file":
         try:
-            return Path(rest).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise BadInputError(
-                reference, "the secret's file cannot be read", "Create it, readable by patchgap alone."
-            ) from error
+            value = Path(rest).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            value = ""
+        if value:
+            return value
+        raise BadInputError(
+            reference, "the secret's file holds no text that can be read", "Create it, readable by patchgap alone."
+        )
     if scheme == "env":
         raise BadInputError(reference, "the variable is not set", f"Set {rest}, or name another reference.")
     raise BadInputError(
