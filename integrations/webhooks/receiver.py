@@ -62,7 +62,7 @@ def create_app(
         yield
         sweeping.cancel()
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     problems.install(app)
     app.add_api_route("/v1/signals", receiver.accept, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from patchgap.errors import PatchgapError
 
 _START_WITHIN = 15.0
 _STOP_WITHIN = 10.0
+HEADERS_WITHIN = (
+    5.0  # seconds: uvicorn alone waits for ever, and a few hundred half-sent requests would be all it holds
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ def serving(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterator[Ad
     # No proxy headers: what a client says of its own address is no evidence of it.
     config = uvicorn.Config(
         app,
+        http=_Protocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -56,6 +64,27 @@ def serving(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterator[Ad
         server.should_exit = True
         thread.join(_STOP_WITHIN)
         listening.close()
+
+
+class _Protocol(H11Protocol):
+    """HTTP that gives a request's headers a deadline."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._await_headers()
+
+    def _await_headers(self) -> None:
+        if self.conn.their_state is h11.IDLE:
+            self._deadline = self._deadline or self.loop.call_later(HEADERS_WITHIN, self.transport.close)
+        elif self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):

@@ -9,8 +9,9 @@ import socket
 import httpx
 import pytest
 
+from integrations.webhooks import server
 from integrations.webhooks.sign import sign
-from tests.integrations.webhooks.desk import SECRET, Desk, Opening, envelope
+from tests.integrations.webhooks.desk import ADVISORY, SECRET, Desk, Opening, envelope
 
 OTHER = "whsec_" + "QUFB" * 11
 
@@ -139,6 +140,50 @@ def test_a_slow_drip_is_given_up_on(opening: Opening) -> None:
     with opening(body_within=0.2) as desk:
         head = b"POST /v1/signals HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
         assert _speak(desk, head) == 408
+
+
+def test_headers_that_never_end_are_given_up_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-sent requests do not hold the receiver's connections: each is closed at its deadline, a byte or not."""
+    monkeypatch.setattr(server, "HEADERS_WITHIN", 0.2)
+    url = httpx.URL(desk.url)
+    for heads in [(b"",), (b"POST /v1/sig",), (b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"GET /healthz HTT")]:
+        with socket.create_connection((url.host, url.port), timeout=3) as line:
+            for head in heads[:-1]:
+                line.sendall(head)
+                assert b" 200 OK" in line.recv(4096)
+            line.sendall(heads[-1])
+            while line.recv(4096):
+                pass  # ends where the receiver closes; three seconds without an end would be a TimeoutError
+
+
+@pytest.mark.parametrize(
+    "other", ["/v1/signals/", "//v1/signals", "/v1/signals/../metrics", "/v1/%73ignals%00", "/V1/signals"]
+)
+def test_no_other_spelling_is_the_route(desk: Desk, other: str) -> None:
+    """Nothing is redirected, normalised or guessed."""
+    assert _speak(desk, f"POST {other} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".encode()) == 404
+
+
+def test_another_source_cannot_take_a_delivery_s_id(desk: Desk) -> None:
+    """409, and neither a second signal nor a run for one that is not stored."""
+    desk.post(envelope())
+    refused(desk.post(envelope(source="another-feed")), 409, "came before with another content")
+    assert (desk.stored(), len(desk.starter.runs)) == (1, 1)
+
+
+@pytest.mark.parametrize("places", [1, 16])
+def test_one_sound_signature_among_sixteen_is_enough(desk: Desk, places: int) -> None:
+    """A sender that rotates sends several; the seventeenth is one too many."""
+    raw = json.dumps(envelope()).encode()
+    sound = sign(SECRET, "msg_1", desk.clock(), raw)["webhook-signature"]
+    offered = [*["v1a,AAAA", "v2,AAAA", *["v1,AAAA"] * 13][: places - 1], sound]
+    assert desk.post(envelope(), webhook_signature=" ".join(offered)).status_code == 202
+    refused(desk.post(envelope(), webhook_signature=f"{'v1,AAAA ' * 16}{sound}"), 401, "does not fit")
+
+
+def test_an_advisory_of_ten_thousand_packages_is_taken(desk: Desk) -> None:
+    """Within the limit of size, a long list is a signal like another."""
+    assert desk.post(envelope(advisory={**ADVISORY, "affected": ADVISORY["affected"] * 5_000})).status_code == 202
 
 
 @pytest.mark.parametrize(
