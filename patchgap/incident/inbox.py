@@ -52,8 +52,8 @@ class Inbox:
     ) -> tuple[SignalId, bool]:
         """The signal's id, and whether it is new. Durable when this returns.
 
-        Raises BadInputError for what has no canonical JSON form, ConflictError for another document under a delivery
-        id that this source has used.
+        Raises BadInputError for what has no canonical JSON form, ConflictError for another document, kind or source
+        under a delivery id that came before.
         """
         try:
             text = canonical(document).decode()
@@ -63,19 +63,19 @@ class Inbox:
         made = SignalId("sig-" + hashlib.sha256(content).hexdigest()[:16])
         at = str(plain(received_at or self._clock()))
         row = {"id": made, "delivery_id": delivery_id, "kind": kind, "source": source, "document": text}
-        mine = (signal.c.source == source) & (signal.c.delivery_id == delivery_id)
+        same = sa.select(signal.c.id).where(signal.c.delivery_id == delivery_id)
         try:
             with writing(self._engine) as connection:
-                held = connection.scalar(sa.select(signal.c.id).where(mine))
+                held = connection.scalar(same)
                 if held is None:
                     more = {"received_at": at, "state": "received", "reason": "", "incident": ""}
                     connection.execute(sa.insert(signal).values({**row, **more}))
         except sa.exc.IntegrityError:  # the same delivery came twice at once
             with self._engine.connect() as connection:
-                held = connection.scalar(sa.select(signal.c.id).where(mine))
+                held = connection.scalar(same)
         if held not in (None, made):
             raise ConflictError(
-                f"delivery {delivery_id} of {source} came before with another content", "Give a new delivery a new id."
+                f"delivery {delivery_id} came before with another content", "Give a new delivery a new id."
             )
         return made, held is None
 

@@ -48,6 +48,14 @@ def test_another_content_under_a_used_delivery_id_is_refused(inbox: Inbox) -> No
     assert [row.id for row in inbox.pending()] == [first]
 
 
+def test_an_id_that_another_source_used_is_a_conflict_and_never_a_loss(inbox: Inbox) -> None:
+    """A delivery's id stands once: what is not stored is not said to be."""
+    first, _ = inbox.put("msg-1", "advisory", "threat-intel", DOCUMENT)
+    with pytest.raises(ConflictError, match="msg-1 came before"):
+        inbox.put("msg-1", "advisory", "another-feed", DOCUMENT)
+    assert [row.id for row in inbox.pending()] == [first]
+
+
 @pytest.mark.parametrize(
     "document", [{"n": float("nan")}, {"text": "\ud800"}, {"o": object()}], ids=["nan", "half", "object"]
 )
