@@ -6,6 +6,7 @@ engine decides by is checked by type. Knows nothing of which packages run here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from patchgap.graph.documents import MAX_DEPTH, content_digest, depth_of, parse_
 from patchgap.model.signal import Advisory, AffectedPackage, RangeEvent, Severity, VersionRange
 
 MAX_BYTES = 4 * 1024 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}", re.ASCII)  # it becomes names, tags and a ticket's title
 _EVENTS = ("introduced", "fixed", "last_affected", "limit")
 _RANGES = ("SEMVER", "ECOSYSTEM", "GIT")
 _LABELS = {"moderate": Severity.MEDIUM, "important": Severity.HIGH, **{s.value: s for s in Severity}}
@@ -78,6 +80,8 @@ class _Reader:
         ident = self._text(record, "id")
         if not ident:
             raise self._bad("id", "is missing", "Name an OSV record: it starts with its `id`.")
+        if not _ID.fullmatch(ident):
+            raise self._bad("id", "is no identifier", "Write letters, digits and . _ : + - alone, 128 at most.")
         affected = tuple(
             self._affected(block, f"affected[{n}]") for n, block in enumerate(self._list(record, "affected"))
         )
