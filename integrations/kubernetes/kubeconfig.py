@@ -84,7 +84,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise BadInputError(
             path, f"the kubeconfig cannot be read: {error.strerror}", "Check the path and that patchgap may read it."
         ) from error
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)  # only the place: the text around it may be a credential
         line = f" at line {mark.line + 1}" if mark else ""
         raise BadInputError(path, f"the kubeconfig is not YAML{line}", "Correct it, or export it again.") from error
@@ -101,7 +101,8 @@ def _entry(path: Path, document: Mapping[str, Any], listed: str, part: str, name
         raise BadInputError(path, f"{listed}: it is no list of entries", "Export the kubeconfig again.")
     found = next((e for e in entries if e.get("name") == name), None)
     if found is None:
-        known = ", ".join(sorted(str(e.get("name")) for e in entries)) or "none"
+        names = (e.get("name") for e in entries)  # a name that is no text may be a mislaid credential
+        known = ", ".join(sorted(n[:80] for n in names if isinstance(n, str))) or "none"
         raise BadInputError(path, f"{listed}: there is no entry {name!r}", f"Use one of: {known}.")
     if not isinstance(found.get(part), dict):
         raise BadInputError(path, f"{listed}[{name}].{part}: it is missing", "Export the kubeconfig again.")

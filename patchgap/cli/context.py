@@ -95,8 +95,8 @@ def _current_context(path: Path) -> str:
     from patchgap.errors import BadInputError
 
     try:
-        document = YAML(typ="safe").load(path.read_bytes())
-    except (OSError, YAMLError) as error:
+        document = YAML(typ="safe", pure=True).load(path.read_bytes())  # the C reader dies of depth, with the process
+    except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise BadInputError(path, "the kubeconfig cannot be read", "Name another with --kubeconfig.") from error
     current = document.get("current-context") if isinstance(document, dict) else None
     if not isinstance(current, str) or not current:

@@ -44,6 +44,9 @@ def document(**changes: Any) -> dict[str, Any]:
             document(clusters=[{"name": "k", "cluster": {"server": "https://x", "certificate-authority-data": "%%"}}]),
             r"clusters\[k\].certificate-authority-data: it is not base64",
         ),
+        (document(users=[{"name": {"token": SECRET}}]), "users: there is no entry 'u'. Use one of: none"),
+        ("a: 2001-99-99", "is not YAML"),
+        ("[" * 5_000, "is not YAML"),
         (document(users=[{"name": "u", "user": {"client-key": "none.pem"}}]), r"users\[u\].client-key: the file"),
     ],
 )
