@@ -124,7 +124,7 @@ class _Reader:
         one = self._mapping(one, field)
         kind = self._text(one, "type", field)
         if kind not in _RANGES:
-            raise self._bad(f"{field}.type", f"{kind!r} is not one of {', '.join(_RANGES)}", "Correct it.")
+            raise self._bad(f"{field}.type", f"{kind[:80]!r} is not one of {', '.join(_RANGES)}", "Correct it.")
         events: list[RangeEvent] = []
         for n, event in enumerate(self._list(one, "events", field)):
             event = self._mapping(event, f"{field}.events[{n}]")  # noqa: PLW2901  (checked, the same value)
