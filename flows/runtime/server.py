@@ -164,6 +164,9 @@ def main(port: int) -> None:
     import uvicorn  # imported in the child alone
     from prefect.server.api.server import create_app
 
+    from flows.runtime.cursors import freed_where_they_were_made
+
+    freed_where_they_were_made()
     uvicorn.run(
         Patient(create_app()),
         host=HOST,
