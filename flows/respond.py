@@ -15,6 +15,7 @@ from flows.recover import recover
 from flows.scope import scope
 from flows.stage import completed, ended, stage, within
 from flows.verify import verify
+from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.stages.situation import state_of
 
@@ -32,11 +33,18 @@ def respond(incident: parameters.Incident) -> State[Any]:
     problem = f"contain: {ended(contained)}" if contained.is_failed() else ""
     if gate_passes(incident) and not problem:
         return within(recover, incident)
-    said = f"{ended(contained)}; {ended(verified)}"
-    return Failed(message=f"{problem}; {ended(verified)}") if problem else completed(said)
+    proved = awaited(incident) if verified.is_completed() else f"verify: {ended(verified)}"
+    return Failed(message=f"{problem}; {proved}") if problem else completed(f"{ended(contained)}; {proved}")
 
 
 def gate_passes(incident: str) -> bool:
     """Whether the last verification passed."""
     verdict = state_of(engine(), IncidentId(incident)).verdict
     return verdict is not None and verdict.passed
+
+
+def awaited(incident: str) -> str:
+    """Which checks hold the gate; their reasons are in the run of verify and in its artifacts."""
+    verdict = state_of(engine(), IncidentId(incident)).verdict
+    missing = [check for check, seen in verdict.by_check.items() if seen is not Verdict.PASS] if verdict else []
+    return f"open, awaiting proof of {', '.join(missing)}"

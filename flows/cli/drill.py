@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -30,14 +32,16 @@ def drill(context: click.Context, scenario: str, output: Path | None, as_json: b
     if as_json:
         emit({name: str(v) if isinstance(v, Path) else v for name, v in asdict(done).items()})
         return
-    here = f"patchgap --home {done.home} --config {done.home / 'patchgap.toml'}"
+    home, patchgap = shlex.quote(str(done.home)), "patchgap" if shutil.which("patchgap") else shlex.quote(sys.argv[0])
     click.echo(
-        f"\nClosed {done.incident} in {done.seconds:.0f} s, {datetime.now(UTC):%H:%M} UTC. Nothing is left running.\n\n"
-        f"The report        {done.report}\n"
-        f"The evidence      {done.bundle}\n\n"
+        f"\nClosed {done.incident} in {done.seconds:.0f} s. Nothing is left running.\n\n"
+        f"The drill's folder\n  {done.home}\n"
+        f"The report\n  {done.report}\n"
+        f"The signed evidence\n  {done.bundle}\n\n"
         "To explore further:\n"
-        f"  {here} incident show {done.incident}\n"
-        f"  {here} ledger verify\n"
-        f"  {here} evidence verify {done.bundle}\n"
-        f"  {here} exposure pytorch-lightning\n"
+        f"  export PATCHGAP_HOME={home}\n"
+        f"  {patchgap} incident show {done.incident}\n"
+        f'  {patchgap} evidence verify "$PATCHGAP_HOME/{done.bundle.relative_to(done.home)}"\n'
+        f"  {patchgap} ledger verify\n"
+        f"  {patchgap} exposure pytorch-lightning"
     )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
-from flows.cli.output import opened, put, run_flow
-from patchgap.incident import story
+from flows.cli.output import listed, opened, put, run_flow
+from patchgap.cli.output import emit
+from patchgap.incident.ledger import Entry
+from patchgap.incident.story import Teller, shortened
 from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Plan
 from patchgap.stages import contain as contain_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
@@ -41,9 +46,23 @@ def show(context: click.Context, incident_id: str, as_json: bool) -> None:
     """One incident's story, as its ledger tells it."""
     engine = opened(context)
     entries = engine.ledger.read(IncidentId(incident_id))
-    told = [f"{e.at:%Y-%m-%d %H:%M:%S} UTC  {line}" for e in entries for line in story.lines(e)]
-    document = {"state": state_of(engine, IncidentId(incident_id)), "story": told} if as_json else None
-    put(document, as_json=as_json, text="\n".join(told))
+    teller = Teller()
+    told = [(entry, line) for entry in entries for line in teller.lines(entry)]
+    if as_json:
+        story = [f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {line}" for entry, line in told]
+        emit({"state": state_of(engine, IncidentId(incident_id)), "story": story})
+        return
+    click.echo("\n".join(_by_day(incident_id, told)))
+
+
+def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
+    """The story under a heading a day, so that a line begins with its time alone."""
+    day = ""
+    for entry, line in told:
+        if day != f"{entry.at:%Y-%m-%d}":
+            day = f"{entry.at:%Y-%m-%d}"
+            yield f"{incident_id}, {day} (UTC)"
+        yield listed([f"{entry.at:%H:%M:%S}  {line}"], "  ", " " * 12)
 
 
 @incident.command()
@@ -54,17 +73,22 @@ def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
     """The recorded plan with every target named; made and recorded where there is none yet."""
     engine = opened(context)
     held = state_of(engine, IncidentId(incident_id)).plan or contain_stage.plan(engine, IncidentId(incident_id))
-    lines = [f"plan {held.digest} of {held.incident}, playbook {held.playbook}"]
-    for action in held.actions:
-        undone = f" (undone by {action.inverse})" if action.inverse else ""
-        lines += [f"tier {action.tier}  {action.verb} {action.target}{undone}", *(f"    {c}" for c in action.changes)]
-    lines += [f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered]
-    lines += [f"unknown  {u.what}: {u.reason}" for u in held.unknown]
-    lines += [f"needs approval  {why}" for why in held.needs_approval]
-    lines += [f"refused  {why}" for why in held.refusals]
-    put(held, as_json=as_json, text="\n".join(lines))
+    put(held, as_json=as_json, text=listed(_plan_lines(held)))
     if held.refusals:
         context.exit(1)
+
+
+def _plan_lines(held: Plan) -> Iterator[str]:
+    yield f"plan {held.digest}"
+    yield f"of {held.incident}, playbook {held.playbook}"
+    for action in held.actions:
+        undone = f" (undone by {action.inverse})" if action.inverse else ""
+        yield f"tier {action.tier}  {action.verb} {action.target}{undone}"
+        yield from (f"    {shortened(change)}" for change in action.changes)
+    yield from (f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered)
+    yield from (f"unknown  {u.what}: {u.reason}" for u in held.unknown)
+    yield from (f"needs approval  {why}" for why in held.needs_approval)
+    yield from (f"refused  {why}" for why in held.refusals)
 
 
 @incident.command()
@@ -79,7 +103,7 @@ def approve(context: click.Context, incident_id: str, digest: str, who: str, as_
     asked = state_of(engine, IncidentId(incident_id)).finding.signal.source
     approved = contain_stage.approve(engine, IncidentId(incident_id), digest, who, asked)
     until = f"{approved.expires_at:%Y-%m-%d %H:%M} UTC"
-    text = f"approved by {who} until {until}; now run `patchgap incident contain {incident_id}`"
+    text = listed([f"approved by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"])
     put(approved, as_json=as_json, text=text)
 
 
@@ -102,7 +126,7 @@ def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: 
 def patch(context: click.Context, incident_id: str, image: str, who: str, as_json: bool) -> None:
     """Name the mend; accepted only when its SBOM proves that the affected versions are not in it."""
     named = patch_stage.name_patch(opened(context), IncidentId(incident_id), image, who)
-    put(named, as_json=as_json, text=f"{named.reference} is the mend; freezes and blocks let it through")
+    put(named, as_json=as_json, text=f"{named.reference}\nis the mend; freezes and blocks let it through")
 
 
 @incident.command()

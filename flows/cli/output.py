@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from flows.process import hand_over
 from flows.runtime import local
 from flows.runtime.follow import following
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit
+from patchgap.cli.output import Story, emit, safe, wrapped
 from patchgap.stages.engine import Engine
 
 
@@ -28,6 +28,11 @@ def put(document: Any, *, as_json: bool, text: str) -> None:
         emit(document)
     else:
         click.echo(text)
+
+
+def listed(lines: Iterable[str], indent: str = "", hanging: str = "    ") -> str:
+    """Lines for a terminal, each wrapped under its own beginning; foreign text cannot rewrite the screen."""
+    return "\n".join(wrapped(safe(line), indent, indent + hanging) for line in lines)
 
 
 def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object], *, as_json: bool) -> None:
@@ -46,6 +51,6 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
             tags=(incident,) if incident else (),
             here=bool(cli.kubeconfig or cli.context),
         )
-    put(ran, as_json=as_json, text=ran.message)
+    put(ran, as_json=as_json, text=listed(ran.message.split("; ")))
     if not ran.completed:
         context.exit(1)

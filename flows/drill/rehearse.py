@@ -89,7 +89,7 @@ def rehearse(scenario: Scenario, root: Path) -> Rehearsed:
         stack = _beside(lambda: open_.enter_context(Stack(settings, port=0)), lambda: _feed(tell, settings))
         engine = Engine.open(settings, _now)
         drill = _Drill(scenario, tell, world, stack, engine, home, secret)
-        tell.say(f"Prefect's UI is at {stack.address.ui_url}, signed in with the line in {stack.sign_in_file}.")
+        tell.say(f"Prefect's UI is at {stack.address.ui_url} while this runs; the drill's folder is {home}.")
         drill.run("refresh-inventory")
         tell.say(f"{len(engine.graph.workloads())} workloads of {fleet.CLUSTER} are in the exposure graph.")
         told = open_.enter_context(following(engine, lambda line: tell.line(line.split("  ", 2)[-1])))

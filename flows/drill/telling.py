@@ -45,7 +45,8 @@ class Telling:
 
     def command(self, line: str) -> None:
         """What a person would type here."""
-        self._say(f"   $ {line}", fg="cyan")
+        told = wrapped(safe(line), indent="   $ ", hanging=" " * 9, width=self._width - len(_GOES_ON))
+        self._say(told.replace("\n", f"{_GOES_ON}\n"), fg="cyan")
 
     def line(self, text: str) -> None:
         """A line of the ledger's story, with the seconds since the drill began."""
@@ -63,4 +64,13 @@ class Telling:
         click.echo(click.style(text, **style) if style and coloured(self._stream) else text, file=self._stream)  # type: ignore[arg-type]
 
 
-_COLOURS = {"✓": "green", "✗": "red", "?": "yellow", "!": "yellow", "unknown": "yellow", "not covered": "yellow"}
+_GOES_ON = " \\"  # a shell's line that is not over
+_COLOURS = {
+    "✓": "green",
+    "✗": "red",
+    "?": "yellow",
+    "!": "yellow",
+    "unknown": "yellow",
+    "missing": "red",
+    "not covered": "yellow",
+}

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from patchgap.incident import story
+from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
 from patchgap.stages.engine import Engine
 
@@ -20,6 +20,7 @@ class Story:
         self._engine = engine
         self._tell = tell
         self._told: dict[IncidentId, int] = {}
+        self._tellers: dict[IncidentId, Teller] = {}
         self._ended: set[IncidentId] = set()
         self._looking = threading.Lock()
         self._look(silently=True)
@@ -34,8 +35,10 @@ class Story:
             if row.id in self._ended:
                 continue
             entries = self._engine.ledger.read(row.id)
+            teller = self._tellers.setdefault(row.id, Teller(brief=True))
             for entry in entries[self._told.get(row.id, 0) :]:
-                for line in () if silently else story.lines(entry):
+                lines = teller.lines(entry)  # also in silence: what follows refers to it
+                for line in () if silently else lines:
                     self._tell(f"{entry.at:%H:%M:%S}  {row.id}  {line}")
             self._told[row.id] = len(entries)
             if row.status != "open":

@@ -1,4 +1,7 @@
-"""The ledger told to a person: one entry, one or a few short lines. Knows words only; colours are the terminal's."""
+"""The ledger told to a person: one entry, one or a few short lines. Knows words only; colours are the terminal's.
+
+`lines` tells one entry alone; a `Teller` tells an incident from its beginning, and so can name what an entry refers to.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from typing import Any
 
 from patchgap.incident import events
 from patchgap.incident.ledger import Entry
-from patchgap.model.evidence import Verdict
+from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.exposure import Exposure
-from patchgap.model.plan import Outcome, Plan
+from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _MANY = 2
@@ -22,6 +25,77 @@ def lines(entry: Entry) -> tuple[str, ...]:
     """What an entry says, in short sentences of its own; never empty. The ledger and the report hold them whole."""
     teller: Callable[[Any], Iterator[str]] = _TELLERS[type(entry.body)]
     return tuple(_brief(line) for line in teller(entry.body))
+
+
+class Teller:
+    """Tells one incident's entries in their order: a receipt and a release name their verb and target.
+
+    `brief`, for who follows along, says nothing twice: an intent is told with its receipt, a missing proof with the
+    verdict that misses it, and what is as it was told before is told as such. The ledger holds all of it."""
+
+    def __init__(self, *, brief: bool = False) -> None:
+        self._brief = brief
+        self._actions: dict[ActionId, PlannedAction] = {}
+        self._seen: dict[tuple[str, str], Evidence] = {}
+        self._missing: tuple[str, ...] = ()  # what the last verdict missed
+        self._named = False  # whether those were named since the last closing was refused
+
+    def lines(self, entry: Entry) -> tuple[str, ...]:
+        """What the entry says; empty only where `brief` tells it elsewhere."""
+        return tuple(_brief(line) for line in self._tell(entry.body))
+
+    def _tell(self, body: Any) -> Iterator[str]:
+        match body:
+            case events.IntentMade(intent):
+                self._actions[intent.action.id] = intent.action
+                if not self._brief:
+                    yield from _intent(body)
+            case events.ReceiptMade(receipt):
+                yield from self._receipt("", receipt)
+            case events.ReleaseIntended(action):
+                if not self._brief:
+                    yield f"intent  release {self._named_action(action)}"
+            case events.Released(_action, receipt):
+                yield from self._receipt("release ", receipt)
+            case events.EvidenceTaken() if self._brief:
+                yield from self._evidence(body)
+            case events.GateJudged() if self._brief:
+                yield from self._verdict(body)
+            case events.CloseRefused() if self._brief:
+                yield from self._refusal(body)
+            case _:
+                yield from _TELLERS[type(body)](body)
+
+    def _receipt(self, what: str, receipt: Receipt) -> Iterator[str]:
+        mark = "✓" if receipt.outcome is Outcome.DONE else "✗"
+        yield f"{mark} {what}{self._named_action(receipt.action)}: {'; '.join(receipt.detail) or receipt.outcome}"
+
+    def _named_action(self, action: ActionId) -> str:
+        known = self._actions.get(action)
+        return f"{known.verb} {known.target}" if known else action
+
+    def _evidence(self, body: events.EvidenceTaken) -> Iterator[str]:
+        for piece in body.evidence:
+            before = self._seen.get((piece.check, piece.source))
+            self._seen[piece.check, piece.source] = piece
+            if piece.verdict is not Verdict.PASS:
+                continue
+            same = before is not None and (before.verdict, before.reasons) == (piece.verdict, piece.reasons)
+            yield f"✓ {piece.check}: as before" if same else _piece(piece)
+
+    def _verdict(self, body: events.GateJudged) -> Iterator[str]:
+        same, self._missing = self._missing == body.verdict.reasons, body.verdict.reasons
+        yield from _judged(body)
+        self._named = not same
+        for reason in () if same else self._missing:
+            yield f"missing  {reason}"
+
+    def _refusal(self, body: events.CloseRefused) -> Iterator[str]:
+        if self._named and self._missing == body.reasons:
+            yield f"✗ closing refused: these {len(body.reasons)} proofs are missing"
+        else:
+            yield from _close_refused(body)
+        self._named = False
 
 
 def _brief(line: str) -> str:
@@ -48,7 +122,8 @@ def _joined(body: events.SignalJoined) -> Iterator[str]:
 
 def _scoped(body: events.Scoped) -> Iterator[str]:
     for name, given in sorted(body.tiers.items(), key=lambda item: (item[1].tier, item[0])):
-        yield f"tier {given.tier}  {name}: {'; '.join(given.because)}"
+        because = "; ".join(why.removeprefix(f"tier {given.tier}: ") for why in given.because)
+        yield f"tier {given.tier}  {name}: {because}"
     for exposure in body.finding.exposures:
         yield f"includes  {exposure.workload.ref}: {_chain(exposure)}"
     for unknown in body.unknown:
@@ -114,7 +189,11 @@ def _patch(body: events.PatchNamed) -> Iterator[str]:
 
 def _evidence(body: events.EvidenceTaken) -> Iterator[str]:
     for piece in body.evidence:
-        yield f"{_MARK[piece.verdict]} {piece.check} ({piece.source}): {'; '.join(piece.reasons)}"
+        yield _piece(piece)
+
+
+def _piece(piece: Evidence) -> str:
+    return f"{_MARK[piece.verdict]} {piece.check} ({piece.source}): {'; '.join(piece.reasons)}"
 
 
 def _judged(body: events.GateJudged) -> Iterator[str]:
@@ -146,7 +225,7 @@ def _closed(body: events.Closed) -> Iterator[str]:
 
 
 def _close_refused(body: events.CloseRefused) -> Iterator[str]:
-    yield f"✗ closing refused; missing: {len(body.reasons)}"
+    yield f"✗ closing refused: {len(body.reasons)} proofs are missing"
     for reason in body.reasons:
         yield f"missing  {reason}"
 
