@@ -26,8 +26,9 @@ def evidence() -> None:
 @evidence.command()
 @click.argument("incident")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: the envelope, or what was written.")
 @click.pass_obj
-def export(cli: Cli, incident: str, output: Path | None) -> None:
+def export(cli: Cli, incident: str, output: Path | None, as_json: bool) -> None:
     """Export INCIDENT's ledger, evidence and measures as a signed DSSE envelope around an in-toto statement."""
     from patchgap.incident import bundle  # imported late, as below: --help must not wait for the libraries
     from patchgap.incident.ledger import Ledger
@@ -43,7 +44,11 @@ def export(cli: Cli, incident: str, output: Path | None) -> None:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInputError(output, f"it cannot be written: {error.strerror}", "Name another file.") from error
-    click.echo(f"{output}: signed by {settings.home / 'keys' / 'evidence.ed25519.pub'}", err=True)
+    key = settings.home / "keys" / "evidence.ed25519.pub"
+    if as_json:
+        emit({"file": str(output), "public_key": str(key)})
+    else:
+        click.echo(f"{output}: signed by {key}", err=True)
 
 
 @evidence.command()

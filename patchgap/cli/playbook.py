@@ -96,7 +96,8 @@ def explain(cli: Cli, name: str, as_json: bool) -> None:
 
 
 @playbook.command()
-def schema() -> None:
+@click.option("--json", "_as_json", is_flag=True, help="The same: the schema is one JSON document.")
+def schema(_as_json: bool) -> None:
     """Print the JSON Schema of playbooks, with the verbs installed here, for editors.
 
     With the YAML language server: `# yaml-language-server: $schema=playbook.schema.json` as the file's first line.
