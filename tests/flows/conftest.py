@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.drill.scenario import load
+from flows.drill.stage import settings_for
+from flows.drill.world import World
 from flows.runtime.address import PrefectAddress
-from tests.flows.running import Up, processes_of, start_up, wait_until
+from tests.flows.running import Up, addresses, processes_of, start_up, wait_until
 
 
 @pytest.fixture(scope="session")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose path has a space, as a person's may."""
+    return tmp_path_factory.mktemp("the home of up")
+
+
+@pytest.fixture(scope="session")
+def world(home: Path) -> Iterator[World]:
+    """The rehearsal cluster, metrics source and ticket sink that `up` is configured for."""
+    with World(home) as started:
+        settings_for(load("compromised-dependency"), home, started)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def up(home: Path, world: World) -> Iterator[Up]:
     """Stopped as a person stops it, and nothing of it may be left."""
-    home = tmp_path_factory.mktemp("up")
     with start_up(home) as process:
-        text = ""
-        while not text.endswith("}\n"):
-            line = process.stdout.readline() if process.stdout else ""
-            if not line:
-                pytest.fail(f"up ended: {process.communicate()[1]}")
-            text += line
-        printed = json.loads(text)
+        printed = addresses(process)
         auth = (home / "prefect" / "sign-in").read_text().strip()
         yield Up(process, home, printed, PrefectAddress(printed["prefect_api"], auth))
         process.send_signal(signal.SIGINT)

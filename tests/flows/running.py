@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from flows.runtime.address import PrefectAddress
 
@@ -29,7 +32,7 @@ class Up:
 
     process: subprocess.Popen[str]
     home: Path
-    printed: dict[str, object]
+    printed: dict[str, str]
     address: PrefectAddress
 
     def environ(self) -> dict[str, str]:
@@ -37,9 +40,9 @@ class Up:
         return clean_environ(PATCHGAP_HOME=str(self.home), **self.address.environ())
 
 
-def processes_of(home: Path) -> list[str]:
-    """The command lines of every process that was started for that home and still runs."""
-    found = []
+def processes_of(home: Path) -> dict[int, str]:
+    """The command lines, by process id, of every process that was started for that home and still runs."""
+    found: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
         try:
             environ = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
@@ -47,16 +50,17 @@ def processes_of(home: Path) -> list[str]:
         except (OSError, IndexError):  # it ended while we looked, or it is not ours to see
             continue
         if str(home).encode() in environ and state != "Z" and int(entry.name) != os.getpid():
-            found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     return found
 
 
 @contextmanager
-def start_up(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """`patchgap up` on a free port; killed at the end where a test left it running."""
-    (home / "patchgap.toml").write_text("[webhook]\nport = 0\n")
+def start_up(home: Path, port: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """`patchgap up` on free ports, on the settings in that home; killed at the end where a test left it running."""
+    if not (home / "patchgap.toml").exists():
+        (home / "patchgap.toml").write_text("[webhook]\nport = 0\n")
     process = subprocess.Popen(  # noqa: S603  (our own command)
-        [PATCHGAP, "up", "--port", "0", "--json"],
+        [PATCHGAP, "up", "--port", str(port), "--json"],
         env=clean_environ(PATCHGAP_HOME=str(home)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -71,6 +75,17 @@ def start_up(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+def addresses(process: subprocess.Popen[str]) -> dict[str, str]:
+    """The JSON document that `up` prints when everything answers. Fails with what it said where it ended instead."""
+    text = ""
+    while not text.endswith("}\n"):
+        line = process.stdout.readline() if process.stdout else ""
+        assert line, f"up ended: {process.communicate()[1]}"
+        text += line
+    printed: dict[str, str] = json.loads(text)
+    return printed
+
+
 def wait_until(true: Callable[[], bool], seconds: float) -> bool:
     """Whether that came true in time."""
     deadline = time.monotonic() + seconds
@@ -79,6 +94,14 @@ def wait_until(true: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there with 200."""
+    try:
+        return httpx.get(url).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 def run(command: list[object], environ: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:

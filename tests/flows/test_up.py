@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.flows.running import PATCHGAP, Up, clean_environ, processes_of, run, start_up, wait_until
+from flows.runtime.server import free_port
+from tests.flows.running import PATCHGAP, Up, addresses, answers, clean_environ, processes_of, run, start_up, wait_until
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -64,3 +68,55 @@ def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "no cluster is configured" in json.loads(done.stdout)["message"]
     assert not processes_of(tmp_path)
+
+
+def test_a_second_up_joins_the_first(up: Up) -> None:
+    """On the same home it brings no second Prefect server, and leaves the first one's alone when it ends."""
+    with start_up(up.home) as second:
+        printed = addresses(second)
+        assert printed["prefect"] == up.printed["prefect"]
+        assert printed["receiver"] != up.printed["receiver"]
+        assert "Prefect server" not in printed["started"]
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(20) == 0
+    assert httpx.get(f"{up.printed['prefect_api']}/health").status_code == 200
+    assert httpx.get(f"{up.printed['receiver']}/healthz").status_code == 200
+
+
+def test_a_taken_port_is_another_port_and_a_dead_worker_is_said(tmp_path: Path) -> None:
+    """Where Prefect's port is taken `up` takes a free one; where a part dies it stops the others and says which."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, start_up(tmp_path, taken.getsockname()[1]) as process:
+        printed = addresses(process)
+        assert not printed["prefect"].endswith(f":{taken.getsockname()[1]}")
+        (worker,) = [pid for pid, line in processes_of(tmp_path).items() if "flows.runtime worker" in line]
+        os.kill(worker, signal.SIGKILL)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "the worker ended with exit code -9" in told
+        assert "Traceback" not in told
+        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+
+
+def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
+    """A secret file that is configured and not there is one sentence, before anything is left running."""
+    (tmp_path / "patchgap.toml").write_text(f'[webhook]\nport = 0\nsecret = "file:{tmp_path}/none"\n')
+    with start_up(tmp_path) as process:
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert str(tmp_path / "none") in told
+        assert "Traceback" not in told
+        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+
+
+def test_serve_receives_for_a_server_elsewhere(up: Up) -> None:
+    """`patchgap serve` says its address and answers there until it is told to end; without a server it says so."""
+    port = free_port()
+    environ = up.environ() | {"PATCHGAP_WEBHOOK_SECRET": (up.home / "webhook-secret").read_text()}
+    command = [PATCHGAP, "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environ, cwd=up.home, stdout=subprocess.PIPE, text=True) as serving:  # noqa: S603
+        assert wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 60)
+        serving.terminate()
+        assert f"http://127.0.0.1:{port}" in serving.communicate(timeout=20)[0]
+    alone = run([PATCHGAP, "serve"], clean_environ(PATCHGAP_HOME=str(up.home / "none")), up.home)
+    assert alone.returncode == 2
+    assert "patchgap up" in alone.stderr

@@ -1,0 +1,98 @@
+"""One whole incident through a running `patchgap up`, driven as a person and another system drive it: the signed
+webhook, and the command line with --json."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flows import osv_text
+from flows.drill.scenario import FOLDER
+from flows.drill.world import World
+from integrations.rehearsal import fleet
+from integrations.webhooks.sign import sign
+from tests.flows.running import PATCHGAP, Up, clean_environ, run, wait_until
+
+ADVISORY = FOLDER / "PYSEC-2021-874.yaml"
+MEND = {"trainer-v2": "trainer-v2-patched", "finetune-nightly": "finetune-nightly-patched"}
+ROLLOUTS = (
+    ("training", "Deployment", "trainer-v2", "trainer-v2"),
+    ("staging", "Deployment", "trainer-v2", "trainer-v2"),
+    ("training", "CronJob", "finetune-nightly", "finetune-nightly"),
+)
+
+
+@dataclass
+class Loop:
+    """What was asked and answered. `said` holds, for each command, its exit code, document and story."""
+
+    up: Up
+    world: World
+    incident: str = ""
+    said: dict[str, tuple[int, Any, str]] = field(default_factory=dict)
+
+    def patchgap(self, *words: object, called: str = "") -> Any:
+        """Runs a command with --json; its stdout must be one document."""
+        command = [PATCHGAP, *words, "--json"]
+        done = run(command, clean_environ(PATCHGAP_HOME=str(self.up.home)), self.up.home.parent)
+        name = called or " ".join(str(w) for w in words[:2] if w != self.incident)
+        assert done.stdout, f"{name}: {done.stderr}"
+        self.said[name] = done.returncode, json.loads(done.stdout), done.stderr
+        return self.said[name][1]
+
+    def post(self) -> str:
+        """The advisory as another system sends it, signed; the signal's id."""
+        osv = osv_text.document(ADVISORY.read_text(encoding="utf-8"), ADVISORY.name)
+        claims = {"known_exploited": True}
+        body = json.dumps({"kind": "advisory", "source": "a scanner", "claims": claims, "advisory": osv}).encode()
+        secret = (self.up.home / "webhook-secret").read_text(encoding="ascii")
+        headers = sign(secret, "loop-1", datetime.now(UTC), body)
+        answer = httpx.post(f"{self.up.printed['receiver']}/v1/signals", content=body, headers=headers)
+        answer.raise_for_status()
+        return str(answer.json()["signal"])
+
+    def play(self) -> None:
+        """From the signal to the closing."""
+        self.patchgap("graph", "add", *fleet.sboms())
+        self.patchgap("inventory", "refresh")
+        self.post()
+        assert wait_until(lambda: bool(self.patchgap("incident", "list")), 60)
+        self.incident = self.patchgap("incident", "list")[0]["id"]
+        assert wait_until(lambda: self._state()["verdict"] is not None, 90)
+        digest = self.patchgap("incident", "plan", self.incident)["digest"]
+        self.patchgap("incident", "approve", self.incident, "--plan", digest, "--as", "dana@example.org")
+        self.patchgap("incident", "contain", self.incident)
+        self.patchgap("incident", "close", self.incident, called="close too early")
+        for stem, mend in MEND.items():
+            named = fleet.image(mend)
+            self.patchgap("incident", "patch", self.incident, "--image", named, "--as", "dana@example.org")
+            for namespace, kind, name, runs in ROLLOUTS:
+                assert runs != stem or not self.world.team.roll_out(namespace, kind, name, named)
+        self.world.cluster.settle(timeout=60)
+        assert wait_until(self._proved, 90)
+        self.patchgap("incident", "close", self.incident)
+
+    def _state(self) -> Any:
+        return self.patchgap("incident", "show", self.incident)["state"]
+
+    def _proved(self) -> bool:
+        self.patchgap("incident", "verify", self.incident)
+        return bool(self._state()["verdict"]["passed"])
+
+
+def kinds(home: Path, incident: str) -> list[str]:
+    """The acts of an incident's ledger, in their order."""
+    from flows.process import utc_now
+    from patchgap import settings
+    from patchgap.model.finding import IncidentId
+    from patchgap.stages.engine import Engine
+
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHGAP_")} | {"PATCHGAP_HOME": str(home)}
+    engine = Engine.open(settings.load(environ, file=home / "patchgap.toml"), utc_now)
+    return [entry.body.kind for entry in engine.ledger.read(IncidentId(incident))]

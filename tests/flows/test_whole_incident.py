@@ -1,0 +1,168 @@
+"""The whole loop on a running `patchgap up`: what the commands answer, and how it reads in Prefect's UI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterTags,
+)
+from prefect.client.schemas.objects import FlowRun, TaskRun
+
+from flows.drill.world import World
+from tests.flows.loop import Loop, kinds
+from tests.flows.running import PATCHGAP, Up, clean_environ, run
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+@pytest.fixture(scope="module")
+def loop(up: Up, world: World) -> Loop:
+    """Played once for all tests of this file."""
+    played = Loop(up, world)
+    played.play()
+    return played
+
+
+def tagged_flow_runs(client: SyncPrefectClient, incident: str) -> list[FlowRun]:
+    """Every flow run that carries the incident's id."""
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[incident])), limit=200)
+
+
+def tagged_task_runs(client: SyncPrefectClient, incident: str) -> list[TaskRun]:
+    """Every task run that carries the incident's id."""
+    return client.read_task_runs(task_run_filter=TaskRunFilter(tags=TaskRunFilterTags(all_=[incident])), limit=200)
+
+
+def test_every_command_answers_with_its_exit_code(loop: Loop) -> None:
+    """0 for what was done; 1 for the closing that was refused, with every missing proof in its document."""
+    codes = {name: code for name, (code, _, _) in loop.said.items() if code}
+    assert codes == {"close too early": 1}
+    message = loop.said["close too early"][1]["message"]
+    for check in ("package_absent", "digests_retired", "credentials_rotated"):
+        assert check in message
+    assert loop.said["incident close"][1]["state"] == "COMPLETED"
+
+
+def test_the_story_goes_to_stderr(loop: Loop) -> None:
+    """Each missing proof of the refused closing is named once there, and never on stdout."""
+    lines = [line.split("  ", 2)[-1] for line in loop.said["close too early"][2].splitlines()]
+    for check in ("package_absent", "digests_retired", "credentials_rotated"):
+        assert len([line for line in lines if line.startswith(f"missing  {check}")]) == 1, lines
+    assert any("closing refused" in line for line in lines)
+
+
+def test_the_ledger_tells_the_acts_in_order(loop: Loop) -> None:
+    """Opened, scoped, planned, contained, refused, mended, proved, released, closed."""
+    acts = kinds(loop.up.home, loop.incident)
+    order = [
+        "opened",
+        "scoped",
+        "planned",
+        "intent_made",
+        "receipt_made",
+        "evidence_taken",
+        "approved",
+        "close_refused",
+    ]
+    order += ["patch_named", "release_intended", "released", "recovered", "closed"]
+    first = [acts.index(act) for act in order]
+    assert first == sorted(first), acts
+    assert acts[-1] == "closed"
+
+
+def test_the_record_is_whole_and_its_evidence_verifies(loop: Loop, tmp_path: Path) -> None:
+    """Ledger, signed bundle and measures, each one document."""
+    assert loop.patchgap("ledger", "verify")["holds"]
+    bundle = tmp_path / "evidence.json"
+    assert loop.patchgap("evidence", "export", loop.incident, "--output", bundle)["file"] == str(bundle)
+    assert loop.patchgap("evidence", "export", loop.incident)["payloadType"]
+    assert loop.patchgap("evidence", "verify", bundle)["whole"]
+    assert loop.patchgap("metrics")["closed"] == 1
+    bundle.write_text(bundle.read_text().replace('"payload": "', '"payload": "e'))
+    loop.patchgap("evidence", "verify", bundle, called="verify a broken one")
+    assert loop.said["verify a broken one"][0] == 1
+
+
+def test_every_run_of_the_incident_carries_its_tag(loop: Loop, client: SyncPrefectClient) -> None:
+    """From any tagged run down, each subflow and each task below it is tagged too; `detect` gets it as it opens it."""
+    runs = tagged_flow_runs(client, loop.incident)
+    assert {"detect", "respond", "scope", "contain", "verify", "recover"} <= {r.name.split()[0] for r in runs}
+    below = TaskRunFilter(tags=None)
+    mine = {r.id for r in runs if not r.name.startswith("detect")}
+    tasks = client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=list(mine))), task_run_filter=below, limit=200
+    )
+    assert [t.name for t in tasks if loop.incident not in t.tags] == []
+    children = {t.state.state_details.child_flow_run_id for t in tasks if t.state} - {None}
+    assert children
+    assert children <= {r.id for r in runs}
+
+
+def test_the_run_graph_reads_as_the_story(loop: Loop, client: SyncPrefectClient) -> None:
+    """Names say verb and target, and the incident; none is a function's name with a number."""
+    flows = {r.name for r in tagged_flow_runs(client, loop.incident)}
+    assert f"respond to {loop.incident}" in flows
+    runs = tagged_task_runs(client, loop.incident)
+    names = {t.name for t in runs if t.state and not t.state.state_details.child_flow_run_id}  # no subflow's stand-in
+    assert {
+        f"name what {loop.incident} exposes",
+        f"plan {loop.incident}, every target named",
+        "isolate_workloads training/Deployment/trainer-v2",
+        "check package_absent on kubernetes",
+        f"judge the evidence of {loop.incident}",
+        "release isolate_workloads training/Deployment/trainer-v2",
+        f"close {loop.incident} on its evidence",
+    } <= names
+    assert [n for n in names if n.rpartition("-")[2] in "0123456789"] == []
+
+
+def test_plan_exposures_evidence_and_verdict_are_artifacts(loop: Loop, client: SyncPrefectClient) -> None:
+    """In the run that made each, told in words and with the incident's id in its key."""
+    runs = [r.id for r in tagged_flow_runs(client, loop.incident)]
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=runs))
+    made = {a.key: a for a in client.read_artifacts(artifact_filter=wanted)}
+    keys = {f"{loop.incident}-{what}" for what in ("finding", "exposures", "plan", "evidence", "gate", "close")}
+    assert keys <= set(made)
+    assert "trainer-v2" in str(made[f"{loop.incident}-exposures"].data)
+    assert all(a.description for a in made.values())
+
+
+def test_a_signal_by_hand_is_dismissed(loop: Loop, tmp_path: Path) -> None:
+    """`detect --advisory` opens an incident for what runs, and `dismiss` ends it; nothing stays."""
+    file = tmp_path / "advisory.json"
+    affected = {"package": {"ecosystem": "PyPI", "name": "torchmetrics"}, "ranges": [{"type": "ECOSYSTEM"}]}
+    affected["ranges"][0]["events"] = [{"introduced": "0"}]  # type: ignore[index]
+    file.write_text(json.dumps({"id": "BY-HAND-1", "affected": [affected]}))
+    loop.patchgap("detect", "--advisory", file, "--severity", "critical", called="detect")
+    assert loop.said["detect"][0] == 0, loop.said["detect"]
+    (opened,) = loop.patchgap("incident", "list")
+    loop.patchgap("incident", "dismiss", opened["id"], "--why", "a drill of ours", "--as", "dana", called="dismiss")
+    assert loop.said["dismiss"][0] == 0, loop.said["dismiss"]
+    assert loop.patchgap("incident", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("incident", "show", "inc-20260101-none"), 2),
+        (("incident", "close", "inc-20260101-none"), 1),
+        (("detect", "--advisory", "no-such-file"), 2),
+        (("incident", "contain"), 2),
+    ],
+)
+def test_what_cannot_be_done_says_so(up: Up, words: tuple[str, ...], code: int) -> None:
+    """A sentence on stderr and the documented exit code, no traceback."""
+    done = run([PATCHGAP, *words], clean_environ(PATCHGAP_HOME=str(up.home)), up.home)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr or done.stdout
