@@ -44,9 +44,10 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     artifacts.plan(incident, made)
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
+    broken: list[str] = []
     for step in stages.ready(engine(), IncidentId(incident)):
-        settle([_act.submit(incident, a.id, describe(a)) for a in step])
-    return _summed_up(_finish(incident))
+        broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
+    return _summed_up(_finish(incident), broken)
 
 
 def describe(action: PlannedAction) -> str:
@@ -55,7 +56,12 @@ def describe(action: PlannedAction) -> str:
     return f"{action.verb} {'/'.join(p for p in (target.namespace, target.kind, target.name) if p)}"
 
 
-def _summed_up(summary: ContainSummary) -> State[Any]:
+def _summed_up(summary: ContainSummary, broken: list[str]) -> State[Any]:
+    """`broken` are the last words of tasks that did not complete; some may have left no receipt."""
+    if not summary.failed and broken:
+        return Failed(
+            message=f"PARTIAL: {summary.done} targets contained, {len(broken)} broke off: {'; '.join(broken)}"
+        )
     if not summary.failed:
         waits = f"; {len(summary.waiting)} targets wait for an approval" if summary.waiting else ""
         left = f"; {len(summary.uncovered)} targets not covered" if summary.uncovered else ""

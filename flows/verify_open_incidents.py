@@ -16,6 +16,8 @@ from flows.recover import recover
 from flows.respond import gate_passes, respond
 from flows.stage import completed, ended, stage, tagged, within
 from flows.verify import verify
+from patchgap.errors import PatchgapError
+from patchgap.model.finding import IncidentId
 from patchgap.stages.contain import left_undone
 from patchgap.stages.incidents import open_incidents
 
@@ -32,16 +34,24 @@ def verify_open_incidents() -> State[Any]:
     incidents = open_incidents(engine())
     for incident in incidents:
         with tagged(incident):
-            cut_off = left_undone(engine(), incident, LEFT_BEHIND)
-            state = within(respond, incident) if cut_off else within(verify, incident)
-            if not cut_off and state.is_completed() and gate_passes(incident):
-                state = within(recover, incident)
+            try:
+                state = _go_on(incident)
+            except PatchgapError as error:  # a ledger that does not hold stops its own incident, and no other
+                state = Failed(message=str(error))
         get_run_logger().info("%s: %s", incident, ended(state))
         if not state.is_completed():
             failed.append(f"{incident}: {ended(state)}")
     if failed:
         return Failed(message=f"{len(incidents)} open incidents, {len(failed)} in trouble: {'; '.join(failed)}")
     return completed(f"{len(incidents)} open incidents verified" if incidents else "no incident is open")
+
+
+def _go_on(incident: IncidentId) -> State[Any]:
+    cut_off = left_undone(engine(), incident, LEFT_BEHIND)
+    state = within(respond, incident) if cut_off else within(verify, incident)
+    if not cut_off and state.is_completed() and gate_passes(incident):
+        return within(recover, incident)
+    return state
 
 
 def _take_up() -> list[str]:

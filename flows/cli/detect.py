@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from flows import osv_text
-from flows.cli.output import opened, run_flow
+from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from patchgap.errors import BadInputError
 from patchgap.stages import detect as stages
+from patchgap.stages.foresee import foresee
 
 
 @click.command()
@@ -19,6 +20,7 @@ from patchgap.stages import detect as stages
 @click.option("--malicious", is_flag=True, help="The package is malicious: counts as critical.")
 @click.option("--epss", type=click.FloatRange(0, 1), help="The EPSS probability, 0 to 1.")
 @click.option("--source", default="by hand", show_default=True, help="Who says so; it stands in the ledger.")
+@click.option("--plan", "plan_only", is_flag=True, help="A dry run: what would be done; nothing is written.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def detect(
@@ -29,6 +31,7 @@ def detect(
     malicious: bool,
     epss: float | None,
     source: str,
+    plan_only: bool,
     as_json: bool,
 ) -> None:
     """Join an advisory with what runs here; where a playbook wakes, respond to it."""
@@ -39,6 +42,11 @@ def detect(
         "claims": claims,
         "advisory": osv_text.document(_read(advisory), str(advisory)),
     }
+    if plan_only:
+        seen = foresee(opened(context), document, source)
+        words = plan_lines(seen.plan) if seen.plan else ("no incident would be opened",)
+        put(seen, as_json=as_json, text=listed([seen.reason, *words]))
+        context.exit(1 if seen.plan and seen.plan.refusals else 0)
     signal = stages.receive(opened(context), document, source)
     run_flow(context, "detect", {"signal": signal}, as_json=as_json)
 

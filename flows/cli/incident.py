@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import click
 
-from flows.cli.output import listed, opened, put, run_flow
+from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from patchgap.cli.output import emit
 from patchgap.incident.ledger import Entry
-from patchgap.incident.story import Teller, shortened
+from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Plan
 from patchgap.stages import contain as contain_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
@@ -73,22 +72,9 @@ def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
     """The recorded plan with every target named; made and recorded where there is none yet."""
     engine = opened(context)
     held = state_of(engine, IncidentId(incident_id)).plan or contain_stage.plan(engine, IncidentId(incident_id))
-    put(held, as_json=as_json, text=listed(_plan_lines(held)))
+    put(held, as_json=as_json, text=listed(plan_lines(held)))
     if held.refusals:
         context.exit(1)
-
-
-def _plan_lines(held: Plan) -> Iterator[str]:
-    yield f"plan {held.digest}"
-    yield f"of {held.incident}, playbook {held.playbook}"
-    for action in held.actions:
-        undone = f" (undone by {action.inverse})" if action.inverse else ""
-        yield f"tier {action.tier}  {action.verb} {action.target}{undone}"
-        yield from (f"    {shortened(change)}" for change in action.changes)
-    yield from (f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered)
-    yield from (f"unknown  {u.what}: {u.reason}" for u in held.unknown)
-    yield from (f"needs approval  {why}" for why in held.needs_approval)
-    yield from (f"refused  {why}" for why in held.refusals)
 
 
 @incident.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -13,6 +13,8 @@ from flows.runtime import local
 from flows.runtime.follow import following
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, emit, safe, wrapped
+from patchgap.incident.story import shortened
+from patchgap.model.plan import Plan
 from patchgap.stages.engine import Engine
 
 
@@ -35,10 +37,25 @@ def listed(lines: Iterable[str], indent: str = "", hanging: str = "    ") -> str
     return "\n".join(wrapped(safe(line), indent, indent + hanging) for line in lines)
 
 
+def plan_lines(held: Plan) -> Iterator[str]:
+    """A plan in words: every target, what would change on it, and what stands in the way."""
+    yield f"plan {held.digest}"
+    yield f"of {held.incident}, playbook {held.playbook}"
+    for action in held.actions:
+        undone = f" (undone by {action.inverse})" if action.inverse else ""
+        yield f"tier {action.tier}  {action.verb} {action.target}{undone}"
+        yield from (f"    {shortened(change)}" for change in action.changes)
+    yield from (f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered)
+    yield from (f"unknown  {u.what}: {u.reason}" for u in held.unknown)
+    yield from (f"needs approval  {why}" for why in held.needs_approval)
+    yield from (f"refused  {why}" for why in held.refusals)
+
+
 def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object], *, as_json: bool) -> None:
     """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete.
 
-    A cluster named by a flag is this process's alone: then the flow runs here, whatever workers there are."""
+    What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
+    whatever workers there are."""
     cli: Cli = context.obj
     engine = opened(context)
     incident = str(parameters.get("incident", ""))
@@ -49,7 +66,7 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
             parameters,
             engine.settings.home,
             tags=(incident,) if incident else (),
-            here=bool(cli.kubeconfig or cli.context),
+            here=bool(cli.kubeconfig or cli.context or cli.config or cli.database),
         )
     put(ran, as_json=as_json, text=listed(ran.message.split("; ")))
     if not ran.completed:

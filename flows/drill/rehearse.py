@@ -188,7 +188,7 @@ def _mend(drill: _Drill, incident: IncidentId) -> None:
         )
     tell.line(f"✗ {fleet.TEAM} rolls out another image: {refused}")
     for stem, mend in scenario.mend.items():
-        tell.command(f"patchgap incident patch {incident} --image {fleet.image(mend)[:60]}…")
+        tell.command(f"patchgap incident patch {incident} --image {fleet.image(mend)[:60]}… --as {ON_CALL}")
         patch.name_patch(drill.engine, incident, fleet.image(mend), ON_CALL)
         for ref in sorted(r for r, s in exposed.items() if s == stem):
             if problem := drill.world.team.roll_out(ref.namespace, ref.kind, ref.name, fleet.image(mend)):

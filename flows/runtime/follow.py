@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from patchgap.errors import BrokenLedgerError
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
 from patchgap.stages.engine import Engine
@@ -34,7 +35,12 @@ class Story:
         for row in self._engine.ledger.incidents():
             if row.id in self._ended:
                 continue
-            entries = self._engine.ledger.read(row.id)
+            try:
+                entries = self._engine.ledger.read(row.id)
+            except BrokenLedgerError as error:
+                self._tell(f"!  {row.id}  {error}")
+                self._ended.add(row.id)  # said once; the others are followed all the same
+                continue
             teller = self._tellers.setdefault(row.id, Teller(brief=True))
             for entry in entries[self._told.get(row.id, 0) :]:
                 lines = teller.lines(entry)  # also in silence: what follows refers to it

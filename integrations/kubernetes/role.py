@@ -71,7 +71,7 @@ def rules(permissions: Iterable[str], *, allowed: Sequence[str] = _VERBS) -> lis
     help="Whom to bind it to.",
 )
 @click.option("--user", metavar="NAME", help="A user instead, as the API server knows them.")
-@click.option("--read-only", "reads", is_flag=True, help="Reading only: enough for the inventory and for plans.")
+@click.option("--read-only", "reads", is_flag=True, help="Reading only: enough for the inventory and most checks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def permissions(account: str, user: str | None, *, reads: bool, as_json: bool) -> None:
     """The least privilege that patchgap needs in a cluster, for `kubectl apply`."""

@@ -54,10 +54,18 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     )
     held = state.plan
     if record and (late or held is None or held.digest != made.digest):
-        engine.ledger.append(
-            incident, PlanRefused(reasons=made.refusals, plan=made) if made.refusals else Planned(plan=made), ACTOR
-        )
+        _record(engine, incident, made)
     return made
+
+
+def _record(engine: Engine, incident: IncidentId, made: Plan) -> None:
+    """A refused plan contains nothing, so it calls a person."""
+    if not made.refusals:
+        engine.ledger.append(incident, Planned(plan=made), ACTOR)
+        return
+    engine.ledger.append(incident, PlanRefused(reasons=made.refusals, plan=made), ACTOR)
+    why = f"the plan of {incident} is refused and nothing was contained: {'; '.join(made.refusals)}"
+    engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
 
 
 def _covers(entries: tuple[Entry, ...], state: IncidentState) -> bool:

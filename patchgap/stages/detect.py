@@ -51,6 +51,10 @@ def detect(engine: Engine, signal_id: SignalId) -> Detected:
     """Joins the signal with what runs here and opens (or joins) the incident of the first playbook that it wakes."""
     row = engine.inbox.get(signal_id)
     signal = signal_from(row.id, row.document, row.received_at)
+    if signal.advisory is not None and signal.advisory.withdrawn is not None:
+        reason = f"{signal.advisory.id} was withdrawn on {signal.advisory.withdrawn:%Y-%m-%d}"
+        engine.inbox.mark(signal.id, "recorded", reason, None)
+        return Detected(signal.id, None, new=False, reason=reason)
     finding = find(engine, signal)
     why_not: list[str] = []
     playbooks, broken = _playbooks(engine, signal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from patchgap.errors import NotFoundError, UnreachableError
+from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.incident import events
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
@@ -47,11 +47,11 @@ def clusters_by_platform(engine: Engine) -> dict[str, tuple[str, ...]]:
 
 def refresh(engine: Engine, cluster: str) -> Refreshed:
     """Reads one cluster whole and records it. One that does not answer is recorded as unknown, never as clean; its
-    last snapshot stays, marked. Raises NotFoundError for a cluster that is not configured."""
+    last snapshot stays, marked; so is one whose kubeconfig is no good. Raises NotFoundError for a cluster that is not configured."""
     source = _source(engine, cluster)
     try:
         seen = source.read(cluster, engine.connections)
-    except UnreachableError as error:
+    except PatchgapError as error:
         engine.graph.record_unreachable(cluster, source.platform, error.problem, engine.clock())
         return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", error.problem),))
     engine.graph.record(seen, engine.clock())

@@ -77,3 +77,13 @@ def test_a_playbook_that_cannot_be_read_is_told_and_holds_up_no_other(engine: En
     (folder / "small.yaml").unlink()
     with pytest.raises(PlaybookProblems, match="broken"):
         detect.detect(engine, detect.receive(engine, envelope("PYSEC-2030-1", aliases=()), "test"))
+
+
+def test_a_withdrawn_advisory_wakes_nobody(engine: Engine, world: World) -> None:
+    """What its publisher took back is recorded with the day, and opens nothing."""
+    world.runs("trainer", BAD)
+    document = envelope()
+    document["advisory"]["withdrawn"] = "2026-11-23T10:00:00Z"
+    found = detect.detect(engine, detect.receive(engine, document, "test"))
+    assert found.incident is None
+    assert "withdrawn on 2026-11-23" in engine.inbox.get(found.signal).reason
