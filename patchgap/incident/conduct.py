@@ -22,6 +22,7 @@ from patchgap.playbook.planner import digest_of
 from patchgap.ports import Action, Situation
 from patchgap.registry import Registry
 
+_Allowed = Callable[[IncidentState, PlannedAction, Situation], None]  # raises where the action may not run
 _ATTEMPTS = 200  # to make an intent while others write the same ledger; each lost one means that another went on
 
 
@@ -53,9 +54,35 @@ def contain_target(
 
     Raises RefusedError where the action is not in the planned, unrefused and, where asked for, approved plan.
     """
+    return _conduct(_Desk(ledger, incident, situation.owner), action, registry, situation, may_write, _must_be_planned)
+
+
+def renew_target(
+    ledger: Ledger,
+    incident: IncidentId,
+    control: Control,
+    registry: Registry,
+    situation: Situation,
+    may_write: Callable[[], None],
+) -> Receipt:
+    """Brings a standing control up to date with the situation's digests; its receipt as `contain_target` has it.
+
+    It needs no plan and no approval again: what stands was approved, and a freeze must not lock out the mend because
+    a plan has expired since. Raises RefusedError where the control does not stand, or is being released."""
     desk = _Desk(ledger, incident, situation.owner)
+    return _conduct(desk, control.intent.action, registry, situation, may_write, _must_stand)
+
+
+def _conduct(
+    desk: _Desk,
+    action: PlannedAction,
+    registry: Registry,
+    situation: Situation,
+    may_write: Callable[[], None],
+    allowed: _Allowed,
+) -> Receipt:
     state = desk.state()
-    _must_be_planned(state, action, situation)
+    allowed(state, action, situation)
     verb = registry.action(action.verb, action.platform)
     receipt = state.receipt(action.id)
     try:
@@ -65,7 +92,7 @@ def contain_target(
             return receipt if receipt is not None and done else _record(desk, action.id, seen)
         may_write()
         found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
-        intent = _intend(desk, action, found, known=intent, situation=situation)
+        intent = _intend(desk, action, found, known=intent, allowed=lambda now: allowed(now, action, situation))
     except _NotPlannedError:
         raise
     except PatchgapError as error:
@@ -161,12 +188,23 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
         )
 
 
+def _must_stand(state: IncidentState, action: PlannedAction, situation: Situation) -> None:  # noqa: ARG001
+    if action.id in state.releasing or all(c.intent.action.id != action.id for c in state.controls):
+        raise _NotPlannedError(
+            f"{action.verb} on {action.target} does not stand", f"See `patchgap incident show {state.id}`."
+        )
+
+
 class _NotPlannedError(RefusedError):
     """The action may not run at all, so that nothing of it is recorded."""
 
 
 def _intend(
-    desk: _Desk, action: PlannedAction, found: Mapping[str, Any], known: Intent | None, situation: Situation
+    desk: _Desk,
+    action: PlannedAction,
+    found: Mapping[str, Any],
+    known: Intent | None,
+    allowed: Callable[[IncidentState], None],
 ) -> Intent:
     """The durable intent. One that was made before keeps the state that it found: what is found after a half-done
     effect is patchgap's own work. One whose target serves other workloads by now is made anew. Two runs at once make
@@ -175,7 +213,7 @@ def _intend(
     fresh = Intent(action, found, desk.owner)
     for _ in range(_ATTEMPTS):
         state = desk.state()
-        _must_be_planned(state, action, situation)
+        allowed(state)
         held = _intent_of(state, action.id)
         held = held if held is not None and held.action.target == action.target else None
         if held is not None and (known is None or state.receipt(action.id) is None):

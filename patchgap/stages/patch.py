@@ -9,16 +9,19 @@ from patchgap.errors import BadInputError, RefusedError
 from patchgap.incident import conduct
 from patchgap.incident.events import PatchNamed
 from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Outcome
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import situation_of, state_of
 
+_BY_DIGEST = ("freeze_deployments", "block_artifacts")  # what they let through follows the named digests
 _REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/:-]*)@(?P<digest>sha256:[0-9a-f]{64})$")
 
 
 def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -> PatchNamed:
-    """Names the patched image and lets it through the standing freezes.
+    """Names the patched image and lets it through the standing freezes and blocks.
 
-    Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean.
+    Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean, or where
+    a standing control could not be brought up to date: the mend is named then, and named again it tries again.
     """
     parts = _REFERENCE.match(reference)
     if parts is None:
@@ -42,11 +45,25 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
 
 
 def _admit(engine: Engine, incident: IncidentId) -> None:
-    """Freezes that stand are brought up to date: each observes itself out of step and applies again."""
+    """Freezes and blocks that stand are brought up to date: each observes itself out of step and applies again."""
     state = state_of(engine, incident)
     situation = situation_of(engine, state)
-    for control in state.controls:
-        if control.intent.action.verb == "freeze_deployments":
-            conduct.contain_target(
-                engine.ledger, incident, control.intent.action, engine.registry, situation, engine.stop.may_write
-            )
+    receipts = [
+        (
+            control,
+            conduct.renew_target(engine.ledger, incident, control, engine.registry, situation, engine.stop.may_write),
+        )
+        for control in state.controls
+        if control.intent.action.verb in _BY_DIGEST and control.intent.action.id not in state.releasing
+    ]
+    failed = tuple(
+        f"{c.intent.action.verb} on {c.intent.action.target}: {'; '.join(r.detail)}"
+        for c, r in receipts
+        if r.outcome is not Outcome.DONE
+    )
+    if failed:
+        raise RefusedError(
+            f"the mend is named, and is not admitted everywhere yet: {'; '.join(failed)}",
+            "Mend what is named there, and name the image again.",
+            failed,
+        )

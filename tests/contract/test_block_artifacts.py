@@ -11,8 +11,7 @@ from scene import BAD, GOOD, HOME, INCIDENT, OTHER, Scene, deployment, image, na
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, of_kind
-from integrations.kubernetes.sync import sync_patched
-from patchgap.model.plan import Control
+from patchgap.model.plan import Control, Outcome
 from patchgap.ports import Situation
 
 BLOCK = BlockArtifacts()
@@ -139,11 +138,11 @@ def test_a_block_whose_parameters_are_gone_does_not_stand(scene: Scene) -> None:
 
 
 def test_a_block_takes_in_digests_that_are_found_later(scene: Scene) -> None:
-    """A digest that turns out to be affected is drift until the sync, then refused too."""
+    """A digest that turns out to be affected is drift until the block is applied again, then refused too."""
     control, _ = blocked(scene)
     later = scene.situation(scene.workload("trainer"), affected=[BAD, OTHER], clean=[GOOD], controls=[control])
     assert BLOCK.observe(control.intent, later) is None
-    assert sync_patched(later)
+    assert BLOCK.apply(control.intent, later).outcome is Outcome.DONE
     spec = {"containers": [{"name": "main", "image": image(OTHER)}]}
     scene.refused(lambda: attempt(scene.admin, manifest("Pod", "serving", **spec)), BLOCKED)
 

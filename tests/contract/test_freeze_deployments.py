@@ -12,7 +12,6 @@ from scene import BAD, GOOD, HOME, INCIDENT, OTHER, Scene, deployment, image, na
 from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import CONFIG_MAPS, CRON_JOBS, DEPLOYMENTS, PODS
-from integrations.kubernetes.sync import sync_patched
 from patchgap.errors import ConflictError
 from patchgap.model.plan import Control
 from patchgap.ports import Situation
@@ -114,10 +113,9 @@ def test_a_freeze_admits_the_mend_once_its_digest_is_named(scene: Scene) -> None
     patched = scene.situation(scene.workload("trainer"), patched=[GOOD], controls=[control])
     assert FREEZE.differences(control.intent, patched)
     assert FREEZE.observe(control.intent, patched) is None
-    [receipt] = sync_patched(patched)
+    receipt = FREEZE.apply(control.intent, patched)
     assert receipt.result["patched"] == [GOOD]
     assert FREEZE.observe(control.intent, patched)
-    assert sync_patched(patched) == ()
     scene.admitted(lambda: images(deployer, image(GOOD)))
     scene.refused(lambda: images(deployer, image(GOOD), image("sha256:" + "d" * 64, "r.example/p")), FROZEN)
     scene.refused(lambda: images(deployer, image(BAD), image(GOOD)), FROZEN)

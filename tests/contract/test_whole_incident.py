@@ -13,8 +13,8 @@ from integrations.kubernetes.checks.digests_retired import DigestsRetired
 from integrations.kubernetes.checks.package_absent import PackageAbsent
 from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
 from integrations.kubernetes.resources import DEPLOYMENTS
-from integrations.kubernetes.sync import sync_patched
 from patchgap.model.evidence import Verdict
+from patchgap.model.plan import Outcome
 
 CHECKS = (PackageAbsent(), DigestsRetired(), PolicyInSync(), CredentialsRotated())
 ORDER = ("capture_forensics", "freeze_deployments", "isolate_workloads", "block_artifacts", "rotate_credentials")
@@ -37,7 +37,7 @@ def test_an_incident_closes_on_proof_alone(controllers: Any, tmp_path: Path) -> 
     mend = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(GOOD)}]}}}}
     scene.refused(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True), "frozen by incident")
     situation = replace(situation, patched=frozenset([GOOD]))
-    assert [r.outcome.value for r in sync_patched(situation)] == ["done"]
+    assert by_verb["freeze_deployments"].apply(controls["freeze_deployments"].intent, situation).outcome is Outcome.DONE
     scene.admitted(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True))
     team.patch(DEPLOYMENTS, "training", "trainer", mend)
 

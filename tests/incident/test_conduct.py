@@ -14,7 +14,7 @@ from made import FINDING, FREEZE, KEY, OPENED, START, Ticking, plan_for
 
 from patchgap.errors import ConflictError, RefusedError, UnreachableError
 from patchgap.incident import events
-from patchgap.incident.conduct import contain_target, release_target, settle
+from patchgap.incident.conduct import contain_target, release_target, renew_target, settle
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.finding import IncidentId
@@ -143,6 +143,9 @@ class Desk:
 
     def release(self) -> Receipt:
         return release_target(self.ledger, self.incident, self.control, self.registry, SITUATION, self.may_write)
+
+    def renew(self) -> Receipt:
+        return renew_target(self.ledger, self.incident, self.control, self.registry, SITUATION, self.may_write)
 
     def settle(self, after: timedelta = timedelta(days=1)) -> tuple[Receipt, ...]:
         return settle(self.ledger, self.incident, self.registry, SITUATION, START + after)
@@ -375,6 +378,28 @@ def test_an_action_that_waits_for_approval_waits(desk: Desk, clock: Ticking) -> 
     yes = events.Approved(made_plan.digest, "dana", "sam", clock.now + timedelta(hours=1))
     desk.ledger.append(desk.incident, yes, "dana")
     assert desk.contain(waiting).outcome is Outcome.DONE
+
+
+def test_what_stands_is_renewed_whatever_is_planned_now(desk: Desk) -> None:
+    """A control that drifted is applied again though another plan waits for its yes; what it found first still counts."""
+    first = desk.contain()
+    waiting = replace(FREEZE, needs_approval="the tier asks for it")
+    desk.ledger.append(desk.incident, events.Planned(plan_for(desk.incident, (waiting,))), "contain")
+    desk.world.frozen = False
+    for action in (FREEZE, waiting):
+        with pytest.raises(RefusedError, match="may not run"):
+            desk.contain(action)
+    assert desk.renew().result == first.result
+    assert desk.world.effects == ["freeze", "freeze"]
+
+
+def test_what_does_not_stand_is_not_renewed(desk: Desk) -> None:
+    """Renewing is no way around the plan: what was never done, or was released, is refused."""
+    desk.contain()
+    desk.release()
+    with pytest.raises(RefusedError, match="does not stand"):
+        desk.renew()
+    assert desk.world.effects == ["freeze", "unfreeze"]
 
 
 def test_what_is_being_released_is_not_contained_again_without_a_plan(desk: Desk) -> None:
