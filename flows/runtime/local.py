@@ -73,14 +73,14 @@ def _here(flow: str, parameters: Mapping[str, object], address: PrefectAddress) 
 
 def _there(flow: str, parameters: Mapping[str, object], address: PrefectAddress, tags: Sequence[str]) -> Ran:
     import httpx
-    from prefect import get_client
     from prefect.exceptions import PrefectException
 
     from flows.runtime.starter import PrefectStarter
 
-    run_id = PrefectStarter(address).start(flow, parameters, f"cli-{uuid.uuid4()}", tags)
+    starter = PrefectStarter(address)
+    run_id = starter.start(flow, parameters, f"cli-{uuid.uuid4()}", tags)
     try:
-        with get_client(sync_client=True) as client:
+        with starter.client() as client:
             while True:
                 state = client.read_flow_run(uuid.UUID(run_id)).state
                 if state is not None and state.is_final():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 from prefect import get_client
@@ -32,7 +32,7 @@ class PrefectStarter:
         """The flow run's id; the same key is the same run. Raises UnreachableError where the server does not answer,
         NotFoundError where the deployment is not declared there."""
         try:
-            with self._settings(), get_client(sync_client=True) as client:
+            with self.client() as client:
                 return self._start(client, flow, parameters, idempotency_key, tags)
         except ObjectNotFound as error:
             raise NotFoundError(
@@ -44,6 +44,12 @@ class PrefectStarter:
                 f"{flow} could not be started on {self._address.api_url}: {type(error).__name__}",
                 "See that the Prefect server runs and that PREFECT_API_AUTH_STRING is right, then try again.",
             ) from error
+
+    @contextmanager
+    def client(self) -> Iterator[SyncPrefectClient]:
+        """Prefect's client on this very server, whichever this process was configured for when it imported Prefect."""
+        with self._settings(), get_client(sync_client=True) as client:
+            yield client
 
     def _start(
         self,
