@@ -214,7 +214,7 @@ def _called(body: events.PersonCalled) -> Iterator[str]:
 
 
 def _recovered(body: events.Recovered) -> Iterator[str]:
-    yield f"recovered; {len(body.remaining)} controls stay"
+    yield f"recovered; controls that stay: {len(body.remaining)}"
     for left in body.remaining:
         until = f" until {left.expires_at:%Y-%m-%d %H:%M} UTC" if left.expires_at else ""
         yield f"stays  {left.why}{until}"
