@@ -174,7 +174,7 @@ class Deployments:
             drop = min(broken, max(0, spare))
             available = _available(current) + sum(_available(other) for other in others)
             healthy = min(_available(one), max(0, available - needed), max(0, spare - drop))
-            drop += healthy
+            drop = min(drop + healthy, one["spec"]["replicas"])  # the status may be of more pods than are wanted by now
             if drop:
                 self._scale(live, one, one["spec"]["replicas"] - drop)
                 spare -= drop
