@@ -41,7 +41,7 @@ def up(home: Path, world: World) -> Iterator[Up]:
         yield Up(process, home, printed, PrefectAddress(printed["prefect_api"], auth))
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0, "Ctrl-C ends it cleanly"
-        assert wait_until(lambda: not processes_of(home), 5), processes_of(home)
+        assert wait_until(lambda: not processes_of(home), 20), processes_of(home)
 
 
 @pytest.fixture

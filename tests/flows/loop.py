@@ -62,9 +62,9 @@ class Loop:
         self.patchgap("graph", "add", *fleet.sboms())
         self.patchgap("inventory", "refresh")
         self.post()
-        assert wait_until(lambda: bool(self.patchgap("incident", "list")), 60)
+        assert wait_until(lambda: bool(self.patchgap("incident", "list")), 120)
         self.incident = self.patchgap("incident", "list")[0]["id"]
-        assert wait_until(lambda: self._state()["verdict"] is not None, 90)
+        assert wait_until(lambda: self._state()["verdict"] is not None, 240)
         digest = self.patchgap("incident", "plan", self.incident)["digest"]
         self.patchgap("incident", "approve", self.incident, "--plan", digest, "--as", "dana@example.org")
         self.patchgap("incident", "contain", self.incident)
@@ -75,7 +75,7 @@ class Loop:
             for namespace, kind, name, runs in ROLLOUTS:
                 assert runs != stem or not self.world.team.roll_out(namespace, kind, name, named)
         self.world.cluster.settle(timeout=60)
-        assert wait_until(self._proved, 90)
+        assert wait_until(self._proved, 240)
         self.patchgap("incident", "close", self.incident)
 
     def _state(self) -> Any:

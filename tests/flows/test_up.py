@@ -45,16 +45,16 @@ def test_another_terminal_finds_it(up: Up) -> None:
 def test_a_part_is_not_left_behind_by_an_early_stop(tmp_path: Path) -> None:
     """SIGTERM while the parts are still starting leaves no process of theirs."""
     with start_up(tmp_path) as process:
-        assert wait_until(lambda: len(processes_of(tmp_path)) >= 3, 30)
+        assert wait_until(lambda: len(processes_of(tmp_path)) >= 3, 90)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+        assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 
 def test_a_killed_up_takes_its_parts_with_it(tmp_path: Path) -> None:
     """SIGKILL, which nobody can answer, still leaves no orphan: each part ends with its parent's pipe."""
     with start_up(tmp_path) as process:
-        assert wait_until(lambda: len(processes_of(tmp_path)) >= 4, 30)
+        assert wait_until(lambda: len(processes_of(tmp_path)) >= 4, 90)
         assert wait_until((tmp_path / "prefect" / "port").exists, 60)
         process.kill()
         assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
@@ -94,7 +94,7 @@ def test_a_taken_port_is_another_port_and_a_dead_worker_is_said(tmp_path: Path) 
         assert process.returncode == 2
         assert "the worker ended with exit code -9" in told
         assert "Traceback" not in told
-        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+        assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 
 def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
         assert process.returncode == 2
         assert str(tmp_path / "none") in told
         assert "Traceback" not in told
-        assert wait_until(lambda: not processes_of(tmp_path), 5), processes_of(tmp_path)
+        assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 
 def test_serve_receives_for_a_server_elsewhere(up: Up) -> None:
