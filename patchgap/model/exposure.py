@@ -39,10 +39,13 @@ class Artifact:
     sbom_ref: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Exposure:
     """One component in one workload. `chains` run from the artifact's root to the component, as purls;
-    `direct` is None and `chains` empty where the SBOM has no edges."""
+    `direct` is None and `chains` empty where the SBOM has no edges.
+
+    A value like the others here, and never changed. It alone is not frozen: making a frozen one costs six times as
+    much, and an answer may hold ten thousand."""
 
     component: Component
     direct: bool | None

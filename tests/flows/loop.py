@@ -30,12 +30,14 @@ ROLLOUTS = (
 
 @dataclass
 class Loop:
-    """What was asked and answered. `said` holds, for each command, its exit code, document and story."""
+    """What was asked and answered. `said` holds, for each command, its exit code, document and story; `codes` the
+    exit codes of the incident's way from the signal to the closing."""
 
     up: Up
     world: World
     incident: str = ""
     said: dict[str, tuple[int, Any, str]] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
 
     def patchgap(self, *words: object, called: str = "") -> Any:
         """Runs a command with --json; its stdout must be one document."""
@@ -77,6 +79,7 @@ class Loop:
         self.world.cluster.settle(timeout=60)
         assert wait_until(self._proved, 240)
         self.patchgap("incident", "close", self.incident)
+        self.codes = {name: code for name, (code, _, _) in self.said.items()}
 
     def _state(self) -> Any:
         return self.patchgap("incident", "show", self.incident)["state"]

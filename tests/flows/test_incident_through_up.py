@@ -45,8 +45,7 @@ def tagged_task_runs(client: SyncPrefectClient, incident: str) -> list[TaskRun]:
 
 def test_every_command_answers_with_its_exit_code(loop: Loop) -> None:
     """0 for what was done; 1 for the closing that was refused, with every missing proof in its document."""
-    codes = {name: code for name, (code, _, _) in loop.said.items() if code}
-    assert codes == {"close too early": 1}
+    assert {name: code for name, code in loop.codes.items() if code} == {"close too early": 1}
     message = loop.said["close too early"][1]["message"]
     for check in ("package_absent", "digests_retired", "credentials_rotated"):
         assert check in message
