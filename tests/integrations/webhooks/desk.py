@@ -92,7 +92,7 @@ class Desk:
         signed: dict[str, str | None] = dict(sign(secret, delivery, self.clock(), raw))
         signed.update({k.replace("_", "-"): v for k, v in headers.items()})
         sent = {k: v.encode() for k, v in signed.items() if v is not None}
-        return httpx.post(f"{self.url}/v1/signals", content=raw, headers=sent, trust_env=False)
+        return httpx.post(f"{self.url}/v1/signals", content=raw, headers=sent, trust_env=False, timeout=60)
 
     def stored(self) -> int:
         return len(self.inbox.pending())
