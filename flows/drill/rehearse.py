@@ -133,7 +133,7 @@ def _signal(drill: _Drill) -> IncidentId:
     body = json.dumps({"kind": "advisory", "source": "drill", "claims": claims, "advisory": osv}).encode()
     headers = sign(drill.secret, "drill-1", _now(), body)
     answer = httpx.post(
-        f"{drill.stack.receiver_url}/v1/signals", content=body, headers=headers, trust_env=False, timeout=10
+        f"{drill.stack.receiver_url}/v1/signals", content=body, headers=headers, trust_env=False, timeout=60
     )
     answer.raise_for_status()
     signal = answer.json()["signal"]

@@ -55,7 +55,7 @@ class Loop:
         body = json.dumps({"kind": "advisory", "source": "a scanner", "claims": claims, "advisory": osv}).encode()
         secret = (self.up.home / "webhook-secret").read_text(encoding="ascii")
         headers = sign(secret, "loop-1", datetime.now(UTC), body)
-        answer = httpx.post(f"{self.up.printed['receiver']}/v1/signals", content=body, headers=headers)
+        answer = httpx.post(f"{self.up.printed['receiver']}/v1/signals", content=body, headers=headers, timeout=60)
         answer.raise_for_status()
         return str(answer.json()["signal"])
 

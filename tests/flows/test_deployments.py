@@ -114,7 +114,7 @@ def test_the_api_refuses_a_bad_value(client: SyncPrefectClient, up: Up, name: st
     user, _, password = up.address.auth.partition(":")
     token = client.request("GET", "/csrf-token", params={"client": "11111111-1111-4111-8111-111111111111"}).json()
     csrf = {"Prefect-Csrf-Token": token["token"], "Prefect-Csrf-Client": token["client"]}
-    answer = httpx.post(url, json={"parameters": parameters}, auth=(user, password), headers=csrf)
+    answer = httpx.post(url, json={"parameters": parameters}, auth=(user, password), headers=csrf, timeout=60)
     assert answer.status_code in (409, 422), answer.text
 
 

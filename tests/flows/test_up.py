@@ -22,13 +22,13 @@ pytestmark = pytest.mark.xdist_group("prefect")
 def test_its_addresses_answer(up: Up) -> None:
     """The Prefect UI, its API and the receiver answer where `up` says they do."""
     for url in (up.printed["prefect"], f"{up.printed['prefect_api']}/health", f"{up.printed['receiver']}/healthz"):
-        assert httpx.get(str(url), follow_redirects=True).status_code == 200, url
+        assert httpx.get(str(url), follow_redirects=True, timeout=60).status_code == 200, url
 
 
 def test_nobody_gets_in_without_the_password(up: Up) -> None:
     """The API refuses a stranger, and the password's file is its owner's alone."""
-    assert httpx.get(f"{up.address.api_url}/admin/version").status_code == 401
-    assert httpx.post(f"{up.address.api_url}/flow_runs/filter", json={}).status_code == 403
+    assert httpx.get(f"{up.address.api_url}/admin/version", timeout=60).status_code == 401
+    assert httpx.post(f"{up.address.api_url}/flow_runs/filter", json={}, timeout=60).status_code == 403
     for name in ("prefect/sign-in", "webhook-secret"):
         assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600, name
 
@@ -79,8 +79,8 @@ def test_a_second_up_joins_the_first(up: Up) -> None:
         assert "Prefect server" not in printed["started"]
         second.send_signal(signal.SIGTERM)
         assert second.wait(20) == 0
-    assert httpx.get(f"{up.printed['prefect_api']}/health").status_code == 200
-    assert httpx.get(f"{up.printed['receiver']}/healthz").status_code == 200
+    assert httpx.get(f"{up.printed['prefect_api']}/health", timeout=60).status_code == 200
+    assert httpx.get(f"{up.printed['receiver']}/healthz", timeout=60).status_code == 200
 
 
 def test_a_taken_port_is_another_port_and_a_dead_worker_is_said(tmp_path: Path) -> None:
