@@ -7,24 +7,23 @@ name matches, a component without a version, a version that cannot be compared.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
+from patchgap.graph import modules
+from patchgap.graph.distribution import releases_agree, speaks_of
+from patchgap.graph.ecosystems import is_known, purl_type
 from patchgap.graph.purl import loose_key, normal_name
 from patchgap.graph.question import Question
-from patchgap.graph.versions import affects, is_known, purl_type, same
+from patchgap.graph.versions import Block, prepared, same
 from patchgap.model.exposure import Standing
 from patchgap.model.signal import AffectedPackage
 from patchgap.model.unknown import Unknown
 
-_RELEASE = re.compile(r"\d+(?:\.\d+)*")
-_CODENAMES = {
-    "buster": "10", "bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14",
-    "bionic": "18.04", "focal": "20.04", "jammy": "22.04", "noble": "24.04",
-}  # fmt: skip
-_VENDORS = {"debian", "ubuntu", "alpine", "wolfi", "chainguard"}
-_RELEASED = {"debian", "ubuntu", "alpine", "rocky linux", "almalinux"}  # OSV ecosystems whose suffix is a release
 _PACKAGED = frozenset({"apk", "deb", "rpm"})  # a distribution's version wraps the version of what it packages
-_REPACKAGED = frozenset({"conda", "generic"})
+REPACKAGED = frozenset({"conda", "generic"})  # what holds packages of other ecosystems
+_KINDS = {"githubactions": ("githubactions", "github")}  # purl types that an ecosystem's packages may have
 _UPSTREAM = re.compile(r"^\d+:|-[^-]*$")  # an epoch before it, a revision after it
 
 
@@ -59,7 +58,15 @@ def keys(question: Question) -> frozenset[str]:
     """What to look components up by; a superset of what matches."""
     if question.advisory is None:
         return frozenset({loose_key(question.name)})
-    return frozenset(loose_key(package.name) for package in question.advisory.affected)
+    return frozenset(key for package in question.advisory.affected for key in _loose_keys(package))
+
+
+def _loose_keys(package: AffectedPackage) -> Iterator[str]:
+    yield loose_key(package.name)
+    yield loose_key(normal_name(purl_type(package.ecosystem), package.name))
+    if purl_type(package.ecosystem) == "golang":
+        yield loose_key(modules.root_of(package.name) or package.name)
+        yield from (f"v{major}" for major in _majors(package))
 
 
 def judge(question: Question, row: Row) -> Match | None:
@@ -68,7 +75,7 @@ def judge(question: Question, row: Row) -> Match | None:
         return _by_name(question, row)
     found: Match | None = None
     for package in question.advisory.affected:
-        match = _by_advisory(package, row)
+        match = judge_block(package, row)
         if match is not None and match.standing is Standing.AFFECTED:
             return match
         found = found or match
@@ -82,7 +89,7 @@ def _by_name(question: Question, row: Row) -> Match | None:
         return None
     if question.vendor and row.vendor and question.vendor != row.vendor:
         return None
-    if not _releases_agree(question.distro, row.distro):
+    if not releases_agree(question.distro, row.distro):
         return None
     versions = _versions_held(question, row)
     if not versions:
@@ -128,36 +135,68 @@ def _is_that(kind: str, held: str, asked: str) -> bool | Unknown:
     return verdict
 
 
-def _by_advisory(package: AffectedPackage, row: Row) -> Match | None:
+def judge_block(package: AffectedPackage, row: Row, block: Block | None = None) -> Match | None:
+    """The component's standing towards one `affected` block (`block` is the same, where it is prepared already)."""
     kind = purl_type(package.ecosystem)
     if not row.ecosystem or not is_known(package.ecosystem):
         return _nameless(row, package.name)
-    if row.ecosystem != kind:
-        return _elsewhere(package, kind, row)
-    distribution, _, suffix = package.ecosystem.lower().partition(":")
-    if distribution in _VENDORS and row.vendor and row.vendor != distribution:
+    if row.ecosystem not in _KINDS.get(kind, (kind,)):
+        return _elsewhere(package, row, block or prepared(package))
+    about = speaks_of(package.ecosystem, row.vendor, row.distro)
+    if about is False:
         return None
-    if distribution in _RELEASED and not _releases_agree(suffix, row.distro):
+    named = _named(package, kind, row)
+    if named is None or not _is_stream(package, row):
         return None
-    name = normal_name(kind, package.name)
-    if row.source and name == row.source:  # distributions' advisories name source packages
-        version = row.source_version or row.version
-    elif name == row.name:
-        version = row.version
-    else:
+    version, sure = named
+    verdict = (block or prepared(package)).affects(version)
+    if verdict is False:
         return None
-    verdict = affects(package, version)
     if isinstance(verdict, Unknown):
         return Match(row, Standing.UNKNOWN, f"{row.label}: {verdict.reason}")
-    return Match(row, Standing.AFFECTED, f"{row.label} is affected") if verdict else None
+    if about is None:
+        return Match(row, Standing.UNKNOWN, f"{row.label}: {row.vendor} rebuilds what {package.ecosystem} ships")
+    if not sure:
+        return Match(row, Standing.UNKNOWN, f"{row.label}: the advisory names {package.name} at that major version")
+    return Match(row, Standing.AFFECTED, f"{row.label} is affected")
 
 
-def _elsewhere(package: AffectedPackage, kind: str, row: Row) -> Match | None:
+def _named(package: AffectedPackage, kind: str, row: Row) -> tuple[str, bool] | None:
+    """The version at which the row is the package that the block names, and whether that is sure; None where it is
+    another. Distributions' advisories name source packages."""
+    name = normal_name(kind, package.name)
+    if row.source and name == normal_name(kind, row.source):
+        return row.source_version or row.version, True
+    own = normal_name(kind, row.name)
+    if name == own:
+        return row.version, True
+    if kind != "golang":
+        return None
+    if name in modules.module_paths(own, row.version):
+        return row.version, True
+    if name == modules.root_of(own) and modules.major_of(own) in _majors(package):
+        return row.version, False
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _majors(package: AffectedPackage) -> frozenset[int]:
+    return modules.majors_meant(event.version for one in package.ranges for event in one.events)
+
+
+def _is_stream(package: AffectedPackage, row: Row) -> bool:
+    """Ubuntu's FIPS packages are versioned apart: what is fixed in them says nothing of the ordinary ones."""
+    if ":fips" not in package.ecosystem.lower():
+        return True
+    return any("fips" in text.lower() for text in (row.name, row.source, row.version, row.source_version))
+
+
+def _elsewhere(package: AffectedPackage, row: Row, block: Block) -> Match | None:
     """Conda repackages what PyPI has under the same name and version, and a generic purl names no ecosystem at all:
     either may be the affected package."""
-    if row.ecosystem not in _REPACKAGED or kind in _PACKAGED or loose_key(row.name) != loose_key(package.name):
+    if row.ecosystem not in REPACKAGED or block.kind in _PACKAGED or loose_key(row.name) != loose_key(package.name):
         return None
-    if affects(package, row.version) is False:
+    if block.affects(row.version) is False:
         return None
     reason = f"it may be {package.ecosystem}'s {package.name}, packaged by another"
     return Match(row, Standing.UNKNOWN, f"{row.label}: {reason}")
@@ -168,21 +207,3 @@ def _nameless(row: Row, wanted: str) -> Match | None:
         return None
     why = "may be of another ecosystem" if row.ecosystem else "has no purl"
     return Match(row, Standing.UNKNOWN, f"{row.label}: it {why}: it may be {wanted} or another package of that name")
-
-
-def _releases_agree(suffix: str, distro: str) -> bool:
-    """Whether `12` or `v3.16` of an advisory can be the `debian-12.4` or `alpine-3.16.2` of a purl. Where either says
-    nothing, they can."""
-    wanted, held = _release(suffix), _release(distro)
-    if not wanted or not held:
-        return True
-    parts, others = wanted.split("."), held.split(".")
-    least = min(len(parts), len(others))
-    return parts[:least] == others[:least]
-
-
-def _release(text: str) -> str:
-    match = _RELEASE.search(text)
-    if match:
-        return match.group()
-    return next((number for name, number in _CODENAMES.items() if name in text.lower()), "")

@@ -18,6 +18,10 @@ _PLAIN = re.compile(
 )
 _LOWER_NAME = frozenset({"apk", "composer", "npm", "pypi"})
 _LOWER_NAMESPACE = frozenset({"apk", "composer", "pypi"})
+_CASELESS = frozenset(
+    {"npm", "composer", "nuget", "deb", "apk", "githubactions", "github", "bitnami", "conan", "hex", "pub"}
+)
+_SCHEME = re.compile(r"(?:https?|ssh|git)://(?:[^@/]*@)?")
 _SEPARATORS = re.compile(r"[-_.]+")
 _LAST = re.compile(r"[/:]")
 _JOINED = {"maven": ":"}  # how an ecosystem writes namespace and name as one; "/" for the others
@@ -131,9 +135,13 @@ def normal_name(ecosystem: str, name: str) -> str:
     """A name in the form in which two names of that ecosystem are compared."""
     if ecosystem == "pypi":
         return _SEPARATORS.sub("-", name.partition("[")[0]).lower()  # extras are no part of it
-    if ecosystem in {"npm", "composer", "nuget", "deb", "apk", "golang", "githubactions"}:
-        return name.lower()
-    return name
+    if ecosystem == "cargo":
+        return name.lower().replace("_", "-")  # crates.io holds no two names that differ in this
+    if ecosystem == "golang":
+        return name.replace("!", "").lower()  # a module proxy writes Azure as !azure
+    if ecosystem == "swift":
+        return _SCHEME.sub("", name).removesuffix(".git").lower()
+    return name.lower() if ecosystem in _CASELESS else name
 
 
 def loose_key(name: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from patchgap.errors import BadInputError
 from patchgap.graph.matching import Row, judge, keys
+from patchgap.graph.purl import loose_key
 from patchgap.graph.question import Question
 from patchgap.graph.sbom.document import Package, Source, package
 from patchgap.model.signal import Advisory, AffectedPackage, RangeEvent, VersionRange
@@ -84,8 +85,6 @@ def test_a_package_is_found_as_people_and_tools_spell_it(question: str, purl: st
     """No spelling of a name or a version hides a package, and another package is not taken for it."""
     asked, one = Question.parse(question), held(purl)
     assert standing(asked, one) == expected
-    from patchgap.graph.purl import loose_key
-
     if expected:  # the store looks components up by these keys before they are judged
         assert keys(asked) & {loose_key(one.name), loose_key(one.source or one.name)}
 
@@ -121,6 +120,40 @@ ADVISED: dict[str, tuple[Question, str, str | None]] = {
     "an unreadable version, enumerated": (advisory("PyPI", "a", versions=("1.0",)), "pkg:pypi/a@unknown", MAY),
     "a name in capitals": (advisory("PyPI", "Zope.Interface", versions=("5.4",)), "pkg:pypi/zope_interface@5.4.0", Q),
     "a Go module in capitals": (advisory("Go", "github.com/Azure/sdk", "introduced 0", "fixed 2.0.0"), "pkg:golang/github.com/azure/sdk@v1.9.9%2Bincompatible", Q),
+    "a module's major": (advisory("Go", "example.org/m/v2", "introduced 0", "fixed 2.1.0"), "pkg:golang/example.org/m/v2@v2.0.3", Q),
+    "a module's major that the purl leaves out": (advisory("Go", "example.org/m/v2", "introduced 0", "fixed 2.1.0"), "pkg:golang/example.org/m@v2.0.3", Q),
+    "a module's major that is another": (advisory("Go", "example.org/m/v2", "introduced 0", "fixed 2.1.0"), "pkg:golang/example.org/m@v1.9.0", None),
+    "a module before modules": (advisory("Go", "example.org/m/v2", "introduced 0", "fixed 2.1.0"), "pkg:golang/example.org/m@v2.0.3%2Bincompatible", None),
+    "a module's major that the advisory leaves out": (advisory("Go", "example.org/m", "introduced 2.0.0", "fixed 2.1.0"), "pkg:golang/example.org/m/v2@v2.0.3", MAY),
+    "a module's first major": (advisory("Go", "example.org/m", "introduced 0", "fixed 1.1.0"), "pkg:golang/example.org/m/v2@v2.0.3", None),
+    "a module all of which is bad, and its other major": (advisory("Go", "example.org/m", "introduced 0"), "pkg:golang/example.org/m/v3@v3.0.3", None),
+    "Go itself": (advisory("Go", "stdlib", "introduced 0", "fixed 1.21.8"), "pkg:golang/stdlib@go1.21.7", Q),
+    "Go itself, mended": (advisory("Go", "stdlib", "introduced 0", "fixed 1.21.8"), "pkg:golang/stdlib@1.22", None),
+    "a crate's underscore": (advisory("crates.io", "serde-json", "introduced 0.0.0-0", "fixed 1.0.1"), "pkg:cargo/serde_json@1.0.0", Q),
+    "NuGet's case": (advisory("NuGet", "Newtonsoft.Json", "introduced 0", "fixed 13.0.1"), "pkg:nuget/newtonsoft.json@12.0.3", Q),
+    "Packagist's case": (advisory("Packagist", "Symfony/HTTP-Kernel", "introduced 5.0.0", "fixed 5.4.20"), "pkg:composer/symfony/http-kernel@v5.4.19", Q),
+    "Maven's group": (advisory("Maven", "org.apache.logging.log4j:log4j-core", "introduced 2.13.0", "fixed 2.15.0"), "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", Q),
+    "another group": (advisory("Maven", "org.apache.logging.log4j:log4j-core", "introduced 2.13.0", "fixed 2.15.0"), "pkg:maven/com.example/log4j-core@2.14.1", None),
+    "Maven's alias": (advisory("Maven", "org.springframework:spring-core", "introduced 5.3.0", "fixed 5.3.18"), "pkg:maven/org.springframework/spring-core@5.3.18.RELEASE", None),
+    "a gem's platform": (advisory("RubyGems", "nokogiri", "introduced 0", "fixed 1.15.4"), "pkg:gem/nokogiri@1.15.4-x86_64-linux", None),
+    "a gem": (advisory("RubyGems", "nokogiri", "introduced 0", "fixed 1.15.4"), "pkg:gem/nokogiri@1.15.3?platform=java", Q),
+    "Bitnami's revision": (advisory("Bitnami", "wordpress", "introduced 6.2.0", "fixed 6.2.1"), "pkg:bitnami/wordpress@6.2.0-3?arch=arm64&distro=debian-12", Q),
+    "Bitnami's mended revision": (advisory("Bitnami", "wordpress", "introduced 0", "fixed 6.2.1"), "pkg:bitnami/wordpress@6.2.1-0?arch=arm64", None),
+    "Hex": (advisory("Hex", "plug", "introduced 1.3.0", "fixed 1.3.2"), "pkg:hex/plug@1.3.1", Q),
+    "Pub": (advisory("Pub", "http", "introduced 0", "fixed 0.13.3"), "pkg:pub/http@0.13.2", Q),
+    "Swift": (advisory("SwiftURL", "https://github.com/apple/swift-nio.git", "introduced 0", "fixed 2.39.1"), "pkg:swift/github.com/apple/swift-nio@2.39.0", Q),
+    "an action": (advisory("GitHub Actions", "tj-actions/changed-files", "introduced 0", "fixed 46.0.1"), "pkg:githubactions/tj-actions/changed-files@45.0.7", Q),
+    "an action's moving tag": (advisory("GitHub Actions", "tj-actions/changed-files", "introduced 0", "fixed 46.0.1"), "pkg:github/tj-actions/changed-files@v45", MAY),
+    "CRAN": (advisory("CRAN", "commonmark", "introduced 0.2", "fixed 1.8"), "pkg:cran/commonmark@1.7-2", Q),
+    "Hackage": (advisory("Hackage", "aeson", "introduced 0.4.0.0", "fixed 2.0.1.0"), "pkg:hackage/aeson@2.0.0.1", Q),
+    "Conan": (advisory("ConanCenter", "openssl", "introduced 0", "fixed 1.1.1l"), "pkg:conan/openssl@1.1.1k", Q),
+    "Alpine's release": (advisory("Alpine:v3.18", "openssl", "introduced 0", "fixed 3.1.4-r1"), "pkg:apk/alpine/libcrypto3@3.1.4-r0?distro=alpine-3.18.4&upstream=openssl", Q),
+    "Alpine's git version": (advisory("Alpine:v3.19", "musl", "introduced 0", "fixed 1.2.4_git20230717-r5"), "pkg:apk/alpine/musl@1.2.4_git20230717-r4?distro=alpine-3.19.1", Q),
+    "a Red Hat release": (advisory("Red Hat:enterprise_linux:9::baseos", "openssl-libs", "introduced 0", "fixed 1:3.0.7-25.el9_3"), "pkg:rpm/redhat/openssl-libs@3.0.7-24.el9?epoch=1&distro=rhel-9.3", Q),
+    "Rocky is not Red Hat": (advisory("Red Hat:enterprise_linux:9::baseos", "openssl-libs", "introduced 0", "fixed 1:3.0.7-25.el9_3"), "pkg:rpm/rocky/openssl-libs@3.0.7-24.el9?epoch=1&distro=rocky-9.3", None),
+    "CentOS rebuilds Red Hat": (advisory("Red Hat:enterprise_linux:8::baseos", "bash", "introduced 0", "fixed 0:4.4.20-4.el8"), "pkg:rpm/centos/bash@4.4.20-3.el8?distro=centos-8", MAY),
+    "Ubuntu's FIPS stream": (advisory("Ubuntu:Pro:FIPS:20.04:LTS", "openssl", "introduced 0", "fixed 1.1.1f-1ubuntu2.fips.22"), "pkg:deb/ubuntu/openssl@1.1.1f-1ubuntu2.19?distro=ubuntu-20.04", None),
+    "a package of Ubuntu's FIPS stream": (advisory("Ubuntu:Pro:FIPS:20.04:LTS", "openssl", "introduced 0", "fixed 1.1.1f-1ubuntu2.fips.22"), "pkg:deb/ubuntu/openssl@1.1.1f-1ubuntu2.fips.7?distro=ubuntu-20.04", Q),
 }  # fmt: skip
 
 
@@ -128,7 +161,10 @@ ADVISED: dict[str, tuple[Question, str, str | None]] = {
 def test_an_advisory_touches_what_it_affects(case: str) -> None:
     """Source packages, releases, epochs, repackaged software and unknown ecosystems: affected, not, or unknown."""
     question, purl, expected = ADVISED[case]
-    assert standing(question, held(purl)) == expected
+    one = held(purl)
+    assert standing(question, one) == expected
+    if expected:  # the store looks components up by these keys before they are judged
+        assert keys(question) & {loose_key(one.name), loose_key(one.source or one.name)}
 
 
 def test_the_source_package_may_stand_beside_the_purl() -> None:

@@ -88,7 +88,7 @@ UNKNOWN: dict[str, tuple[AffectedPackage, str]] = {
     "commits beside enumerated versions": (package(spans("introduced 0", kind="GIT"), versions=("1.0",)), "1.1"),
     "nothing": (package(), "1.0"),
     "a fix that is no version": (package(spans("introduced 0", "fixed soon")), "1.0"),
-    "an ecosystem without order": (package(spans("introduced 1", "fixed 2"), ecosystem="Hackage"), "1.5"),
+    "an ecosystem without order": (package(spans("introduced 1", "fixed 2"), ecosystem="Linux"), "1.5"),
     "a Debian version that is none": (package(spans("introduced 0", "fixed 2-1"), ecosystem="Debian:12"), "a:b"),
 }
 
@@ -157,8 +157,8 @@ def test_versions_are_ordered_as_their_ecosystem_orders_them(kind: str) -> None:
         ("npm", "v1.0.0", "1.0.0", True),
         ("deb", "0:1.0-1", "1.0-1", True),
         ("pypi", "1.6", "banana", False),
-        ("hackage", "1.0", "1.0.0", False),
-        ("hackage", "odd", "odd", True),
+        ("generic", "1.0", "1.0.0", False),
+        ("generic", "odd", "odd", True),
     ],
 )
 def test_one_version_has_several_spellings(kind: str, held: str, other: str, expected: bool) -> None:

@@ -1,0 +1,28 @@
+"""OSV's ecosystems: which purl type each one's packages have. Knows nothing of versions, names or releases."""
+
+from __future__ import annotations
+
+_TYPES = {
+    "pypi": "pypi", "npm": "npm", "maven": "maven", "go": "golang", "crates.io": "cargo", "rubygems": "gem",
+    "nuget": "nuget", "packagist": "composer", "hex": "hex", "pub": "pub", "bitnami": "bitnami", "cran": "cran",
+    "hackage": "hackage", "swifturl": "swift", "github actions": "githubactions", "conancenter": "conan",
+    "julia": "julia", "debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
+    "minimos": "apk", "red hat": "rpm", "rocky linux": "rpm", "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm",
+    "openeuler": "rpm", "mageia": "rpm", "azure linux": "rpm",
+}  # fmt: skip
+
+
+def base_of(ecosystem: str) -> str:
+    """The ecosystem without its suffix, in lower case: `red hat` of `Red Hat:enterprise_linux:9::appstream`."""
+    return ecosystem.partition(":")[0].strip().lower()
+
+
+def purl_type(ecosystem: str) -> str:
+    """The purl type of an OSV ecosystem (its suffix left out); the ecosystem's own name where none is known."""
+    name = base_of(ecosystem)
+    return _TYPES.get(name, name)
+
+
+def is_known(ecosystem: str) -> bool:
+    """Whether the OSV ecosystem is one whose packages an SBOM's purls can be told to be."""
+    return base_of(ecosystem) in _TYPES

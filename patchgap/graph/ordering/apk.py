@@ -1,0 +1,44 @@
+"""Alpine's order (and Wolfi's and Chainguard's), from apk-package(5) and apk-tools 3: digits, a letter, suffixes, revision.
+
+univers 32 refuses `1.2.4_git20230717-r4` (musl's own), a commit's hash (`1.2~0a1b2c-r0`) and a first number with zeros (`013`).
+A hash orders nothing and does not count.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SUFFIXES = ("alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p")
+_NONE = _SUFFIXES.index("")
+_VERSION = re.compile(
+    r"(\d+)((?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*)(?:~[0-9a-f]+)?(?:-r(\d+))?", re.ASCII
+)
+_SUFFIX = re.compile(r"_([a-z]+)(\d*)", re.ASCII)
+# What stands at a place, from the least: a pre-release's suffix is before the end, and all others are after it.
+_PRE, _END, _REVISION, _NUMBER_OF_SUFFIX, _POST, _LETTER, _DIGITS = range(7)
+
+
+def key(text: str) -> Any:
+    """Raises ValueError where the text is no version of apk. No revision is before revision 0."""
+    match = _VERSION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no version of apk")
+    first, others, letter, suffixes, revision = match.groups()
+    tokens: list[tuple[Any, ...]] = [(_DIGITS, 1, int(first))]
+    tokens += [(_DIGITS, *_digits(one)) for one in others.split(".")[1:]]
+    if letter:
+        tokens.append((_LETTER, letter))
+    for name, number in _SUFFIX.findall(suffixes):
+        rank = _SUFFIXES.index(name)
+        tokens.append((_PRE if rank < _NONE else _POST, rank))
+        if number:
+            tokens.append((_NUMBER_OF_SUFFIX, int(number)))
+    if revision is not None:
+        tokens.append((_REVISION, int(revision)))
+    return (*tokens, (_END,))
+
+
+def _digits(text: str) -> tuple[int, Any]:
+    """After the first dot digits with a leading zero are read as a fraction's: `1.05` is before `1.1`."""
+    return (0, text) if text.startswith("0") else (1, int(text))

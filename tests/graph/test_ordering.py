@@ -1,0 +1,179 @@
+"""Orderings: each ecosystem's own cases, the laws of an order, and where univers says otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import univers.versions
+from graph_fleet import DATA
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchgap.graph.ordering import bound_of, has_order, order_of, semver_of
+
+FILES = sorted((DATA / "ordering").glob("*.txt"))
+_CHAIN = re.compile(r" ([<=>]) ")
+
+
+def lines(path: Path) -> Iterator[str]:
+    return (line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
+
+
+def pairs(path: Path) -> Iterator[tuple[str, str, str]]:
+    """`a < b = c` as (a, <, b) and (b, =, c)."""
+    for line in lines(path):
+        if not line.startswith("!"):
+            parts = _CHAIN.split(line)
+            yield from zip(parts[::2], parts[1::2], parts[2::2], strict=False)
+
+
+def relation(key: Any, one: str, other: str) -> str:
+    a, b = key(one), key(other)
+    assert (a < b) + (b < a) + (a == b) == 1, (one, other)
+    return "<" if a < b else "=" if a == b else ">"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_versions_are_ordered_as_the_ecosystems_specification_orders_them(path: Path) -> None:
+    """Every pair of the ecosystem's own cases, and what equals hashes the same."""
+    key = order_of(path.stem)
+    found = list(pairs(path))
+    assert len(found) >= 12
+    for one, sign, other in found:
+        assert relation(key, one, other) == sign, (one, sign, other)
+        if sign == "=":
+            assert hash(key(one)) == hash(key(other))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_text_that_is_no_version_there_is_refused(path: Path) -> None:
+    """What the ecosystem does not take for a version has no place in its order: ValueError, and no other error."""
+    refused = [text.strip() for line in lines(path) if line.startswith("!") for text in line[1:].split("|")]
+    assert refused
+    for text in refused:
+        with pytest.raises(ValueError):  # noqa: PT011  (each family has its own words)
+            order_of(path.stem)(text)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_all_cases_of_an_ecosystem_stand_in_one_order(path: Path) -> None:
+    """Sorting all the versions of the cases puts every pair where the pair itself says: no order is a circle."""
+    key = order_of(path.stem)
+    found = list(pairs(path))
+    ordered = sorted({text for one, _, other in found for text in (one, other)}, key=key)
+    for lower, higher in pairwise(ordered):
+        assert not key(higher) < key(lower)
+    place = {text: n for n, text in enumerate(ordered)}
+    for one, sign, other in found:
+        if sign != "=":
+            assert (place[one] < place[other]) is (sign == "<"), (one, sign, other)
+
+
+def parts(kind: str) -> list[str]:
+    """What the ecosystem's cases are made of, so that what is generated looks like its versions."""
+    text = " ".join(line for line in lines(DATA / "ordering" / f"{kind}.txt") if not line.startswith("!"))
+    words = set(re.findall(r"[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d<=>]", text))
+    return sorted(words)
+
+
+@pytest.mark.parametrize("kind", [path.stem for path in FILES])
+def test_any_three_versions_are_in_one_order(kind: str) -> None:
+    """Antisymmetry and transitivity over generated versions, equality included."""
+    key = order_of(kind)
+    known = sorted({text for one, _, other in pairs(DATA / "ordering" / f"{kind}.txt") for text in (one, other)})
+    made = st.lists(st.sampled_from(parts(kind)), min_size=1, max_size=6).map("".join)
+    mended = st.tuples(st.sampled_from(known), st.lists(st.sampled_from(parts(kind)), max_size=3).map("".join))
+    texts = st.one_of(st.sampled_from(known), made, mended.map("".join))
+
+    @given(st.lists(texts, min_size=3, max_size=3))
+    def holds(three: list[str]) -> None:
+        try:
+            a, b, c = map(key, three)
+        except ValueError:
+            return
+        assert (a < b) + (b < a) + (a == b) == 1
+        if not b < a and not c < b:
+            assert not c < a, three
+        if a == b and b == c:
+            assert a == c
+
+    holds()
+
+
+UNIVERS_REFUSES = [
+    ("apk", "AlpineLinuxVersion", "1.2.3~0a1b2c-r0"),  # a commit's hash is part of the specification
+    ("apk", "AlpineLinuxVersion", "1.2.4_git20230717-r4"),  # as are suffixes of later than the release: musl's own
+    ("apk", "AlpineLinuxVersion", "013-r0"),  # and a first number may start with zeros
+]
+UNIVERS_ERRS = [
+    ("apk", "AlpineLinuxVersion", "1.0-r0", "1.0", ">"),  # as apk version -t says
+    ("apk", "AlpineLinuxVersion", "1_rc0", "1_rc", ">"),  # a suffix with a number is after one without
+    ("maven", "MavenVersion", "1.0.RELEASE", "1.0", "="),  # an alias of the release itself
+    ("maven", "MavenVersion", "5.3.0.RELEASE", "5.3.0-sp1", "<"),
+    ("maven", "MavenVersion", "1.0.a", "1.0-x", "<"),  # a qualifier after a dot is what it is after a hyphen
+    ("composer", "ComposerVersion", "1.0.0-p1", "1.0.0", ">"),  # a patch is after its release
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "version"), UNIVERS_REFUSES)
+def test_a_valid_version_that_univers_refuses_is_taken(kind: str, name: str, version: str) -> None:
+    """Named for upstream; where univers learns the case, this test says that the reason for ours is gone."""
+    assert order_of(kind)(version)
+    with pytest.raises(univers.versions.InvalidVersion):
+        getattr(univers.versions, name)(version)
+
+
+@pytest.mark.parametrize(("kind", "name", "one", "other", "sign"), UNIVERS_ERRS)
+def test_versions_that_univers_puts_elsewhere_stand_right(
+    kind: str, name: str, one: str, other: str, sign: str
+) -> None:
+    """Named for upstream, as above."""
+    assert relation(order_of(kind), one, other) == sign
+    assert relation(getattr(univers.versions, name), one, other) != sign
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("deb", "DebianVersion"), ("rpm", "RpmVersion"), ("gem", "RubygemsVersion"), ("nuget", "NugetVersion")],
+)
+def test_versions_that_univers_orders_right_are_ordered_alike(kind: str, name: str) -> None:
+    """Where univers follows the specification, the two agree over every pair of the cases, of which one is before."""
+    oracle = getattr(univers.versions, name)
+    agreed = 0
+    for one, sign, other in pairs(DATA / "ordering" / f"{kind}.txt"):
+        if sign == "=":
+            continue
+        try:
+            found = relation(oracle, one, other)
+        except univers.versions.InvalidVersion:
+            continue
+        agreed += 1
+        assert found == sign, (one, sign, other)
+    assert agreed >= 20
+
+
+def test_what_has_no_order_says_so() -> None:
+    """An ecosystem without an order refuses every version."""
+    assert not has_order("generic")
+    with pytest.raises(ValueError, match="cannot be ordered"):
+        order_of("generic")("1.0")
+
+
+@pytest.mark.parametrize("kind", ["npm", "cargo", "hex", "pub", "golang", "githubactions", "swift"])
+def test_an_advisorys_bounds_may_leave_parts_out(kind: str) -> None:
+    """OSV completes `1.2` to 1.2.0 in an advisory; what an SBOM holds is taken at its word."""
+    assert bound_of(kind)("1.2") == order_of(kind)("1.2.0")
+    assert bound_of(kind)("01.2.3") == order_of(kind)("1.2.3")
+    with pytest.raises(ValueError, match=r"1\.2\.3\.4"):
+        bound_of(kind)("1.2.3.4")
+
+
+def test_a_semver_range_is_ordered_by_semver() -> None:
+    """Pub counts build metadata and SemVer does not: OSV's SEMVER means SemVer."""
+    assert order_of("pub")("1.0.0") < order_of("pub")("1.0.0+1")
+    assert semver_of("pub")("1.0.0") == semver_of("pub")("1.0.0+1")
