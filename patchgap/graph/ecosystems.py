@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _TYPES = {
     "pypi": "pypi", "npm": "npm", "maven": "maven", "go": "golang", "crates.io": "cargo", "rubygems": "gem",
     "nuget": "nuget", "packagist": "composer", "hex": "hex", "pub": "pub", "bitnami": "bitnami", "cran": "cran",
@@ -17,12 +19,14 @@ def base_of(ecosystem: str) -> str:
     return ecosystem.partition(":")[0].strip().lower()
 
 
+@lru_cache(maxsize=4096)
 def purl_type(ecosystem: str) -> str:
     """The purl type of an OSV ecosystem (its suffix left out); the ecosystem's own name where none is known."""
     name = base_of(ecosystem)
     return _TYPES.get(name, name)
 
 
+@lru_cache(maxsize=4096)
 def is_known(ecosystem: str) -> bool:
     """Whether the OSV ecosystem is one whose packages an SBOM's purls can be told to be."""
     return base_of(ecosystem) in _TYPES

@@ -7,6 +7,7 @@ equal over real purls. Knows nothing of versions' order.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _WORD = r"[A-Za-z0-9._~-]+"
@@ -131,6 +132,7 @@ def full_name(ecosystem: str, namespace: str, name: str) -> str:
     return normal_name(ecosystem, f"{namespace}{_JOINED.get(ecosystem, '/')}{name}")
 
 
+@lru_cache(maxsize=1 << 16)
 def normal_name(ecosystem: str, name: str) -> str:
     """A name in the form in which two names of that ecosystem are compared."""
     if ecosystem == "pypi":
@@ -144,6 +146,7 @@ def normal_name(ecosystem: str, name: str) -> str:
     return name.lower() if ecosystem in _CASELESS else name
 
 
+@lru_cache(maxsize=1 << 16)
 def loose_key(name: str) -> str:
     """What any spelling of a name is looked up by: its last part, lower case, separators as one dash."""
     return _SEPARATORS.sub("-", _LAST.split(name)[-1]).lower()
