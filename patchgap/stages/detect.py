@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from patchgap.graph.question import Question
 from patchgap.incident.envelope import signal_from
 from patchgap.incident.events import Opened, SignalJoined, StageFailed
 from patchgap.model.codec import canonical
-from patchgap.model.exposure import ExposureAnswer
 from patchgap.model.finding import Finding, IncidentId
-from patchgap.model.signal import Severity, Signal, SignalId
+from patchgap.model.signal import Signal, SignalId
 from patchgap.playbook import loader
 from patchgap.playbook.detect import wakes
-from patchgap.playbook.language import Playbook
+from patchgap.playbook.language import Playbook, digest
 from patchgap.playbook.problems import PlaybookProblems
 from patchgap.stages import scope
 from patchgap.stages.engine import Engine
+from patchgap.stages.finding import exposures, finding_of
 
 ACTOR = "patchgap detect"
-_WORST_FIRST = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,63 +82,6 @@ def find(engine: Engine, signal: Signal) -> Finding:
     return finding_of(signal, answer)
 
 
-def finding_of(signal: Signal, answer: ExposureAnswer) -> Finding:
-    """The finding: severity is the worst of the advisory's and the sender's claim, and critical where the package is
-    malicious or known to be exploited."""
-    advisory = signal.advisory
-    malicious = signal.claims.malicious or (advisory is not None and advisory.malicious)
-    stated = {signal.claims.severity, advisory.severity if advisory else Severity.UNKNOWN}
-    worst = next((s for s in _WORST_FIRST if s in stated), Severity.UNKNOWN)
-    return Finding(
-        key=key_of(signal),
-        signal=signal,
-        severity=Severity.CRITICAL if malicious or signal.claims.known_exploited else worst,
-        malicious=malicious,
-        known_exploited=signal.claims.known_exploited,
-        epss=signal.claims.epss,
-        exposures=answer.exposures,
-        unknown=answer.unknown,
-    )
-
-
-def key_of(signal: Signal) -> str:
-    """The same for every signal about the same thing: an advisory's CVE where it has one (all its aliases agree on
-    that), else its id; a runtime signal's workload."""
-    if signal.advisory is not None:
-        names = sorted({signal.advisory.id, *signal.advisory.aliases})
-        return "advisory:" + next((n for n in names if n.startswith("CVE-")), signal.advisory.id)
-    if signal.runtime is not None:
-        r = signal.runtime
-        return f"runtime:{r.cluster}/{r.namespace}/{r.kind}/{r.name}"
-    return f"signal:{signal.id}"
-
-
-def question_of(signal: Signal) -> Question | None:
-    """What to ask the graph about this signal's packages; None where it names none."""
-    if signal.advisory is not None:
-        return Question.of_advisory(signal.advisory)
-    if signal.runtime is not None and signal.runtime.component:
-        return Question.parse(signal.runtime.component)
-    return None
-
-
-def exposures(engine: Engine, signal: Signal) -> ExposureAnswer:
-    """The exposed workloads as the graph knows them now. A runtime signal's own workload is exposed, whatever the
-    component it names."""
-    now = engine.clock()
-    question = question_of(signal)
-    about = engine.graph.exposure(question, now) if question else None
-    if signal.runtime is None:
-        return about or ExposureAnswer("", now, (), ())
-    r = signal.runtime
-    seen = engine.graph.workload_exposures(r.cluster, r.namespace, r.kind, r.name, now)
-    if about is None:
-        return seen
-    named = {e.workload.ref for e in about.exposures}
-    rest = tuple(e for e in seen.exposures if e.workload.ref not in named)
-    return ExposureAnswer(about.query, now, (*about.exposures, *rest), (*about.unknown, *seen.unknown))
-
-
 def _playbooks(engine: Engine, signal: Signal) -> tuple[list[tuple[Playbook, str]], PlaybookProblems | None]:
     """The playbooks that listen to such a signal, and the problems of those that cannot be read."""
     broken: PlaybookProblems | None = None
@@ -156,7 +97,7 @@ def _open(engine: Engine, finding: Finding, playbook: Playbook, text: str, reaso
         finding=finding,
         playbook=playbook.playbook,
         version=playbook.version,
-        digest="sha256:" + hashlib.sha256(text.encode()).hexdigest(),
+        digest=digest(text),
         text=text,
         times_scale=engine.settings.times_scale,
     )

@@ -12,6 +12,8 @@ from patchgap.model.unknown import Unknown
 from patchgap.playbook.tiers import TierChoice, assign
 from patchgap.ports import InventorySource
 from patchgap.stages.engine import Engine
+from patchgap.stages.finding import exposures, finding_of
+from patchgap.stages.situation import playbook_of, state_of
 
 ACTOR = "patchgap scope"
 
@@ -60,9 +62,6 @@ def refresh(engine: Engine, cluster: str) -> Refreshed:
 
 def scope(engine: Engine, incident: IncidentId) -> Scoped:
     """Asks the refreshed graph again and gives each affected workload its tier; recorded in the ledger."""
-    from patchgap.stages.detect import exposures, finding_of  # the finding is detect's to make; detect refreshes by us
-    from patchgap.stages.situation import playbook_of, state_of
-
     state = state_of(engine, incident)
     answer = exposures(engine, state.finding.signal)
     finding = finding_of(state.finding.signal, answer)

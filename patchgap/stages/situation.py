@@ -10,8 +10,8 @@ from patchgap.model.finding import IncidentId
 from patchgap.playbook import loader
 from patchgap.playbook.language import Playbook
 from patchgap.ports import DigestStanding, Situation
-from patchgap.stages.detect import question_of
 from patchgap.stages.engine import OWNER, Engine
+from patchgap.stages.finding import question_of
 
 
 def state_of(engine: Engine, incident: IncidentId) -> IncidentState:
