@@ -20,13 +20,15 @@ from patchgap.errors import PatchgapError
 from patchgap.model.finding import IncidentId
 from patchgap.stages.contain import left_undone
 from patchgap.stages.incidents import open_incidents
+from patchgap.stages.verify import due
 
 LEFT_BEHIND = timedelta(minutes=1)  # a younger signal's own run may just be starting
 
 
 @stage("verify-open-incidents", "verify what is open")
 def verify_open_incidents() -> State[Any]:
-    """Verifies each open incident and recovers those whose gate passes. Runs every five minutes.
+    """Verifies each open incident that is due by its playbook's `every`, and recovers those whose gate passes. Runs
+    every five minutes.
 
     Signals that were stored while Prefect did not answer are taken up first, and a response that was cut off, or
     that waited for a yes which came, goes on."""
@@ -43,11 +45,13 @@ def verify_open_incidents() -> State[Any]:
             failed.append(f"{incident}: {ended(state)}")
     if failed:
         return Failed(message=f"{len(incidents)} open incidents, {len(failed)} in trouble: {'; '.join(failed)}")
-    return completed(f"{len(incidents)} open incidents verified" if incidents else "no incident is open")
+    return completed(f"{len(incidents)} open incidents, none in trouble" if incidents else "no incident is open")
 
 
 def _go_on(incident: IncidentId) -> State[Any]:
     cut_off = left_undone(engine(), incident, LEFT_BEHIND)
+    if not cut_off and not gate_passes(incident) and not due(engine(), incident):
+        return completed("verified less than the playbook's `every` ago")
     state = within(respond, incident) if cut_off else within(verify, incident)
     if not cut_off and state.is_completed() and gate_passes(incident):
         return within(recover, incident)

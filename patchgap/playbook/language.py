@@ -185,18 +185,24 @@ class ApprovalRule(_Part):
 
 
 class TierTargets(_Part):
-    """The times that the response is measured against, from the signal on."""
+    """The times that are asked for, from the signal on. For each that is missed a person is called, once, when it is
+    verified next."""
 
     scoped: Duration | None = Field(default=None, description="Every workload is known.", examples=["5m"])
     contained: Duration | None = Field(default=None, description="Containment stands.", examples=["15m"])
-    converged: Duration | None = Field(default=None, description="The incident is closed.", examples=["24h"])
+    converged: Duration | None = Field(default=None, description="It is proved to be over.", examples=["24h"])
 
 
 class Verify(_Part):
     """What proves that it is over."""
 
-    every: Duration = Field(description="How often the checks are repeated.", examples=["1m"])
-    within: Duration = Field(description="How long until a person is called.", examples=["24h"])
+    every: Duration = Field(
+        description="The checks are repeated no more often than this; the schedule comes by every five minutes.",
+        examples=["1m"],
+    )
+    within: Duration = Field(
+        description="Where it is not proved this long after it opened, a person is called, once.", examples=["24h"]
+    )
     fresh_within: Duration = Field(
         description="Evidence older than this proves nothing; no shorter than `every`.", examples=["5m"]
     )

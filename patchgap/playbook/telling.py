@@ -128,7 +128,7 @@ def _tier(tier: Tier, registry: Registry) -> Iterator[tuple[int, str]]:
         yield 0, f"Nothing at all is changed where it would be more than {listed(held)}."
     if tier.targets:
         asked = [f"{k} in {in_words(v)}" for k, v in tier.targets if v is not None]
-        yield 0, f"Asked for: {', '.join(asked)}."
+        yield 0, f"Asked for: {', '.join(asked)} after the signal; a person is called for each that is missed."
     if tier.verify:
         yield 0, "Proved in its own way:"
         yield from ((depth + 1, line) for depth, line in _verify(tier.verify, registry))
@@ -153,8 +153,9 @@ def _verb(step: Step, registry: Registry) -> Iterator[tuple[int, str]]:
 
 
 def _verify(verify: Verify, registry: Registry) -> Iterator[tuple[int, str]]:
-    times = f"Checked every {in_words(verify.every)}; evidence counts for {in_words(verify.fresh_within)}"
-    yield 0, f"{times}; after {in_words(verify.within)} a person is called. All of:"
+    times = f"Checked no more often than every {in_words(verify.every)}"
+    fresh = f"evidence counts for {in_words(verify.fresh_within)}"
+    yield 0, f"{times}; {fresh}; a person is called where it is not proved within {in_words(verify.within)}. All of:"
     for step in verify.all_of:
         yield 0, f"- {in_step(step)}" + (f", where {step.about} was planned" if step.about else "")
         for platform, check in sorted(registry.checks[step.verb].items()):

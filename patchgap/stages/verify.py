@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from patchgap.errors import PatchgapError
 from patchgap.incident import conduct, gate
-from patchgap.incident.events import EvidenceTaken, GateJudged
+from patchgap.incident.events import EvidenceTaken, GateJudged, PersonCalled
 from patchgap.incident.gate import GateVerdict
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
@@ -16,12 +16,14 @@ from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
 from patchgap.playbook.verify import required_checks, verify_of
+from patchgap.stages import overdue
 from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 ACTOR = "patchgap verify"
 LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
+_LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off until the schedule comes by again
 
 
 def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
@@ -63,13 +65,24 @@ def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evide
 
 def judge(engine: Engine, incident: IncidentId) -> GateVerdict:
     """The gate, over the newest evidence of each check on each platform; recorded. What a cut-off run left behind is
-    settled first, by looking."""
+    settled first, by looking. For each time of the playbook that was missed a person is called, once."""
     state = state_of(engine, incident)
     since = engine.clock() - LEFT_BEHIND
     conduct.settle(engine.ledger, incident, engine.registry, situation_of(engine, state), since)
     verdict = stands(engine, engine.ledger.read(incident))
     engine.ledger.append(incident, GateJudged(verdict=verdict), ACTOR)
+    judged = state_of(engine, incident)
+    for why in overdue.missed(playbook_of(engine, judged), judged, engine.clock()):
+        if why not in judged.persons_called:
+            engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
     return verdict
+
+
+def due(engine: Engine, incident: IncidentId) -> bool:
+    """Whether the playbook's `every` has passed since the last judgement."""
+    state = state_of(engine, incident)
+    every = verify_of(playbook_of(engine, state), state.tiers_in_play).every
+    return state.times.judged is None or engine.clock() - state.times.judged >= every - _LEEWAY
 
 
 def stands(engine: Engine, entries: tuple[Entry, ...]) -> GateVerdict:
