@@ -55,7 +55,7 @@ def exposure(
         day = question.advisory.withdrawn.date().isoformat()
         Story().warn(f"{question} was withdrawn on {day}; what it names is answered all the same.")
     if as_json:
-        emit(document(answer))
+        emit(document(answer, read_at))
     else:
         click.echo(render(answer, read_at, sys.stdout))
     if exit_code:
@@ -93,14 +93,23 @@ def _never_read(cli: Cli, read_at: Mapping[str, datetime | Unknown]) -> Iterator
             yield Unknown(f"cluster {cluster.name}", "it is configured and was never read: patchgap inventory refresh")
 
 
-def document(answer: ExposureAnswer) -> dict[str, Any]:
-    """The answer as plain JSON, in the shape that scripts may rely on."""
+def document(answer: ExposureAnswer, read_at: Mapping[str, datetime | Unknown]) -> dict[str, Any]:
+    """The answer as plain JSON, in the shape that scripts may rely on. `inventory` says how old what it rests on is."""
     return {
         "query": answer.query,
         "asked_at": plain(answer.asked_at),
         "exposures": [_exposure(one) for one in answer.exposures],
         "unknown": plain(answer.unknown),
+        "inventory": [_read(cluster, when, answer.asked_at) for cluster, when in read_at.items()],
     }
+
+
+def _read(cluster: str, when: datetime | Unknown, asked_at: datetime) -> dict[str, Any]:
+    """When the cluster was last read and how many seconds ago; both null where it does not answer (`unknown` says why)."""
+    if isinstance(when, Unknown):
+        return {"cluster": cluster, "read_at": None, "age_seconds": None}
+    age = max(0, int((asked_at - when).total_seconds()))
+    return {"cluster": cluster, "read_at": plain(when), "age_seconds": age}
 
 
 def _exposure(one: Exposure) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from click.testing import CliRunner, Result
 from graph_fleet import ADVISORY, NOW, NOWHERE, cluster, container, digest_of, sbom, workload
 
 from patchgap.cli import main
+from patchgap.cli.context import Cli
+from patchgap.cli.exposure import exposure
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.graph.store import Graph
 from patchgap.model.unknown import Unknown
@@ -67,7 +70,7 @@ def test_a_name_a_version_a_purl_and_an_advisory_find_the_trainer(home: Path, wh
 def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
     """Every field of the design, with its value."""
     document = asked(home, "pytorch-lightning@1.5.2")
-    assert list(document) == ["query", "asked_at", "exposures", "unknown"]
+    assert list(document) == ["query", "asked_at", "exposures", "unknown", "inventory"]
     (one,) = document["exposures"]
     assert one["component"] == {
         "purl": "pkg:pypi/pytorch-lightning@1.5.2",
@@ -97,6 +100,18 @@ def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
     assert one["privileges"]["reach"] == ["get secrets in training"]
     assert one["data_scope"] == {"classification": "sensitive", "writes_to": ["model-registry", "feature-store"]}
     assert document["unknown"] == []
+
+
+def test_the_json_says_how_old_the_inventory_is(home: Path) -> None:
+    """Each cluster with when it was read and how long ago; null for one that does not answer."""
+    graph = fill(home, cluster())
+    graph.record_unreachable("prod-ml-us", "kubernetes", "timed out", NOW)
+    context = Cli(home=home, clock=lambda: NOW + timedelta(hours=3))
+    told = CliRunner().invoke(exposure, ["a", "--json"], obj=context)
+    assert json.loads(told.stdout)["inventory"] == [
+        {"cluster": "prod-ml-eu", "read_at": NOW.isoformat().replace("+00:00", "Z"), "age_seconds": 10_800},
+        {"cluster": "prod-ml-us", "read_at": None, "age_seconds": None},
+    ]
 
 
 @pytest.mark.usefixtures("fleet")
