@@ -79,11 +79,11 @@ def explain(cli: Cli, name: str, as_json: bool) -> None:
     What wakes it, who gets which tier, what each tier does in order and how that is undone, what proves that it is
     over, what recover releases and what stays.
     """
-    from patchgap.playbook.loader import find, load
+    from patchgap.playbook.loader import SUFFIXES, find, load
     from patchgap.playbook.telling import tell
 
     registry = _registry()
-    path = Path(name) if name.endswith((".yaml", ".yml")) or "/" in name else find(name, cli.settings())
+    path = Path(name) if name.endswith(SUFFIXES) or "/" in name else find(name, cli.settings())
     told = tell(load(path, registry), registry)
     if as_json:
         emit([{"heading": s.heading, "lines": [line for _, line in s.lines]} for s in told])

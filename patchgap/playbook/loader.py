@@ -23,7 +23,7 @@ from patchgap.playbook.steps import ACTIONS, CHECKS, INVERSES, checked, each
 from patchgap.registry import Registry
 from patchgap.settings import Settings
 
-SUFFIX = ".yaml"
+SUFFIXES = (".yaml", ".yml")
 
 
 def load(path: Path, registry: Registry) -> Playbook:
@@ -34,17 +34,20 @@ def load(path: Path, registry: Registry) -> Playbook:
 def _load(path: Path, registry: Registry) -> tuple[Playbook, str]:
     text = _text(path)
     playbook = parse(text, path, registry)
-    if playbook.playbook != path.name.removesuffix(SUFFIX):
-        source = read(text, str(path))
-        span = source.span(("playbook",))
-        stem = path.name.removesuffix(SUFFIX)
-        source.refuse(
-            span,
-            f"the playbook is named {playbook.playbook} and its file {path.name}; give both one name",
-            corrected=source.replaced(span, stem),
-        )
-        raise PlaybookProblems(source.problems)
+    twin = path.with_suffix(SUFFIXES[0])
+    if playbook.playbook != path.stem:
+        what = f"the playbook is named {playbook.playbook} and its file {path.name}; give both one name"
+        raise _misplaced(text, path, what, path.stem)
+    if twin != path and twin.is_file():
+        raise _misplaced(text, path, f"the playbook {path.stem} stands in {twin.name} as well; keep one of the two")
     return playbook, text
+
+
+def _misplaced(text: str, path: Path, what: str, name: str = "") -> PlaybookProblems:
+    source = read(text, str(path))
+    span = source.span(("playbook",))
+    source.refuse(span, what, corrected=source.replaced(span, name) if name else "")
+    return PlaybookProblems(source.problems)
 
 
 def parse(text: str, where: str | Path, registry: Registry) -> Playbook:
@@ -64,23 +67,23 @@ def shipped() -> Path:
 def files(settings: Settings) -> Sequence[Path]:
     """Every playbook's file: the configured folders' first, then those whose name none before them takes.
     Raises NotFoundError for a configured folder that does not exist."""
-    found: dict[str, Path] = {}
+    found: list[Path] = []
     for folder in (*settings.playbooks, shipped()):
         if not folder.is_dir():
             raise NotFoundError(f"the playbooks' folder {folder} does not exist", "Create it or correct `playbooks`.")
-        for path in in_folder(folder):
-            found.setdefault(path.name, path)
-    return tuple(found.values())
+        taken = {path.stem for path in found}
+        found += [path for path in in_folder(folder) if path.stem not in taken]
+    return tuple(found)
 
 
 def in_folder(folder: Path) -> Sequence[Path]:
-    """The playbooks' files of a folder, by name; case files are none."""
-    return [p for p in sorted(folder.glob(f"*{SUFFIX}")) if not p.name.endswith(f".cases{SUFFIX}")]
+    """The playbooks' files of a folder, `.yaml` and `.yml`, by name; case files are none."""
+    return [p for p in sorted(folder.iterdir()) if p.suffix in SUFFIXES and not p.stem.endswith(".cases")]
 
 
 def find(name: str, settings: Settings) -> Path:
     """The file of the playbook of that name. Raises NotFoundError naming those that exist."""
-    known = {path.name.removesuffix(SUFFIX): path for path in files(settings)}
+    known = {path.stem: path for path in files(settings)}
     if name not in known:
         near = nearest(name, known)
         hint = f"Did you mean {near}? " if near else ""

@@ -58,6 +58,30 @@ def test_a_configured_playbook_takes_the_place_of_the_shipped_one(tmp_path: Path
     assert sorted(p.title for p, _ in loaded) == ["compromised-dependency@1", "suspicious-runtime@8"]
 
 
+def test_a_playbook_may_end_in_yml(tmp_path: Path) -> None:
+    """It takes the place of the shipped one of its name as well, and is found by name."""
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 1", "version: 8")
+    (tmp_path / "suspicious-runtime.yml").write_text(text, encoding="utf-8")
+    (tmp_path / "suspicious-runtime.cases.yml").write_text("cases: []\n", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("no playbook\n", encoding="utf-8")
+    held = settings(tmp_path, tmp_path)
+    assert sorted(p.title for p, _ in load_all(held, verbs())) == ["compromised-dependency@1", "suspicious-runtime@8"]
+    assert find("suspicious-runtime", held) == tmp_path / "suspicious-runtime.yml"
+
+
+def test_a_playbook_in_two_files_of_one_folder_is_a_problem(tmp_path: Path) -> None:
+    """Neither hides the other in silence: the problem names both, and the sound one is loaded."""
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8")
+    for ending in ("yaml", "yml"):
+        (tmp_path / f"suspicious-runtime.{ending}").write_text(text, encoding="utf-8")
+    with pytest.raises(PlaybookProblems) as raised:
+        load_all(settings(tmp_path, tmp_path), verbs())
+    (problem,) = raised.value.problems
+    assert problem.file == str(tmp_path / "suspicious-runtime.yml")
+    assert "stands in suspicious-runtime.yaml as well" in problem.what
+    assert [p.playbook for p, _ in raised.value.loaded] == ["suspicious-runtime", "compromised-dependency"]
+
+
 def test_one_bad_file_is_reported_beside_the_sound_ones(tmp_path: Path) -> None:
     """The problems name the bad file alone, and the sound playbooks come with the error."""
     (tmp_path / "broken.yaml").write_text("playbook: broken\n", encoding="utf-8")
