@@ -8,12 +8,15 @@ import click
 
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from patchgap.cli.output import emit
+from patchgap.errors import BadInputError
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
+from patchgap.playbook.quantities import duration
 from patchgap.stages import contain as contain_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
+from patchgap.stages import waive as waive_stage
 from patchgap.stages.situation import state_of
 
 _ID = click.argument("incident_id", metavar="ID")
@@ -122,6 +125,25 @@ def patch(context: click.Context, incident_id: str, image: str, who: str, as_jso
 def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
     """One round of live checks, and the gate's verdict."""
     run_flow(context, "verify", {"incident": incident_id}, as_json=as_json)
+
+
+@incident.command()
+@_ID
+@click.option("--check", required=True, help="The check to do without.")
+@click.option("--for", "lasts", required=True, metavar="DURATION", help="How long it holds: 30m, 24h, 7d.")
+@click.option("--why", required=True, help="Why, in a sentence.")
+@_WHO
+@_JSON
+@click.pass_context
+def waive(context: click.Context, incident_id: str, check: str, lasts: str, why: str, who: str, as_json: bool) -> None:
+    """Do without one check's proof for a time. It is counted, and shown in the report; never do without all of them."""
+    try:
+        time = duration(lasts)
+    except ValueError as error:
+        raise BadInputError("--for", f"{lasts!r} {error}", "Give how long the waiver holds.") from error
+    waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, time, why, who)
+    until = f"{check} is waived until {waived.expires_at:%Y-%m-%d %H:%M} UTC;"
+    put(waived, as_json=as_json, text=listed([until, f"now run `patchgap incident verify {incident_id}`"]))
 
 
 @incident.command()

@@ -70,6 +70,7 @@ class World:
     workloads: list[Workload] = field(default_factory=list)
     unreachable: bool = False
     verdict: Verdict = Verdict.FAIL
+    loud: bool = False  # `quiet` fails, whatever `verdict` says
     held: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # names whose hold or release fails
@@ -146,7 +147,8 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
             if world.unreachable:
                 raise UnreachableError("cluster c1 did not answer", "Wait.")
             now = situation.clock()
-            seen = [Evidence(self.verb, world.verdict, ("looked",), f"{c}: fake", now) for c in world.clusters]
+            verdict = Verdict.FAIL if world.loud and self.verb == "quiet" else world.verdict
+            seen = [Evidence(self.verb, verdict, ("looked",), f"{c}: fake", now) for c in world.clusters]
             return [replace(s, digest=evidence_digest(s)) for s in seen]
 
     class Quiet(Gone):
