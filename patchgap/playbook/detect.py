@@ -12,7 +12,7 @@ from patchgap.model.workload import RunState
 from patchgap.playbook.language import OnlyIf, Playbook
 from patchgap.playbook.match import Matched, matches
 from patchgap.playbook.problems import listed
-from patchgap.playbook.tiers import exposed, facts_of, severity_of
+from patchgap.playbook.tiers import by_workload, exposed, facts_of, severity_of
 
 _RUNS = frozenset({RunState.RUNNING, RunState.PENDING})
 
@@ -37,8 +37,7 @@ def wakes(playbook: Playbook, finding: Finding) -> tuple[bool, tuple[str, ...]]:
 def _matched(playbook: Playbook, only_if: OnlyIf, finding: Finding) -> Matched:
     """Whether the conditions hold for some exposed workload, or for the finding alone where none is known."""
     counted = exposed(playbook.scope, finding.exposures)
-    by_workload = {e.workload.ref: tuple(x for x in counted if x.workload.ref == e.workload.ref) for e in counted}
-    tried = [matches(only_if, facts_of(finding, found)) for found in by_workload.values()]
+    tried = [matches(only_if, facts_of(finding, found)) for found in by_workload(counted).values()]
     tried = tried or [matches(only_if, facts_of(finding))]
     return next((m for m in tried if m), tried[0])
 

@@ -39,10 +39,15 @@ def exposed(scope: Scope, exposures: Iterable[Exposure]) -> tuple[Exposure, ...]
 
 def assign(playbook: Playbook, finding: Finding) -> Mapping[WorkloadRef, TierChoice]:
     """The tier of every workload of the finding, in the finding's order; an unknown standing counts as exposed."""
-    by_workload: dict[WorkloadRef, list[Exposure]] = {}
-    for exposure in finding.exposures:
-        by_workload.setdefault(exposure.workload.ref, []).append(exposure)
-    return {ref: _choose(playbook, finding, tuple(found)) for ref, found in by_workload.items()}
+    return {ref: _choose(playbook, finding, found) for ref, found in by_workload(finding.exposures).items()}
+
+
+def by_workload(exposures: Iterable[Exposure]) -> Mapping[WorkloadRef, tuple[Exposure, ...]]:
+    """Each workload's exposures, in the order given."""
+    found: dict[WorkloadRef, list[Exposure]] = {}
+    for exposure in exposures:
+        found.setdefault(exposure.workload.ref, []).append(exposure)
+    return {ref: tuple(mine) for ref, mine in found.items()}
 
 
 def _choose(playbook: Playbook, finding: Finding, found: tuple[Exposure, ...]) -> TierChoice:
