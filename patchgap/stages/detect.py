@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from patchgap.errors import BadInputError
 from patchgap.incident.envelope import signal_from
 from patchgap.incident.events import Opened, SignalJoined, StageFailed
 from patchgap.model.codec import canonical
@@ -46,9 +47,16 @@ def receive(engine: Engine, document: Mapping[str, Any], source: str) -> SignalI
 
 
 def detect(engine: Engine, signal_id: SignalId) -> Detected:
-    """Joins the signal with what runs here and opens (or joins) the incident of the first playbook that it wakes."""
+    """Joins the signal with what runs here and opens (or joins) the incident of the first playbook that it wakes.
+
+    Raises BadInputError for a stored signal that cannot be read; it is quarantined with that reason, and not tried again.
+    Raises PlaybookProblems where nothing else wakes, and a playbook that cannot be read might have."""
     row = engine.inbox.get(signal_id)
-    signal = signal_from(row.id, row.document, row.received_at)
+    try:
+        signal = signal_from(row.id, row.document, row.received_at)
+    except BadInputError as error:
+        engine.inbox.mark(row.id, "quarantined", str(error))
+        raise
     if signal.advisory is not None and signal.advisory.withdrawn is not None:
         reason = f"{signal.advisory.id} was withdrawn on {signal.advisory.withdrawn:%Y-%m-%d}"
         engine.inbox.mark(signal.id, "recorded", reason, None)

@@ -59,6 +59,19 @@ def test_a_malformed_signal_is_refused_and_nothing_is_stored(engine: Engine) -> 
     assert not engine.inbox.pending()
 
 
+def test_a_stored_signal_that_cannot_be_read_is_quarantined(engine: Engine, world: World) -> None:
+    """What another version stored and this one cannot read is named once, and tried no more; the next one runs."""
+    world.runs("trainer", BAD)
+    document = envelope() | {"kind": "telepathy"}
+    signal, _new = engine.inbox.put("d1", "telepathy", "test", document)
+    with pytest.raises(BadInputError, match="kind"):
+        detect.detect(engine, signal)
+    row = engine.inbox.get(signal)
+    assert (row.state, "kind" in row.reason) == ("quarantined", True)
+    assert not engine.inbox.pending()
+    assert detect.detect(engine, detect.receive(engine, envelope(), "test")).new
+
+
 def test_unknown_severity_without_exploitation_is_told_to_a_person(engine: Engine, world: World) -> None:
     """An advisory that states no severity wakes the playbook for the worst: unknown is never quietly low."""
     world.runs("trainer", BAD)
