@@ -20,6 +20,7 @@ from patchgap.errors import PatchgapError
 from patchgap.model.finding import IncidentId
 from patchgap.stages.contain import left_undone
 from patchgap.stages.incidents import open_incidents
+from patchgap.stages.situation import state_of
 from patchgap.stages.verify import due
 
 LEFT_BEHIND = timedelta(minutes=1)  # a younger signal's own run may just be starting
@@ -31,13 +32,14 @@ def verify_open_incidents() -> State[Any]:
     every five minutes.
 
     Signals that were stored while Prefect did not answer are taken up first, and a response that was cut off, or
-    that waited for a yes which came, goes on."""
+    that waited for a yes which came, goes on. A round that calls a person fails with why, so that Prefect's own
+    notifications on failed runs reach one."""
     failed = _take_up()
     incidents = open_incidents(engine())
     for incident in incidents:
         with tagged(incident):
             try:
-                state = _go_on(incident)
+                state = _told(incident)
             except PatchgapError as error:  # a ledger that does not hold stops its own incident, and no other
                 state = Failed(message=str(error))
         get_run_logger().info("%s: %s", incident, ended(state))
@@ -46,6 +48,13 @@ def verify_open_incidents() -> State[Any]:
     if failed:
         return Failed(message=f"{len(incidents)} open incidents, {len(failed)} in trouble: {'; '.join(failed)}")
     return completed(f"{len(incidents)} open incidents, none in trouble" if incidents else "no incident is open")
+
+
+def _told(incident: IncidentId) -> State[Any]:
+    before = state_of(engine(), incident).persons_called
+    state = _go_on(incident)
+    called = state_of(engine(), incident).persons_called[len(before) :]
+    return Failed(message=f"a person is called: {'; '.join(called)}") if called and state.is_completed() else state
 
 
 def _go_on(incident: IncidentId) -> State[Any]:

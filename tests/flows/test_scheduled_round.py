@@ -1,0 +1,85 @@
+"""The scheduled round over open incidents: who must hear of it, and which incidents it leaves alone. No server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import flows.verify_open_incidents as scheduled
+from flows.stage import completed
+from patchgap.errors import BrokenLedgerError
+from patchgap.model.finding import IncidentId
+
+ONE, TWO = IncidentId("inc-20261124-aaaa"), IncidentId("inc-20261124-bbbb")
+NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
+LATE = "inc-20261124-aaaa is not proved to be over 1d after it opened"
+
+
+class Desk:
+    """What the round sees of the stages: each incident's calls, which are due, and what was run on them."""
+
+    def __init__(self) -> None:
+        self.called: dict[str, tuple[str, ...]] = {ONE: (), TWO: ()}
+        self.due = {ONE, TWO}
+        self.broken: set[str] = set()
+        self.calls: dict[str, str] = {}  # what a verification calls a person for
+        self.ran: list[tuple[str, str]] = []
+
+    def state_of(self, _engine: Any, incident: str) -> Any:
+        if incident in self.broken:
+            raise BrokenLedgerError(f"the ledger of {incident} does not hold", "Run `patchgap ledger verify`.")
+        return SimpleNamespace(persons_called=self.called[incident])
+
+    def within(self, flow: Any, incident: str) -> Any:
+        self.ran.append((flow.name, incident))
+        if incident in self.calls:
+            self.called[incident] += (self.calls[incident],)
+        return completed("open: awaiting proofs")
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk()
+    inbox = SimpleNamespace(pending=lambda: ())
+    monkeypatch.setattr(scheduled, "engine", lambda: SimpleNamespace(inbox=inbox, clock=lambda: NOW))
+    monkeypatch.setattr(scheduled, "open_incidents", lambda _engine: (ONE, TWO))
+    monkeypatch.setattr(scheduled, "state_of", made.state_of)
+    monkeypatch.setattr(scheduled, "within", made.within)
+    monkeypatch.setattr(scheduled, "left_undone", lambda *_: False)
+    monkeypatch.setattr(scheduled, "gate_passes", lambda _incident: False)
+    monkeypatch.setattr(scheduled, "due", lambda _engine, incident: incident in made.due)
+    monkeypatch.setattr(scheduled, "get_run_logger", lambda: SimpleNamespace(info=lambda *_: None))
+    return made
+
+
+def test_a_round_that_calls_a_person_fails_with_why(desk: Desk) -> None:
+    """The incident's own run said completed; the round says what a person must hear, and looks at the others too."""
+    desk.calls = {ONE: LATE}
+    state = scheduled.verify_open_incidents.fn()
+    assert state.is_failed()
+    assert state.message == f"2 open incidents, 1 in trouble: {ONE}: a person is called: {LATE}"
+    assert desk.ran == [("verify", ONE), ("verify", TWO)]
+
+
+def test_a_person_who_was_called_before_fails_no_later_round(desk: Desk) -> None:
+    """What stands in the ledger already is no news."""
+    desk.called[ONE] = (LATE,)
+    assert scheduled.verify_open_incidents.fn().is_completed()
+
+
+def test_an_incident_that_is_not_due_is_left_alone(desk: Desk) -> None:
+    """Its checks are not run, and the others' are."""
+    desk.due = {TWO}
+    assert scheduled.verify_open_incidents.fn().is_completed()
+    assert desk.ran == [("verify", TWO)]
+
+
+def test_a_broken_ledger_stops_its_own_incident_alone(desk: Desk) -> None:
+    """The next incident is verified, and the round names the broken one."""
+    desk.broken = {ONE}
+    state = scheduled.verify_open_incidents.fn()
+    assert f"{ONE}: the ledger of {ONE} does not hold" in str(state.message)
+    assert desk.ran == [("verify", TWO)]
