@@ -53,12 +53,14 @@ class Cli:
         """`settings().database_url`, without reading the other settings where no file can say otherwise."""
         if self.database:
             return self.database
-        environ = self._environ()
-        home = Path(environ.get("PATCHGAP_HOME") or _data_folder())
-        files = (Path("patchgap.toml"), home / "patchgap.toml")
-        if self.config or environ.get("PATCHGAP_CONFIG") or any(path.is_file() for path in files):
+        if self.has_settings_file():
             return self.settings().database_url
-        return environ.get("PATCHGAP_DATABASE_URL") or f"sqlite:///{home / 'patchgap.db'}"
+        return self._environ().get("PATCHGAP_DATABASE_URL") or f"sqlite:///{self._home() / 'patchgap.db'}"
+
+    def has_settings_file(self) -> bool:
+        """Whether a file is named or found: without one, all settings are flags and variables."""
+        files = (Path("patchgap.toml"), self._home() / "patchgap.toml")
+        return bool(self.config or self.environ.get("PATCHGAP_CONFIG")) or any(path.is_file() for path in files)
 
     def graph(self) -> Graph:
         """The exposure graph in this process's database."""
@@ -66,6 +68,9 @@ class Cli:
         from patchgap.storage import connect
 
         return Graph(connect(self.database_url()))
+
+    def _home(self) -> Path:
+        return Path(self._environ().get("PATCHGAP_HOME") or _data_folder())
 
     def _environ(self) -> Mapping[str, str]:
         return {**self.environ, "PATCHGAP_HOME": str(self.home)} if self.home else self.environ

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from platformdirs import user_data_path
 
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
@@ -83,10 +82,7 @@ def _ask(cli: Cli, question: Question) -> tuple[ExposureAnswer, Mapping[str, dat
 def _never_read(cli: Cli, read_at: Mapping[str, datetime | Unknown]) -> Iterator[Unknown]:
     """The configured clusters that the graph has never heard of. They are configured in a file and nowhere else;
     without one, the settings (pydantic, 0.2 s) are not even imported."""
-    environ = cli.environ
-    home = cli.home or environ.get("PATCHGAP_HOME") or user_data_path("patchgap")
-    named = cli.config or environ.get("PATCHGAP_CONFIG")
-    if not named and not any(path.is_file() for path in (Path("patchgap.toml"), Path(home) / "patchgap.toml")):
+    if not cli.has_settings_file():
         return
     for cluster in cli.settings().kubernetes.clusters:
         if cluster.name not in read_at:
