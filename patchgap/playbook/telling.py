@@ -58,7 +58,7 @@ def _scope(playbook: Playbook) -> Iterator[tuple[int, str]]:
     yield 0, f"Containers that are {listed(s.replace('_', ' ') for s in playbook.scope.include)}."
     depth = "and dependencies of dependencies" if playbook.scope.transitive else "only; unknown depth counts as direct"
     yield 0, f"Direct dependencies {depth}."
-    yield 0, "What is unknown counts as exposed; what a VEX says is not affected does not."
+    yield 0, "What is unknown counts as exposed."
 
 
 def _who(tier: Tier) -> str:

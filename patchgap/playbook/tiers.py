@@ -67,7 +67,7 @@ def _choose(playbook: Playbook, finding: Finding, found: tuple[Exposure, ...]) -
 
 def _out(found: tuple[Exposure, ...]) -> str:
     if all(e.standing is Standing.NOT_AFFECTED for e in found):
-        return "not affected, as its VEX says"
+        return "not affected"
     states = ", ".join(sorted({e.container.state for e in found}))
     return f"out of the playbook's scope ({states})"
 

@@ -157,7 +157,7 @@ def policy_name(incident: str) -> str:
 
 
 def exposed_digests(situation: Situation) -> frozenset[str]:
-    """The digests of the exposures: what cannot be compared counts as exposed; what VEX clears does not."""
+    """The digests of the exposures: what cannot be compared counts as exposed."""
     return frozenset(
         digest_in(e.artifact.digest)
         for e in situation.exposures
