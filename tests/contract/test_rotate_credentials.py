@@ -10,9 +10,10 @@ import pytest
 from scene import CLUSTER, GOOD, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.accounts import ROTATED, TOKEN_TYPE, is_believed, probe_of
-from integrations.kubernetes.actions.rotate_credentials import RotateCredentials, restart_mark
+from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.resources import DEPLOYMENTS, PODS, SECRETS, SERVICE_ACCOUNTS
+from integrations.kubernetes.restarts import restart_mark
 from patchgap.errors import RefusedError
 from patchgap.model.codec import canonical
 from patchgap.model.evidence import Verdict

@@ -24,21 +24,15 @@ from integrations.kubernetes.accounts import (
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, live, scoped
-from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
-from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
+from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
+from integrations.kubernetes.restarts import fate, is_due, restart, restarted
+from patchgap.errors import ConflictError, PatchgapError, RefusedError, UnreachableError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import IrreversibleParameters, Parameters, Situation
 from patchgap.registry import action
 
-RESTARTED = "patchgap.dev/restarted-for"
 REFUSED = "refused"
-_RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
 _WAIT = 30.0  # seconds: API servers cache an accepted token for some
-
-
-def restart_mark(incident: str) -> str:
-    """The annotation of a pod that was restarted for an incident: one a key, so that another rotation keeps it."""
-    return f"{RESTARTED}.{incident}"
 
 
 class RotationParameters(IrreversibleParameters):
@@ -114,9 +108,9 @@ class RotateCredentials:
             lines.append(f"Secret {secret['name']}: made again with a new token")
         affected = {str(w.ref) for w in scoped(situation)}
         for consumer in consumers(cluster, target.namespace, target.name):
-            _restart(cluster, consumer, situation, dry_run=True)
+            restart(cluster, consumer, situation, dry_run=True)
             own = _name(target, consumer) in affected
-            lines.append(f"{_fate(consumer)}{'' if own else ' (it is not affected)'}")
+            lines.append(f"{fate(consumer)}{'' if own else ' (it is not affected)'}")
         return tuple(lines)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
@@ -143,7 +137,7 @@ class RotateCredentials:
         for secret in found["tokens"]:
             _replace_secret(cluster, target, secret, situation)
         detail = [
-            _restarted(cluster, c, situation)
+            restarted(cluster, c, situation)
             if _name(target, c) in target.workloads
             else f"{c}: runs as it only since the plan was made: restart it by hand"
             for c in consumers(cluster, target.namespace, target.name)
@@ -172,7 +166,7 @@ class RotateCredentials:
         tokens = {s["name"]: s["uid"] for s in token_secrets(cluster, target.namespace, target.name)}
         old = [s["name"] for s in found["tokens"] if tokens.get(s["name"]) in (None, s["uid"])]
         held = [c for c in consumers(cluster, target.namespace, target.name) if _name(target, c) in target.workloads]
-        late = [c for c in held if _is_due(c, situation)]
+        late = [c for c in held if is_due(c, situation)]
         return (
             *(f"Secret {target.namespace}/{n} has not been made again" for n in old),
             *(f"{c} in {target.namespace} has not been restarted" for c in late),
@@ -269,45 +263,6 @@ def _replace_secret(cluster: Cluster, target: Target, secret: Mapping[str, Any],
             f"Secret {target.namespace}/{secret['name']} cannot be made again: its name is taken",
             "Look at what holds that name, then run it again.",
         )
-
-
-def _restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_run: bool = False) -> None:
-    head = consumer.head
-    if head["kind"] not in _RESTARTS or not _is_due(consumer, situation):
-        return
-    mark = {"metadata": {"annotations": {restart_mark(str(situation.incident)): "true"}}}
-    body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark}}
-    meta = head["metadata"]
-    cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
-
-
-def _is_due(consumer: Consumer, situation: Situation) -> bool:
-    """Whether patchgap restarts this kind and has not done so for the incident."""
-    if consumer.head["kind"] not in _RESTARTS:
-        return False
-    template = consumer.head["spec"]["template"].get("metadata") or {}
-    return restart_mark(str(situation.incident)) not in (template.get("annotations") or {})
-
-
-def _restarted(cluster: Cluster, consumer: Consumer, situation: Situation) -> str:
-    try:
-        _restart(cluster, consumer, situation)
-    except NotFoundError:
-        return f"{consumer} was deleted meanwhile"
-    return _fate(consumer)
-
-
-def _fate(consumer: Consumer) -> str:
-    kind, spec = consumer.head["kind"], consumer.head.get("spec") or {}
-    if kind in _RESTARTS:
-        if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
-            return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
-        return f"{consumer}: restarted"
-    if kind == "CronJob" and not consumer.live_pods:
-        return f"{consumer}: its next run gets a new token"
-    if not consumer.live_pods:
-        return f"{consumer}: runs nothing"
-    return f"{consumer}: patchgap cannot restart it: its {len(consumer.live_pods)} pod(s) hold a refused token"
 
 
 def _tried(cluster: Cluster, probe: Cluster | None) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from integrations.kubernetes.accounts import account_of
-from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCredentials, restart_mark
+from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCredentials
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import Seen, all_clusters, each_cluster, evidence
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import PODS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
+from integrations.kubernetes.restarts import restart_mark
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, PlannedAction, Uncovered
 from patchgap.ports import Parameters, Situation

@@ -1,0 +1,62 @@
+"""Restarting what uses an account, for an incident: once each, by a mark on the pod template, and what cannot be.
+
+Owns the mark. It does not know why a restart is wanted.
+"""
+
+from __future__ import annotations
+
+from integrations.kubernetes.accounts import Consumer
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.resources import of_kind
+from patchgap.errors import NotFoundError
+from patchgap.ports import Situation
+
+_MARK = "patchgap.dev/restarted-for"
+_RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+def restart_mark(incident: str) -> str:
+    """The annotation of a pod that was restarted for an incident: one a key, so that another rotation keeps it."""
+    return f"{_MARK}.{incident}"
+
+
+def restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_run: bool = False) -> None:
+    """Rolls its pods, once an incident; does nothing where that is not due. Raises NotFoundError and ConflictError."""
+    if not is_due(consumer, situation):
+        return
+    head = consumer.head
+    mark = {"metadata": {"annotations": {restart_mark(str(situation.incident)): "true"}}}
+    body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark}}
+    meta = head["metadata"]
+    cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
+
+
+def is_due(consumer: Consumer, situation: Situation) -> bool:
+    """Whether patchgap restarts this kind and has not done so for the incident."""
+    if consumer.head["kind"] not in _RESTARTS:
+        return False
+    template = consumer.head["spec"]["template"].get("metadata") or {}
+    return restart_mark(str(situation.incident)) not in (template.get("annotations") or {})
+
+
+def restarted(cluster: Cluster, consumer: Consumer, situation: Situation) -> str:
+    """Restarts it, and says what became of it."""
+    try:
+        restart(cluster, consumer, situation)
+    except NotFoundError:
+        return f"{consumer} was deleted meanwhile"
+    return fate(consumer)
+
+
+def fate(consumer: Consumer) -> str:
+    """What a restart comes to for it, in words: also where patchgap restarts no such thing."""
+    kind, spec = consumer.head["kind"], consumer.head.get("spec") or {}
+    if kind in _RESTARTS:
+        if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+            return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
+        return f"{consumer}: restarted"
+    if kind == "CronJob" and not consumer.live_pods:
+        return f"{consumer}: its next run gets a new token"
+    if not consumer.live_pods:
+        return f"{consumer}: runs nothing"
+    return f"{consumer}: patchgap cannot restart it: its {len(consumer.live_pods)} pod(s) hold a refused token"
