@@ -1,7 +1,7 @@
 """The incident report: one self-contained HTML page, made from the ledger alone.
 
-Owns which facts are shown and their words. Everything is put into the template as plain JSON: what came with a signal
-is data in it and never compiled; long texts and lists are cut, and the page says so.
+Owns which tables are shown; its first words are `heading`'s. Everything is put into the template as plain JSON: what
+came with a signal is data in it and never compiled; long texts and lists are cut, and the page says so.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
-from patchgap.incident import picture, story
-from patchgap.incident.events import Closed, Dismissed, Waived
+from patchgap.incident import heading, picture, story
+from patchgap.incident.events import Waived
 from patchgap.incident.ledger import Entry
 from patchgap.incident.metrics import measures
 from patchgap.incident.state import ENDED, IncidentState, Status
@@ -25,6 +25,7 @@ from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
 from patchgap.model.plan import Outcome, PlannedAction
 from patchgap.model.workload import Privileges
+from patchgap.playbook.tiers import by_workload
 
 _ROWS = 300  # of any table
 _LETTERS = 600  # of any text
@@ -72,13 +73,13 @@ def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> d
     measured = measures([state]).lines()
     return {
         "incident": state.id,
-        "made_at": _at(now),
-        "title": _title(state),
-        "summary": _summary(state),
+        "made_at": heading.at(now),
+        "title": heading.title(state),
+        "summary": heading.summary(state),
         "status": {"word": state.status.value.replace("_", " "), "tone": _TONES.get(state.status, "open")},
-        "headline": _headline(state),
+        "headline": heading.headline(state),
         "rehearsed": state.times_scale < 1,
-        "facts": _facts(state),
+        "facts": heading.facts(state),
         "stages": picture.stages(state),
         "day": f"{state.times.received:%A, %d %B %Y}",
         "picture": picture.exposure(state),
@@ -90,7 +91,8 @@ def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> d
         "proof": _proof(state),
         "waivers": _table(_waiver(w, now) for w in state.waivers),
         "refused": _table(
-            {"at": _at(r.at), "reasons": [story.shortened(why) for why in r.reasons]} for r in state.refused_closings
+            {"at": heading.at(r.at), "reasons": [story.shortened(why) for why in r.reasons]}
+            for r in state.refused_closings
         ),
         "troubles": _table([*(f"{f.stage}: {p}" for f in state.failures for p in f.problems), *state.persons_called]),
         "patched": state.patched,
@@ -101,64 +103,8 @@ def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> d
     }
 
 
-def _title(state: IncidentState) -> str:
-    advisory = state.finding.signal.advisory
-    packages = list(dict.fromkeys(f"{e.component.name} {e.component.version}" for e in state.finding.exposures))
-    about = ", ".join(packages[:2]) + (f" and {len(packages) - 2} more" if len(packages) > 2 else "")  # noqa: PLR2004
-    return " · ".join(part for part in (advisory.id if advisory else state.finding.key, about) if part)
-
-
-def _summary(state: IncidentState) -> str:
-    signal = state.finding.signal
-    return signal.advisory.summary if signal.advisory else signal.runtime.observed if signal.runtime else ""
-
-
-def _headline(state: IncidentState) -> str:
-    ending = state.ending
-    if isinstance(ending, Closed):
-        waived = f", without {', '.join(ending.waived)}, which was waived" if ending.waived else ""
-        pieces = "one piece" if len(ending.evidence) == 1 else f"{len(ending.evidence)} pieces"
-        return f"Closed on {pieces} of runtime evidence{waived}."
-    if isinstance(ending, Dismissed):
-        return f"Dismissed by {ending.who}: {ending.why}"
-    missing = len(state.verdict.reasons) if state.verdict else 0
-    return {
-        Status.OPEN: "Open: its scope is not known yet.",
-        Status.SCOPED: "Scoped: nothing is contained yet.",
-        Status.PLANNED: "Planned: containment has not begun.",
-        Status.AWAITING_APPROVAL: "Waiting for a person to approve the plan.",
-        Status.CONTAINING: "Containment is under way.",
-        Status.CONTAINED: "Contained on every planned target; nothing is proved yet.",
-        Status.PARTIAL: "Contained in part only; a person was called.",
-        Status.VERIFYING: f"Open: {missing} proofs are missing."
-        if missing
-        else "Proved; containment is being released.",
-        Status.RECOVERED: "Recovered, and not closed yet.",
-    }[state.status]
-
-
-def _facts(state: IncidentState) -> list[tuple[str, str]]:
-    finding = state.finding
-    advisory = finding.signal.advisory
-    clusters = sorted({e.workload.ref.cluster for e in finding.exposures})
-    flags = [
-        w for w, on in (("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)) if on
-    ]
-    return [
-        ("Severity", ", ".join([finding.severity.value, *flags])),
-        ("EPSS", f"{finding.epss:.1%}" if finding.epss is not None else "not stated"),
-        ("Aliases", ", ".join(advisory.aliases) if advisory and advisory.aliases else "none"),
-        ("Signal", f"{finding.signal.source}, {_at(finding.signal.received_at)}"),
-        ("Clusters", ", ".join(clusters) or "none"),
-        ("Playbook", f"{state.playbook}@{state.version} ({state.digest[:19]}…)"),
-    ]
-
-
 def _workloads(state: IncidentState) -> list[dict[str, Any]]:
-    by_ref: dict[Any, list[Exposure]] = {}
-    for one in state.finding.exposures:
-        by_ref.setdefault(one.workload.ref, []).append(one)
-    rows = [_workload(state, exposures) for exposures in by_ref.values()]
+    rows = [_workload(state, exposures) for exposures in by_workload(state.finding.exposures).values()]
     return sorted(rows, key=lambda row: (row["tier"] is None, row["tier"] or 0, row["name"]))
 
 
@@ -246,13 +192,13 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
             continue
         row = {"verb": action.verb, "target": str(action.target), "inverse": action.inverse, "tone": "open"}
         if not stands:
-            row |= {"word": "released", "tone": "good", "when": _at(released_at[action.id])}
+            row |= {"word": "released", "tone": "good", "when": heading.at(released_at[action.id])}
         elif attempt is not None:
             row |= {"word": "release failed", "tone": "bad", "when": "; ".join(attempt.detail)}
         elif state.status in ENDED or action.id in ends:
             row |= {"word": "remains", "when": _until(ends.get(action.id), now)}
         else:
-            row |= {"word": "stands", "when": f"since {_at(since[action.id])}"}
+            row |= {"word": "stands", "when": f"since {heading.at(since[action.id])}"}
         rows.append(row)
     return rows
 
@@ -260,7 +206,7 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
 def _until(end: datetime | None, now: datetime) -> str:
     if end is None:
         return "until a person ends it"
-    return f"until {_at(end)}" if end > now else f"ended {_at(end)}"
+    return f"until {heading.at(end)}" if end > now else f"ended {heading.at(end)}"
 
 
 def _proof(state: IncidentState) -> dict[str, Any]:
@@ -272,7 +218,7 @@ def _proof(state: IncidentState) -> dict[str, Any]:
             "verdict": e.verdict.value,
             "tone": marks[e.verdict],
             "source": e.source,
-            "at": _at(e.observed_at),
+            "at": heading.at(e.observed_at),
             "reasons": [story.shortened(why) for why in e.reasons],
             "digest": e.digest,
         }
@@ -305,7 +251,3 @@ def _entry(entry: Entry) -> dict[str, Any]:
 def _pair(line: str) -> tuple[str, str]:
     name, _, value = line.partition(": ")
     return name, value
-
-
-def _at(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,70 @@
+"""An incident in a few words: what it is about, where it stands, and the facts that come first. Words only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from patchgap.incident.events import Closed, Dismissed
+from patchgap.incident.state import IncidentState, Status
+
+
+def title(state: IncidentState) -> str:
+    """The advisory and the packages that it is about."""
+    advisory = state.finding.signal.advisory
+    packages = list(dict.fromkeys(f"{e.component.name} {e.component.version}" for e in state.finding.exposures))
+    about = ", ".join(packages[:2]) + (f" and {len(packages) - 2} more" if len(packages) > 2 else "")  # noqa: PLR2004
+    return " · ".join(part for part in (advisory.id if advisory else state.finding.key, about) if part)
+
+
+def summary(state: IncidentState) -> str:
+    """What the signal says of it; "" where it says nothing."""
+    signal = state.finding.signal
+    return signal.advisory.summary if signal.advisory else signal.runtime.observed if signal.runtime else ""
+
+
+def headline(state: IncidentState) -> str:
+    """Where it stands, in one sentence."""
+    ending = state.ending
+    if isinstance(ending, Closed):
+        waived = f", without {', '.join(ending.waived)}, which was waived" if ending.waived else ""
+        pieces = "one piece" if len(ending.evidence) == 1 else f"{len(ending.evidence)} pieces"
+        return f"Closed on {pieces} of runtime evidence{waived}."
+    if isinstance(ending, Dismissed):
+        return f"Dismissed by {ending.who}: {ending.why}"
+    missing = len(state.verdict.reasons) if state.verdict else 0
+    return {
+        Status.OPEN: "Open: its scope is not known yet.",
+        Status.SCOPED: "Scoped: nothing is contained yet.",
+        Status.PLANNED: "Planned: containment has not begun.",
+        Status.AWAITING_APPROVAL: "Waiting for a person to approve the plan.",
+        Status.CONTAINING: "Containment is under way.",
+        Status.CONTAINED: "Contained on every planned target; nothing is proved yet.",
+        Status.PARTIAL: "Contained in part only; a person was called.",
+        Status.VERIFYING: f"Open: {missing} proofs are missing."
+        if missing
+        else "Proved; containment is being released.",
+        Status.RECOVERED: "Recovered, and not closed yet.",
+    }[state.status]
+
+
+def facts(state: IncidentState) -> list[tuple[str, str]]:
+    """Names and values that a reader looks for first."""
+    finding = state.finding
+    advisory = finding.signal.advisory
+    clusters = sorted({e.workload.ref.cluster for e in finding.exposures})
+    flags = [
+        w for w, on in (("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)) if on
+    ]
+    return [
+        ("Severity", ", ".join([finding.severity.value, *flags])),
+        ("EPSS", f"{finding.epss:.1%}" if finding.epss is not None else "not stated"),
+        ("Aliases", ", ".join(advisory.aliases) if advisory and advisory.aliases else "none"),
+        ("Signal", f"{finding.signal.source}, {at(finding.signal.received_at)}"),
+        ("Clusters", ", ".join(clusters) or "none"),
+        ("Playbook", f"{state.playbook}@{state.version} ({state.digest[:19]}…)"),
+    ]
+
+
+def at(when: datetime) -> str:
+    """`2026-11-24 07:10:00 UTC`."""
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
