@@ -32,11 +32,8 @@ def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
 
 
 def _asked(engine: Engine, state: IncidentState) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (step.verb, platform)
-        for step in _required(engine, state)
-        for platform in sorted(engine.registry.checks[step.verb])
-    )
+    verbs = dict.fromkeys(step.verb for step in _required(engine, state))
+    return tuple((verb, platform) for verb in verbs for platform in sorted(engine.registry.checks[verb]))
 
 
 def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:
@@ -44,18 +41,22 @@ def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:
 
 
 def observe(engine: Engine, incident: IncidentId, verb: str, platform: str) -> tuple[Evidence, ...]:
-    """One check on one platform, live; recorded. A check that cannot look leaves UNKNOWN with its reason."""
+    """One check on one platform, live, once for each way in which the tiers in play ask for it; recorded as one round.
+    A check that cannot look leaves UNKNOWN with its reason."""
     state = state_of(engine, incident)
-    step = next(s for s in _required(engine, state) if s.verb == verb)
-    check = engine.registry.check(verb, platform)
+    steps = [s for s in _required(engine, state) if s.verb == verb]
+    seen = tuple(piece for step in steps for piece in _look(engine, state, step, platform))
+    engine.ledger.append(incident, EvidenceTaken(check=verb, platform=platform, evidence=seen), ACTOR)
+    return seen
+
+
+def _look(engine: Engine, state: IncidentState, step: Step, platform: str) -> tuple[Evidence, ...]:
+    check = engine.registry.check(step.verb, platform)
     try:
         seen = tuple(check.observe(check.parameters.model_validate(dict(step.parameters)), situation_of(engine, state)))
     except PatchgapError as error:
-        seen = (_cannot_tell(engine, verb, platform, str(error)),)
-    if not seen:
-        seen = (_cannot_tell(engine, verb, platform, "it returned no evidence"),)
-    engine.ledger.append(incident, EvidenceTaken(check=verb, platform=platform, evidence=seen), ACTOR)
-    return seen
+        return (_cannot_tell(engine, step.verb, platform, str(error)),)
+    return seen or (_cannot_tell(engine, step.verb, platform, "it returned no evidence"),)
 
 
 def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evidence:

@@ -76,6 +76,7 @@ class World:
     broken: set[str] = field(default_factory=set)  # names whose hold or release fails
     clusters: tuple[str, ...] = ("c1",)  # those that are configured
     reads: list[str] = field(default_factory=list)  # names that `note` was asked about
+    loud: set[str] = field(default_factory=set)  # queries of which `quiet` says fail
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)  # no two things happen at once
@@ -151,8 +152,21 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
             seen = [Evidence(self.verb, verdict, ("looked",), f"{c}: fake", now) for c in world.clusters]
             return [replace(s, digest=evidence_digest(s)) for s in seen]
 
+    class QuietParameters(Parameters):
+        query: str = ""
+
     class Quiet(Gone):
         verb = "quiet"
+        parameters = QuietParameters
+
+        def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:
+            loud = parameters.query in world.loud
+            return [
+                replace(e, verdict=Verdict.FAIL, digest=evidence_digest(replace(e, verdict=Verdict.FAIL)))
+                if loud
+                else e
+                for e in super().observe(parameters, situation)
+            ]
 
     class Note(Hold):
         verb, effect, inverse = "note", Effect.READS, ""

@@ -133,6 +133,21 @@ def test_a_tiers_own_checks_outlive_its_workloads(engine: Engine, world: World) 
     assert {v for v, _ in verify.checks(engine, incident)} == {"gone", "quiet"}
 
 
+def test_a_check_that_two_tiers_ask_for_differently_is_asked_both_ways(engine: Engine, world: World) -> None:
+    """Each tier names a query of its own: that the first one's is quiet proves nothing about the second one's."""
+    (folder,) = engine.settings.playbooks
+    first = PLAYBOOK.replace("[gone, quiet]", "[gone, quiet: {query: egress}]")
+    second = "verify: {every: 1m, within: 24h, fresh_within: 5m, all_of: [quiet: {query: logins}]}"
+    (folder / "small.yaml").write_text(first.replace("within: 30m}", "within: 30m}\n    " + second))
+    world.runs("trainer", BAD)
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = contained(engine)
+    world.verdict, world.loud = Verdict.PASS, {"logins"}
+    assert not verified(engine, incident)
+    world.loud = set()
+    assert verified(engine, incident)
+
+
 def test_a_joined_signal_widens_what_is_looked_for(engine: Engine, world: World) -> None:
     """An advisory that names more versions joins the open incident, and its versions count from then on."""
     world.runs("trainer", BAD)
