@@ -82,6 +82,7 @@ def _document(rng: random.Random, n: int, app: Sequence[Package], base: Sequence
         root=f"pkg:oci/app-{n}@{digest}",
         packages=(*app, *base),
         edges={start: tuple(ends) for start, ends in edges.items()},
+        whole=True,
     )
 
 

@@ -6,8 +6,11 @@ Nothing here is ever an empty answer: no inventory at all is a blind spot too.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from patchgap.graph.coverage import Coverage
+from patchgap.graph.question import Question
 from patchgap.graph.reading import Read
 from patchgap.model.unknown import Unknown
 
@@ -62,6 +65,36 @@ def _without_packages(read: Read) -> Iterator[Unknown]:
     )
     for image_id, workload_id, count in rows:
         yield Unknown(*_image(read, image_id, workload_id, count, "its SBOM lists no packages"))
+
+
+class Partly(NamedTuple):
+    """An image that runs, and of which no SBOM tells the whole."""
+
+    image_id: int
+    coverage: Coverage
+    workload_id: int
+    workloads: int  # that run it
+
+
+def partly(read: Read) -> tuple[Partly, ...]:
+    """The images that run and whose SBOMs, all of them, describe an application alone."""
+    rows = read(
+        "SELECT s.image_id, s.lists, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT image_id,"
+        " min(workload_id) AS workload_id, count(DISTINCT workload_id) AS workloads FROM graph_container"
+        " WHERE exposed GROUP BY image_id) r ON r.image_id = s.image_id WHERE s.packages > 0 AND NOT EXISTS"
+        " (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole) ORDER BY 3, 1"
+    )
+    lists: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
+    for image_id, listed, workload_id, count in rows:
+        lists.setdefault((image_id, workload_id, count), []).append((listed, False))
+    return tuple(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in lists.items())
+
+
+def untold(read: Read, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:
+    """Those of the images that may hold what is asked for, since nothing that is known of them would list it."""
+    for one in images:
+        if reason := one.coverage.untold(question):
+            yield Unknown(*_image(read, one.image_id, one.workload_id, one.workloads, reason))
 
 
 def _image(read: Read, image_id: int, workload_id: int, count: int, problem: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from patchgap.graph import chains, tables
+from patchgap.graph.coverage import SYSTEM
 from patchgap.graph.purl import loose_key
 from patchgap.graph.query import repository_of
 from patchgap.graph.reading import Read
@@ -47,6 +48,7 @@ def sbom(connection: sa.Connection, document: SbomDocument, at: str) -> None:
         return
     sbom_id = _next(connection, tables.sbom)
     listed = sum(package.purl != document.root for package in document.packages)
+    kinds = {package.ecosystem for package in document.packages} - {""}
     connection.execute(
         sa.insert(tables.sbom).values(
             id=sbom_id,
@@ -56,6 +58,8 @@ def sbom(connection: sa.Connection, document: SbomDocument, at: str) -> None:
             reference=document.reference,
             root=document.root,
             packages=listed,
+            lists=" ".join(sorted(kinds)),
+            whole=document.whole or not SYSTEM.isdisjoint(kinds),
             added_at=at,
         )
     )

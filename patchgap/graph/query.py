@@ -58,6 +58,7 @@ class Memory:
     def __init__(self, generation: int = -1) -> None:
         self.generation = generation
         self.blind: tuple[Unknown, ...] | None = None
+        self.partly: tuple[blind.Partly, ...] | None = None
         self.workloads: dict[int, Workload] = {}
         self.places: dict[int, tuple[Place, ...]] = {}
         self.images: dict[int, Image] = {}
@@ -91,7 +92,7 @@ class Query:
             query=str(question),
             asked_at=asked_at,
             exposures=tuple(exposures),
-            unknown=(*unanswerable(question), *self.blind_spots(), *sorted(doubts, key=lambda doubt: doubt.what)),
+            unknown=(*self._untold(question), *sorted(doubts, key=lambda doubt: doubt.what)),
         )
 
     def matches(self, question: Question) -> dict[int, Match]:
@@ -115,6 +116,12 @@ class Query:
         if self._memory.blind is None:
             self._memory.blind = blind.spots(self._read)
         return self._memory.blind
+
+    def _untold(self, question: Question) -> tuple[Unknown, ...]:
+        if self._memory.partly is None:
+            self._memory.partly = blind.partly(self._read)
+        untold = blind.untold(self._read, self._memory.partly, question)
+        return (*unanswerable(question), *self.blind_spots(), *untold)
 
     def of_workload(self, cluster: str, namespace: str, kind: str, name: str) -> tuple[Exposure, ...]:
         """One exposure a container, of no component: what a runtime signal touches."""

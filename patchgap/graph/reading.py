@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported for its type alone: it is slow to import
     import sqlalchemy as sa
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SCHEMA = "0001"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+SCHEMA = "0002"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
 
 
 class Read(Protocol):

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
 from patchgap.graph import ingest, tables
+from patchgap.graph.coverage import Coverage
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed, unanswerable
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Read, among, among_ids, of_connection
@@ -99,7 +100,7 @@ class Graph:
         def ask(read: Read) -> Mapping[str, DigestStanding]:
             matches = self._query(read).matches(question)
             held = _sboms_of(read, digests)
-            ids = [sbom for sboms in held.values() for sbom, _ in sboms]
+            ids = [one.id for sboms in held.values() for one in sboms]
             rows = read(
                 "SELECT sbom_id, component_id FROM graph_occurrence"  # noqa: S608  (ids alone)
                 f" WHERE {among_ids('sbom_id', ids)} AND {among_ids('component_id', matches)}"
@@ -110,7 +111,8 @@ class Graph:
             answers, nothing = {}, unanswerable(question)
             for digest in digests:
                 sboms = held.get(digest, [])
-                hits = [matches[one] for sbom, _ in sboms for one in found.get(sbom, ())]
+                hits = [matches[one] for sbom in sboms for one in found.get(sbom.id, ())]
+                untold = Coverage.of((one.lists, one.whole) for one in sboms).untold(question)
                 affected = [m.reason for m in hits if m.standing is Standing.AFFECTED]
                 doubts = [m.reason for m in hits if m.standing is Standing.UNKNOWN]
                 if affected:
@@ -121,8 +123,10 @@ class Graph:
                     answers[digest] = DigestStanding(digest, "unknown", nothing[0].reason)
                 elif doubts:
                     answers[digest] = DigestStanding(digest, "unknown", doubts[0])
-                elif not any(packages for _, packages in sboms):
+                elif not any(one.packages for one in sboms):
                     answers[digest] = DigestStanding(digest, "unknown", "its SBOM lists no packages")
+                elif untold:
+                    answers[digest] = DigestStanding(digest, "unknown", untold)
                 else:
                     answers[digest] = DigestStanding(digest, "clean", f"its SBOM holds nothing that {question} affects")
             return answers
@@ -196,18 +200,25 @@ class Graph:
             yield connection
 
 
-def _sboms_of(read: Read, digests: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
-    """The SBOMs of each digest's image, with how many packages each lists."""
-    found: dict[str, list[tuple[int, int]]] = {}
+class _Sbom(NamedTuple):
+    id: int
+    packages: int
+    lists: str
+    whole: bool
+
+
+def _sboms_of(read: Read, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
+    """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
+    found: dict[str, list[_Sbom]] = {}
     for start in range(0, len(digests), 500):
         some, parameters = among("d.digest", digests[start : start + 500])
         rows = read(
-            "SELECT d.digest, s.id, s.packages FROM graph_digest d"  # noqa: S608  (parameters alone)
+            "SELECT d.digest, s.id, s.packages, s.lists, s.whole FROM graph_digest d"  # noqa: S608  (parameters alone)
             f" JOIN graph_sbom s ON s.image_id = d.image_id WHERE {some}",
             parameters,
         )
-        for digest, sbom_id, packages in rows:
-            found.setdefault(digest, []).append((sbom_id, packages))
+        for digest, *sbom in rows:
+            found.setdefault(digest, []).append(_Sbom(*sbom))
     return found
 
 

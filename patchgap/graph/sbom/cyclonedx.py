@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from patchgap.graph.purl import canonical
-from patchgap.graph.sbom.document import DIGEST, REVISION, Collector, SbomDocument, Source, package
+from patchgap.graph.sbom.document import DIGEST, IMAGE_PURLS, REVISION, Collector, SbomDocument, Source, package
 from patchgap.model.exposure import Artifact
 
 VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
@@ -97,6 +97,7 @@ def read(content: bytes, document: str) -> SbomDocument:
         root=_label(root),
         packages=collector.packages,
         edges=collector.edges,
+        whole=root.type == "container" or (root.purl or "").startswith(IMAGE_PURLS),
     )
 
 

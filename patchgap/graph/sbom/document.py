@@ -17,6 +17,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REVISION = "org.opencontainers.image.revision"
 ROOT = -1  # the artifact itself, where edges start
 _NO_PACKAGE = frozenset({"none", "oci", "docker"})
+IMAGE_PURLS = ("pkg:oci/", "pkg:docker/")
 _SOURCE_RPM = re.compile(r"(?P<name>.+)-[^-]+-[^-]+\.(?:no)?src\.rpm")
 
 
@@ -46,7 +47,8 @@ class SbomDocument:
     """One SBOM. `edges` leads from a package's position (or ROOT) to positions; it is empty where the SBOM has none.
 
     `digests` are all that the SBOM says the image goes by, the artifact's own first. `root` names the artifact in
-    chains: its purl, else its name. `reference` is the SBOM's own name (serial number, namespace), else its digest."""
+    chains: its purl, else its name. `reference` is the SBOM's own name (serial number, namespace), else its digest.
+    `whole` where it says that it describes a container image, and not an application that an image holds."""
 
     document: str
     format: str
@@ -56,6 +58,7 @@ class SbomDocument:
     root: str
     packages: tuple[Package, ...]
     edges: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    whole: bool = False
 
 
 class Source(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from patchgap.graph.purl import canonical
-from patchgap.graph.sbom.document import DIGEST, Collector, SbomDocument, Source, package
+from patchgap.graph.sbom.document import DIGEST, IMAGE_PURLS, Collector, SbomDocument, Source, package
 from patchgap.model.exposure import Artifact
 
 VERSIONS = ("SPDX-2.2", "SPDX-2.3")
@@ -104,6 +104,7 @@ def read(content: bytes, document: str) -> SbomDocument:
         root=_label(root, spdx.name or ""),
         packages=collector.packages,
         edges=collector.edges,
+        whole=root is not None and (root.purpose == "CONTAINER" or root.purl.startswith(IMAGE_PURLS)),
     )
 
 

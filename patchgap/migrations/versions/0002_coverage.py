@@ -1,0 +1,31 @@
+"""What each SBOM could have listed: the purl types in it, and whether it was made of a whole image."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+_SYSTEM = ("apk", "deb", "rpm")
+_HELD = "SELECT DISTINCT o.sbom_id, c.ecosystem FROM graph_occurrence o JOIN graph_component c ON c.id = o.component_id"
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    if any(column["name"] == "lists" for column in sa.inspect(connection).get_columns("graph_sbom")):
+        return  # a new database: the first migration makes the tables as they are today
+    op.add_column("graph_sbom", sa.Column("lists", sa.Text, nullable=False, server_default=""))
+    op.add_column("graph_sbom", sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()))
+    kinds: dict[int, set[str]] = {}
+    for sbom_id, kind in connection.execute(sa.text(_HELD)):
+        kinds.setdefault(sbom_id, set()).add(kind)
+    sbom = sa.table("graph_sbom", sa.column("id"), sa.column("root"), sa.column("lists"), sa.column("whole"))
+    for row in connection.execute(sa.select(sbom.c.id, sbom.c.root)).all():
+        held = kinds.get(row.id, set()) - {""}
+        # What the document said of itself is not kept; an image's names the digest.
+        whole = "sha256:" in row.root.replace("%3A", ":") or not held.isdisjoint(_SYSTEM)
+        connection.execute(
+            sa.update(sbom).where(sbom.c.id == row.id).values(lists=" ".join(sorted(held)), whole=sa.literal(whole))
+        )

@@ -1,0 +1,91 @@
+"""What an SBOM of a part cannot clear: an application's says nothing about the image that it is in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from graph_fleet import IMAGE, NOW, bom, cluster, container, reasons, workload
+
+from patchgap import storage
+from patchgap.graph.question import Question
+from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.read import parse_sbom
+from patchgap.graph.store import Graph
+from patchgap.model.signal import Advisory, AffectedPackage
+
+NPM, DEB = AffectedPackage("npm", "left-pad", versions=("1.0.0",)), AffectedPackage("Debian:12", "openssl")
+APPLICATION = {"type": "application", "name": "shop", "version": "2.0.0", "purl": "pkg:npm/shop@2.0.0"}
+WHOLE = "describes an application and not the whole image, and lists no"
+
+
+def asked(*affected: AffectedPackage) -> Question:
+    return Question.of_advisory(Advisory(id="X-1", digest="", affected=affected))
+
+
+def application(*purls: str) -> SbomDocument:
+    components = [{"name": "n", "purl": one} for one in purls]
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": APPLICATION}}
+    return parse_sbom(json.dumps({**document, "components": components}).encode(), "x.json", f"app@{IMAGE}")
+
+
+def spdx(purpose: str, purl: str) -> SbomDocument:
+    root = {"SPDXID": "SPDXRef-root", "name": "app", "primaryPackagePurpose": purpose}
+    reference = {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}
+    document: dict[str, Any] = {
+        "spdxVersion": "SPDX-2.3", "name": "app", "documentDescribes": ["SPDXRef-root"],
+        "packages": [root, {"SPDXID": "SPDXRef-a", "name": "a", "versionInfo": "1", "externalRefs": [reference]}],
+    }  # fmt: skip
+    return parse_sbom(json.dumps(document).encode(), "x.json", f"app@{IMAGE}")
+
+
+@pytest.mark.parametrize(
+    ("sbom", "affected", "verdict"),
+    [
+        (application("pkg:npm/express@4.0.0"), [DEB], "unknown"),
+        (application("pkg:npm/express@4.0.0"), [AffectedPackage("PyPI", "requests")], "unknown"),
+        (application("pkg:npm/express@4.0.0"), [NPM, DEB], "unknown"),
+        (application("pkg:npm/express@4.0.0"), [NPM], "clean"),
+        (application("pkg:npm/left-pad@1.0.0"), [NPM, DEB], "affected"),
+        (application("pkg:npm/express@4.0.0", "pkg:deb/debian/libc6@2.36"), [DEB], "clean"),
+        (application("pkg:npm/express@4.0.0", "pkg:deb/debian/libc6@2.36"), [AffectedPackage("PyPI", "x")], "clean"),
+        (bom("pkg:npm/express@4.0.0"), [DEB], "clean"),
+        (spdx("CONTAINER", "pkg:npm/express@4.0.0"), [DEB], "clean"),
+        (spdx("APPLICATION", "pkg:npm/express@4.0.0"), [DEB], "unknown"),
+    ],
+)
+def test_a_part_clears_only_what_it_would_list(
+    graph: Graph, sbom: SbomDocument, affected: list[AffectedPackage], verdict: str
+) -> None:
+    """A Debian package is not absent from an image because its application's packages do not name it."""
+    graph.add_sbom(sbom, NOW)
+    assert graph.standing(asked(*affected), [IMAGE])[IMAGE].verdict == verdict
+
+
+def test_the_images_own_sbom_completes_the_applications(graph: Graph) -> None:
+    """Once the whole image is told as well, what neither lists is not there; and the doubt is named until then."""
+    graph.add_sbom(application("pkg:npm/express@4.0.0"), NOW)
+    graph.record(cluster(workload("shop", container(IMAGE)), workload("shop-2", container(IMAGE))), NOW)
+    (doubt,) = reasons(graph.exposure(asked(DEB), NOW))
+    assert f"{WHOLE} deb package; prod-ml-eu/training/Deployment/shop and 1 more runs it" in doubt
+    assert reasons(graph.exposure(asked(NPM), NOW)) == []
+    graph.add_sbom(bom("pkg:deb/debian/libc6@2.36", name="image"), NOW)
+    assert reasons(graph.exposure(asked(DEB), NOW)) == []
+    assert graph.standing(asked(DEB), [IMAGE])[IMAGE].verdict == "clean"
+
+
+def test_an_older_database_learns_what_its_sboms_cover(engine: sa.Engine, graph: Graph) -> None:
+    """What was stored before is told from its packages and its root's name."""
+    other = "sha256:" + "d" * 64
+    graph.add_sbom(application("pkg:npm/express@4.0.0"), NOW)
+    graph.add_sbom(bom("pkg:npm/express@4.0.0", digest=other, name="image"), NOW)
+    with storage.writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN lists")
+        connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN whole")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    again = Graph(storage.connect(engine.url.render_as_string()))
+    verdicts = again.standing(asked(DEB), [IMAGE, other])
+    assert [verdicts[one].verdict for one in (IMAGE, other)] == ["unknown", "clean"]
+    assert again.standing(asked(NPM), [IMAGE])[IMAGE].verdict == "clean"
