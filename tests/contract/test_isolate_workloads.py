@@ -81,6 +81,29 @@ def test_a_shared_selector_gets_a_quarantine_label_on_the_targets_pods_alone(con
     assert not any(QUARANTINE in label for p in pods(scene, "trainer") for label in p["metadata"]["labels"])
 
 
+@pytest.mark.parametrize("neighbour", ["cron", "zero"])
+def test_pods_that_an_unaffected_workload_has_yet_to_make_are_left_alone(
+    controllers: Any, scene: Scene, neighbour: str
+) -> None:
+    """A CronJob between two runs, or a Deployment at zero, with the target's labels: its next pods are not isolated."""
+    shared = template("trainer", image(GOOD), restartPolicy="Never" if neighbour == "cron" else "Always")
+    if neighbour == "cron":
+        meta = {"name": "report", "namespace": "training"}
+        spec = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": shared}}}
+        scene.make({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": spec})
+    else:
+        shared["metadata"]["labels"]["part"] = "server"
+        idle = deployment("server", image(GOOD), replicas=0)
+        idle["spec"] |= {"selector": {"matchLabels": {"part": "server"}}, "template": shared}
+        scene.make(idle)
+    scene.perform(ISOLATE, scene.situation(scene.workload("trainer")))
+    [made] = scene.admin.all_of(NETWORK_POLICIES, "training")
+    assert not selectors.selects(made["spec"]["podSelector"], shared["metadata"]["labels"])
+    held = pods(scene, "trainer")
+    assert len(held) == 2
+    assert all(selectors.selects(made["spec"]["podSelector"], p["metadata"]["labels"]) for p in held)
+
+
 def test_a_pod_without_the_quarantine_label_is_drift(controllers: Any, scene: Scene) -> None:
     """A new pod of a labelled isolation is told as drift, and the next run labels it."""
     shell = {

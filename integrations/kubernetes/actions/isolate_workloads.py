@@ -6,15 +6,15 @@ Owns the choice between the workload's own selector and a quarantine label, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from integrations.kubernetes import selectors, standing
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
+from integrations.kubernetes.inventory.states import is_over, live_pods
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, scoped, still
 from integrations.kubernetes.resources import NETWORK_POLICIES, PODS, WORKLOADS, Json, pod_template
 from patchgap.errors import NotFoundError, RefusedError
@@ -146,16 +146,18 @@ class IsolateWorkloads:
 
 
 class _View:
-    """The workload and its unaffected neighbours as they are now. `shared` where its selector selects theirs too."""
+    """The workload and its unaffected neighbours as they are now. `shared` where its selector selects theirs too:
+    their pods, or those that their templates have yet to make."""
 
-    def __init__(self, family: Family, neighbours: Sequence[Json], *, shared: bool | None) -> None:
+    def __init__(self, family: Family, neighbours: Sequence[Family], *, shared: bool | None) -> None:
         self.selector: Mapping[str, Any] = selector_of(family.head)
-        self.pods = [p for p in family.pods if (p.get("status") or {}).get("phase") not in ENDED_PHASES]
+        self.pods = live_pods(family)
         template = (pod_template(family.head).get("metadata") or {}).get("labels") or {}
         self.labels = [template, *(_labels(p) for p in self.pods)]
         everything = selectors.is_empty(self.selector)
-        met = [p for p in neighbours if everything or selectors.selects(self.selector, _labels(p))]
-        self.others = tuple(sorted(str(p["metadata"]["name"]) for p in met))
+        made = [m for n in neighbours for m in _made_by(n)]
+        met = [name for name, labels in made if everything or selectors.selects(self.selector, labels)]
+        self.others = tuple(sorted(met))
         self.shared = (everything or bool(met)) if shared is None else shared
 
     def unlabelled(self, label: Mapping[str, str]) -> list[Json]:
@@ -168,17 +170,30 @@ def _view(situation: Situation, target: Target, shared: bool | None = None) -> _
     if _on_host(manifest):
         raise RefusedError(f"{target}: {_ON_HOST}", "Scale it to zero, or isolate its nodes.")
     snapshot = read(cluster_of(situation, target.cluster), WORKLOADS, target.namespace)
-    if untold := snapshot.why_not((PODS,)):
+    if untold := snapshot.why_not(WORKLOADS):
         raise RefusedError(f"{target}: its neighbours cannot be told: {untold}", "Grant that permission.")
-    family, neighbours, affected = None, [], {w.ref.uid for w in scoped(situation)}
+    family, neighbours, affected = None, list[Family](), {w.ref.uid for w in scoped(situation)}
     for f in families(snapshot):
         if f.head["metadata"]["uid"] == manifest["metadata"]["uid"]:
             family = f
         elif f.head["metadata"]["uid"] not in affected:
-            neighbours += [p for p in f.pods if (p.get("status") or {}).get("phase") not in ENDED_PHASES]
+            neighbours.append(f)
     if family is None:
         raise NotFoundError(f"{target} went away while it was read", "Refresh the inventory and plan again.")
     return _View(family, neighbours, shared=shared)
+
+
+def _made_by(family: Family) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The names and labels of its pods, and of the template that makes the next ones: a CronJob between two runs or a
+    workload at zero has no pods today."""
+    for pod in live_pods(family):
+        yield str(pod["metadata"]["name"]), _labels(pod)
+    head = family.head
+    if head["kind"] != "Pod" and not (head["kind"] == "Job" and is_over(head)):
+        yield (
+            f"{head['kind']}/{head['metadata']['name']}",
+            (pod_template(head).get("metadata") or {}).get("labels") or {},
+        )
 
 
 def _on_host(manifest: Json) -> bool:
