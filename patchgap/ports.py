@@ -6,7 +6,7 @@ Integrations implement them; flows hand them what they need. Nothing here perfor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
@@ -83,7 +83,8 @@ class Situation:
     has begun to take away, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
-    stands: an action of several writes asks it before each."""
+    stands: an action of several writes asks it before each. `identities` are what each cluster's control plane was known
+    by when the incident first read it: another one under that name is another cluster."""
 
     incident: IncidentId
     finding: Finding
@@ -100,6 +101,7 @@ class Situation:
     planned: tuple[PlannedAction, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
     may_write: Callable[[], None] = lambda: None
+    identities: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
-from integrations.kubernetes.resources import SELF_REVIEWS, Json, Resource, of_kind
+from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
 from integrations.kubernetes.transport import HttpAnswer, Transport
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
 
 T = TypeVar("T")
 
+SYSTEM = "kube-system"
 FIELD_MANAGER = "patchgap"
 JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -188,6 +189,12 @@ class Cluster:
         except NotFoundError:
             return False
         return True
+
+    def uid(self) -> str:
+        """The UID of kube-system: it lives as long as the cluster, and no other cluster has it; "" where it is none.
+        Needs no more than to list namespaces."""
+        found = self.all_of(NAMESPACES, fields=f"metadata.name={SYSTEM}", accept=METADATA)
+        return next((str(o["metadata"]["uid"]) for o in found if o["metadata"]["name"] == SYSTEM), "")
 
     def identity(self) -> str:
         """The user name that the API server knows these credentials by; asked once."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Self
 
-from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.cluster import SYSTEM, Cluster
 from integrations.kubernetes.kubeconfig import client_of
 from integrations.kubernetes.transport import OfficialTransport
-from patchgap.errors import NotFoundError
+from patchgap.errors import NotFoundError, UnreachableError
 from patchgap.settings import ClusterSettings, KubernetesSettings, Settings
 
 
@@ -23,6 +23,7 @@ class Clusters:
         self.settings = settings
         self._configured = {c.name: c for c in settings.clusters}
         self._connected: dict[str, Cluster] = {}
+        self._known: dict[str, str] = {}
         self._lock = Lock()
 
     @classmethod
@@ -50,3 +51,19 @@ class Clusters:
                 transport = OfficialTransport(name, client_of(self._configured[name]), self.settings.timeout_seconds)
                 self._connected[name] = Cluster(name, transport)
             return self._connected[name]
+
+    def known(self, name: str, identity: str, *, anew: bool = False) -> Cluster:
+        """The cluster, where it is still the one that was known by `identity` ("" asks for none): a context that was
+        switched or a cluster that was built anew under the same name is another, and what is not there is not gone.
+        `anew` asks the cluster itself, whatever it answered before. Raises UnreachableError for another one."""
+        cluster = self.of(name)
+        if identity and (anew or self._known.get(name) != identity):
+            found = cluster.uid()
+            if found != identity:
+                raise UnreachableError(
+                    f"cluster {name} is not the one that the incident knows: its {SYSTEM} has the uid"
+                    f" {found or '(not told)'}, and had {identity}",
+                    "Check the kubeconfig and the context that the settings name for it.",
+                )
+            self._known[name] = identity
+        return cluster

@@ -65,7 +65,7 @@ def each_cluster(
     for name in names:
         begun = situation.clock()
         try:
-            seen = look(clusters.of(name))
+            seen = look(clusters.known(name, situation.identities.get(name, ""), anew=True))
         except PatchgapError as error:
             seen = Seen(unknown=[f"cluster {name} could not be read: {error}"])
         yield evidence(check, seen, f"{name}: {kinds} (live)", begun)

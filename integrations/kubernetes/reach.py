@@ -26,8 +26,10 @@ def settings_of(situation: Situation) -> KubernetesSettings:
 
 
 def cluster_of(situation: Situation, name: str) -> Cluster:
-    """The cluster by name, each write to it held to the kill switch. Raises NotFoundError where none is configured."""
-    return situation.connections.of(Clusters).of(name).guarded(situation.may_write)
+    """The cluster by name, each write to it held to the kill switch. Raises NotFoundError where none is configured,
+    UnreachableError where another cluster bears its name now."""
+    clusters = situation.connections.of(Clusters)
+    return clusters.known(name, situation.identities.get(name, "")).guarded(situation.may_write)
 
 
 def scoped(situation: Situation) -> tuple[Workload, ...]:

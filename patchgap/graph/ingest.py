@@ -168,7 +168,11 @@ def inventory(connection: sa.Connection, found: ClusterInventory, at: str) -> No
     unknown = msgspec.json.encode(plain(found.unknown)).decode()
     connection.execute(
         sa.insert(tables.cluster).values(
-            cluster=found.cluster, platform=found.platform, refreshed_at=at, unknown=unknown
+            cluster=found.cluster,
+            platform=found.platform,
+            refreshed_at=at,
+            unknown=unknown,
+            identity=found.identity,
         )
     )
     images = _images(connection, found.workloads)

@@ -166,6 +166,11 @@ class Graph:
         statement = "SELECT document FROM graph_workload ORDER BY cluster, namespace, kind, name"
         return self._reading(lambda read: tuple(decode_workload(row[0]) for row in read(statement)))
 
+    def identities(self) -> Mapping[str, str]:
+        """What each cluster's control plane was known by when it was last read; those that did not tell are left out."""
+        statement = "SELECT cluster, identity FROM graph_cluster WHERE identity <> '' ORDER BY cluster"
+        return self._reading(lambda read: {row[0]: row[1] for row in read(statement)})
+
     def refreshed_at(self) -> Mapping[str, datetime | Unknown]:
         """When each cluster was last read; Unknown where it does not answer now or never did."""
         return self._reading(refreshed)

@@ -84,6 +84,7 @@ cluster = sa.Table(
     sa.Column("unreachable_since", sa.Text),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("unknown", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("identity", sa.Text, nullable=False, server_default=""),
 )
 
 workload = sa.Table(

@@ -63,13 +63,14 @@ class SignalJoined:
 @dataclass(frozen=True, slots=True)
 class Scoped:
     """The finding with every exposure, each workload's tier by `str(WorkloadRef)`, and what could not be told.
-    `clusters` are those that were configured then, by platform."""
+    `clusters` are those that were configured then, by platform; `identities` what each control plane is known by."""
 
     finding: Finding
     tiers: Mapping[str, TierGiven] = field(default_factory=dict)
     unknown: tuple[Unknown, ...] = ()
     seconds: float = 0.0
     clusters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)
     kind: Literal["scoped"] = "scoped"
 
 

@@ -88,6 +88,9 @@ class IncidentState:
     tiers: Mapping[str, TierGiven] = field(default_factory=dict)
     tiers_in_play: frozenset[int] = frozenset()
     asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of each cluster, as the first scope that read it knew it
     touched: frozenset[tuple[str, str]] = frozenset()  # platform and cluster of each exposure and intent
     unknown: tuple[Unknown, ...] = ()
     plan: Plan | None = None

@@ -76,6 +76,7 @@ def _scoped(state: IncidentState, entry: Entry, body: events.Scoped) -> Incident
         tiers=body.tiers,
         tiers_in_play=state.tiers_in_play | {given.tier for given in body.tiers.values()},
         asked=body.clusters,
+        identities={**body.identities, **state.identities},
         touched=state.touched | _places(body.finding),
         unknown=body.unknown,
         times=times,

@@ -112,9 +112,11 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInventory:
-    """What one cluster's control plane answered, whole. `unknown` names what it would not tell."""
+    """What one cluster's control plane answered, whole. `unknown` names what it would not tell. `identity` is what no
+    other control plane has, whatever it is called in the settings; "" where it does not tell."""
 
     cluster: str
     platform: str
     workloads: tuple[Workload, ...]
     unknown: tuple[Unknown, ...] = ()
+    identity: str = ""

@@ -77,6 +77,7 @@ def scope(engine: Engine, incident: IncidentId) -> Scoped:
             unknown=answer.unknown,
             seconds=seconds,
             clusters=clusters_by_platform(engine),
+            identities=engine.graph.identities(),
         ),
         ACTOR,
     )

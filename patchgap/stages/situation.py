@@ -52,4 +52,5 @@ def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure
         planned=state.plan.actions if state.plan else (),
         uncovered=state.plan.uncovered if state.plan else (),
         may_write=engine.stop.may_write,
+        identities=state.identities,
     )

@@ -84,6 +84,7 @@ def test_an_older_database_learns_what_its_sboms_cover(engine: sa.Engine, graph:
     with storage.writing(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN lists")
         connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN whole")
+        connection.exec_driver_sql("ALTER TABLE graph_cluster DROP COLUMN identity")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     again = Graph(storage.connect(engine.url.render_as_string()))
     verdicts = again.standing(asked(DEB), [IMAGE, other])

@@ -74,6 +74,7 @@ class World:
     held: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # names whose hold or release fails
+    identity: str = "first"  # what the control plane is known by
     clusters: tuple[str, ...] = ("c1",)  # those that are configured
     reads: list[str] = field(default_factory=list)  # names that `note` was asked about
     loud: set[str] = field(default_factory=set)  # queries of which `quiet` says fail
@@ -103,7 +104,8 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
         def read(self, cluster: str, _connections: Connections) -> ClusterInventory:
             if world.unreachable:
                 raise UnreachableError("cluster c1 did not answer", "Wait.")
-            return ClusterInventory(cluster, "fake", tuple(w for w in world.workloads if w.ref.cluster == cluster))
+            here = tuple(w for w in world.workloads if w.ref.cluster == cluster)
+            return ClusterInventory(cluster, "fake", here, identity=world.identity)
 
     class Hold:
         verb, platform, effect, inverse = "hold", "fake", Effect.REVERSIBLE, "let_go"

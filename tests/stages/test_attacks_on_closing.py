@@ -18,7 +18,7 @@ from patchgap.model.plan import Outcome
 from patchgap.model.workload import Classification
 from patchgap.stages import contain, detect, recover, scope, verify
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
+from patchgap.stages.situation import situation_of, state_of
 
 
 def mended(engine: Engine, world: World) -> Any:
@@ -131,6 +131,17 @@ def test_a_tiers_own_checks_outlive_its_workloads(engine: Engine, world: World) 
     scope.refresh(engine, "c1")
     assert not scope.scope(engine, incident).exposures
     assert {v for v, _ in verify.checks(engine, incident)} == {"gone", "quiet"}
+
+
+def test_an_incident_knows_its_clusters_by_what_they_were_at_first(engine: Engine, world: World) -> None:
+    """Another cluster under the same name, read and scoped since, does not become the one that the incident is about."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.identity, world.workloads = "another", []
+    scope.refresh(engine, "c1")
+    assert not scope.scope(engine, incident).exposures
+    state = state_of(engine, incident)
+    assert situation_of(engine, state).identities == {"c1": "first"}
 
 
 def test_a_check_that_two_tiers_ask_for_differently_is_asked_both_ways(engine: Engine, world: World) -> None:
@@ -290,7 +301,6 @@ def test_a_patched_digest_that_turns_out_affected_is_no_mend(engine: Engine, wor
 
     from patchgap.graph.sbom.read import read_sbom
     from patchgap.stages import patch
-    from patchgap.stages.situation import situation_of
 
     world.runs("trainer", BAD)
     incident = contained(engine)

@@ -45,7 +45,7 @@ def inventory_of(snapshot: Snapshot, settings: KubernetesSettings, cluster: Clus
     """The workloads of a snapshot."""
     placement, privileges = Placement(snapshot, settings, cluster), PrivilegeReader(snapshot)
     found = tuple(_workload(f, snapshot.cluster, placement, privileges) for f in families(snapshot))
-    return ClusterInventory(snapshot.cluster, PLATFORM, found, snapshot.unknown)
+    return ClusterInventory(snapshot.cluster, PLATFORM, found, snapshot.unknown, snapshot.identity)
 
 
 def ref_of(manifest: Json, cluster: str) -> WorkloadRef:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
-from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.cluster import SYSTEM, Cluster
 from integrations.kubernetes.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -51,6 +51,11 @@ class Snapshot:
     def why_not(self, resources: Sequence[Resource]) -> str:
         """Why these kinds could not be read whole, as a sentence's part; "" where they were."""
         return "; ".join(self.untold[r.kind] for r in resources if r.kind in self.untold)
+
+    @property
+    def identity(self) -> str:
+        """The UID of kube-system: it lives as long as the cluster, and no other cluster has it. "" where untold."""
+        return next((o["metadata"]["uid"] for o in self.of(NAMESPACES) if o["metadata"]["name"] == SYSTEM), "")
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:

@@ -1,4 +1,5 @@
-"""What each SBOM could have listed: the purl types in it, and whether it was made of a whole image."""
+"""What each SBOM could have listed: the purl types in it, and whether it was made of a whole image; and each cluster's
+identity, which the next refresh fills in."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     if any(column["name"] == "lists" for column in sa.inspect(connection).get_columns("graph_sbom")):
         return  # a new database: the first migration makes the tables as they are today
+    op.add_column("graph_cluster", sa.Column("identity", sa.Text, nullable=False, server_default=""))
     op.add_column("graph_sbom", sa.Column("lists", sa.Text, nullable=False, server_default=""))
     op.add_column("graph_sbom", sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()))
     kinds: dict[int, set[str]] = {}
