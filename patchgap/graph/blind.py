@@ -68,7 +68,7 @@ def _without_packages(read: Read) -> Iterator[Unknown]:
 
 
 class Partly(NamedTuple):
-    """An image that runs, and of which no SBOM tells the whole."""
+    """An image that runs, and of which no SBOM tells everything."""
 
     image_id: int
     coverage: Coverage
@@ -77,17 +77,18 @@ class Partly(NamedTuple):
 
 
 def partly(read: Read) -> tuple[Partly, ...]:
-    """The images that run and whose SBOMs, all of them, describe an application alone."""
+    """The images that run and whose SBOMs may leave something out that is asked for."""
     rows = read(
-        "SELECT s.image_id, s.lists, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT image_id,"
+        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT image_id,"
         " min(workload_id) AS workload_id, count(DISTINCT workload_id) AS workloads FROM graph_container"
-        " WHERE exposed GROUP BY image_id) r ON r.image_id = s.image_id WHERE s.packages > 0 AND NOT EXISTS"
-        " (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole) ORDER BY 3, 1"
+        " WHERE exposed GROUP BY image_id) r ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
+        " EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE '%~%')"
+        " OR NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole)) ORDER BY 4, 1"
     )
-    lists: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
-    for image_id, listed, workload_id, count in rows:
-        lists.setdefault((image_id, workload_id, count), []).append((listed, False))
-    return tuple(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in lists.items())
+    sboms: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
+    for image_id, lists, whole, workload_id, count in rows:
+        sboms.setdefault((image_id, workload_id, count), []).append((lists, whole))
+    return tuple(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in sboms.items())
 
 
 def untold(read: Read, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:

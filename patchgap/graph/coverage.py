@@ -9,9 +9,22 @@ from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 from patchgap.graph.question import Question
+from patchgap.graph.sbom.document import Package
 from patchgap.graph.versions import purl_type
 
+_BY_SOURCE = frozenset({"apk", "deb"})  # whose advisories name source packages: `openssl`, for libssl3
+_BLURRED = "~"  # after a kind in `lists`: its packages are listed without their sources
 SYSTEM = frozenset({"apk", "deb", "rpm"})  # who lists an operating system's packages looked through a whole image
+
+
+def listed(packages: Iterable[Package]) -> str:
+    """The kinds of an SBOM's packages, to store. A tool that tells sources leaves out only those that are named like
+    their package, which libraries seldom are: where libraries are listed and no source is told, it tells none."""
+    held = tuple(packages)
+    kinds = {package.ecosystem for package in held} - {""}
+    told = {package.ecosystem for package in held if package.source}
+    split = {package.ecosystem for package in held if package.name.startswith("lib")} & _BY_SOURCE
+    return " ".join(sorted(f"{kind}{_BLURRED}" if kind in split - told else kind for kind in kinds))
 
 
 class Coverage(NamedTuple):
@@ -28,7 +41,13 @@ class Coverage(NamedTuple):
 
     def untold(self, question: Question) -> str:
         """Why the image may hold what these SBOMs do not list; "" where they would have listed it."""
-        missing = sorted(kinds_of(question) - self.lists)
+        asked = kinds_of(question)
+        blurred = sorted(kind for kind in asked - self.lists if f"{kind}{_BLURRED}" in self.lists)
+        if blurred and question.advisory is not None:
+            return (
+                f"its SBOM tells no {' or '.join(blurred)} package's source package, which is what the advisory names"
+            )
+        missing = sorted(asked - self.lists - {*blurred})
         if self.whole or not missing:
             return ""
         return f"its SBOM describes an application and not the whole image, and lists no {' or '.join(missing)} package"

@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from patchgap.graph import chains, tables
-from patchgap.graph.coverage import SYSTEM
+from patchgap.graph.coverage import SYSTEM, listed
 from patchgap.graph.purl import loose_key
 from patchgap.graph.query import repository_of
 from patchgap.graph.reading import Read
@@ -47,7 +47,7 @@ def sbom(connection: sa.Connection, document: SbomDocument, at: str) -> None:
     if connection.execute(stored).first() is not None:
         return
     sbom_id = _next(connection, tables.sbom)
-    listed = sum(package.purl != document.root for package in document.packages)
+    count = sum(package.purl != document.root for package in document.packages)
     kinds = {package.ecosystem for package in document.packages} - {""}
     connection.execute(
         sa.insert(tables.sbom).values(
@@ -57,8 +57,8 @@ def sbom(connection: sa.Connection, document: SbomDocument, at: str) -> None:
             format=document.format,
             reference=document.reference,
             root=document.root,
-            packages=listed,
-            lists=" ".join(sorted(kinds)),
+            packages=count,
+            lists=listed(document.packages),
             whole=document.whole or not SYSTEM.isdisjoint(kinds),
             added_at=at,
         )

@@ -60,7 +60,7 @@ sbom = sa.Table(
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("root", sa.Text, nullable=False),  # the first link of every chain
     sa.Column("packages", sa.Integer, nullable=False),
-    sa.Column("lists", sa.Text, nullable=False),  # the purl types of its packages, "deb pypi"
+    sa.Column("lists", sa.Text, nullable=False),  # the purl types of its packages, as coverage.listed writes them
     sa.Column("whole", sa.Boolean, nullable=False),  # it was made of a whole image, and not of an application in it
     sa.Column("added_at", sa.Text, nullable=False),
     sa.UniqueConstraint("document", "image_id"),

@@ -16,7 +16,11 @@ from patchgap.graph.sbom.read import parse_sbom
 from patchgap.graph.store import Graph
 from patchgap.model.signal import Advisory, AffectedPackage
 
-NPM, DEB = AffectedPackage("npm", "left-pad", versions=("1.0.0",)), AffectedPackage("Debian:12", "openssl")
+NPM, DEB = (
+    AffectedPackage("npm", "left-pad", versions=("1.0.0",)),
+    AffectedPackage("Debian:12", "openssl", versions=("3.0.11-1",)),
+)
+LIBC = "pkg:deb/debian/libc6@2.36?upstream=glibc"
 APPLICATION = {"type": "application", "name": "shop", "version": "2.0.0", "purl": "pkg:npm/shop@2.0.0"}
 WHOLE = "describes an application and not the whole image, and lists no"
 
@@ -49,9 +53,13 @@ def spdx(purpose: str, purl: str) -> SbomDocument:
         (application("pkg:npm/express@4.0.0"), [NPM, DEB], "unknown"),
         (application("pkg:npm/express@4.0.0"), [NPM], "clean"),
         (application("pkg:npm/left-pad@1.0.0"), [NPM, DEB], "affected"),
-        (application("pkg:npm/express@4.0.0", "pkg:deb/debian/libc6@2.36"), [DEB], "clean"),
-        (application("pkg:npm/express@4.0.0", "pkg:deb/debian/libc6@2.36"), [AffectedPackage("PyPI", "x")], "clean"),
+        (application("pkg:npm/express@4.0.0", LIBC), [DEB], "clean"),
+        (application("pkg:npm/express@4.0.0", LIBC), [AffectedPackage("PyPI", "x")], "clean"),
         (bom("pkg:npm/express@4.0.0"), [DEB], "clean"),
+        (bom("pkg:deb/debian/libssl3@3.0.11-1"), [DEB], "unknown"),
+        (bom("pkg:deb/debian/libssl3@3.0.11-1?upstream=openssl"), [DEB], "affected"),
+        (bom("pkg:deb/debian/tzdata@2024a-0"), [DEB], "clean"),
+        (bom("pkg:apk/alpine/libcrypto3@3.1.0-r0"), [AffectedPackage("Alpine:v3.18", "openssl")], "unknown"),
         (spdx("CONTAINER", "pkg:npm/express@4.0.0"), [DEB], "clean"),
         (spdx("APPLICATION", "pkg:npm/express@4.0.0"), [DEB], "unknown"),
     ],
@@ -71,22 +79,35 @@ def test_the_images_own_sbom_completes_the_applications(graph: Graph) -> None:
     (doubt,) = reasons(graph.exposure(asked(DEB), NOW))
     assert f"{WHOLE} deb package; prod-ml-eu/training/Deployment/shop and 1 more runs it" in doubt
     assert reasons(graph.exposure(asked(NPM), NOW)) == []
-    graph.add_sbom(bom("pkg:deb/debian/libc6@2.36", name="image"), NOW)
+    graph.add_sbom(bom(LIBC, name="image"), NOW)
+    assert reasons(graph.exposure(asked(DEB), NOW)) == []
+    assert graph.standing(asked(DEB), [IMAGE])[IMAGE].verdict == "clean"
+
+
+def test_a_tool_that_tells_no_source_packages_clears_no_distributions_advisory(graph: Graph) -> None:
+    """libssl3 is openssl's, and only its source says so: the doubt stands until an SBOM tells the sources."""
+    graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1", "pkg:deb/debian/libc6@2.36"), NOW)
+    graph.record(cluster(workload("shop", container(IMAGE))), NOW)
+    (doubt,) = reasons(graph.exposure(asked(DEB), NOW))
+    assert "its SBOM tells no deb package's source package" in doubt
+    assert reasons(graph.exposure(Question.parse("pkg:deb/debian/libxml2"), NOW)) == []
+    graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1?upstream=openssl", LIBC, name="better"), NOW)
     assert reasons(graph.exposure(asked(DEB), NOW)) == []
     assert graph.standing(asked(DEB), [IMAGE])[IMAGE].verdict == "clean"
 
 
 def test_an_older_database_learns_what_its_sboms_cover(engine: sa.Engine, graph: Graph) -> None:
     """What was stored before is told from its packages and its root's name."""
-    other = "sha256:" + "d" * 64
+    other, third = "sha256:" + "d" * 64, "sha256:" + "e" * 64
     graph.add_sbom(application("pkg:npm/express@4.0.0"), NOW)
     graph.add_sbom(bom("pkg:npm/express@4.0.0", digest=other, name="image"), NOW)
+    graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1", digest=third, name="sourceless"), NOW)
     with storage.writing(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN lists")
         connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN whole")
         connection.exec_driver_sql("ALTER TABLE graph_cluster DROP COLUMN identity")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     again = Graph(storage.connect(engine.url.render_as_string()))
-    verdicts = again.standing(asked(DEB), [IMAGE, other])
-    assert [verdicts[one].verdict for one in (IMAGE, other)] == ["unknown", "clean"]
+    verdicts = again.standing(asked(DEB), [IMAGE, other, third])
+    assert [verdicts[one].verdict for one in (IMAGE, other, third)] == ["unknown", "clean", "unknown"]
     assert again.standing(asked(NPM), [IMAGE])[IMAGE].verdict == "clean"

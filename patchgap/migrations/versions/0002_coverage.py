@@ -10,7 +10,11 @@ revision = "0002"
 down_revision = "0001"
 
 _SYSTEM = ("apk", "deb", "rpm")
-_HELD = "SELECT DISTINCT o.sbom_id, c.ecosystem FROM graph_occurrence o JOIN graph_component c ON c.id = o.component_id"
+_HELD = (
+    "SELECT o.sbom_id, c.ecosystem, max(CASE WHEN c.source <> '' THEN 1 ELSE 0 END),"
+    " max(CASE WHEN c.name LIKE 'lib%' THEN 1 ELSE 0 END)"
+    " FROM graph_occurrence o JOIN graph_component c ON c.id = o.component_id GROUP BY o.sbom_id, c.ecosystem"
+)
 
 
 def upgrade() -> None:
@@ -21,13 +25,14 @@ def upgrade() -> None:
     op.add_column("graph_sbom", sa.Column("lists", sa.Text, nullable=False, server_default=""))
     op.add_column("graph_sbom", sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()))
     kinds: dict[int, set[str]] = {}
-    for sbom_id, kind in connection.execute(sa.text(_HELD)):
-        kinds.setdefault(sbom_id, set()).add(kind)
+    for sbom_id, kind, sources, libraries in connection.execute(sa.text(_HELD)):
+        blurred = kind in {"apk", "deb"} and libraries and not sources
+        kinds.setdefault(sbom_id, set()).add(f"{kind}~" if blurred else kind)
     sbom = sa.table("graph_sbom", sa.column("id"), sa.column("root"), sa.column("lists"), sa.column("whole"))
     for row in connection.execute(sa.select(sbom.c.id, sbom.c.root)).all():
         held = kinds.get(row.id, set()) - {""}
         # What the document said of itself is not kept; an image's names the digest.
-        whole = "sha256:" in row.root.replace("%3A", ":") or not held.isdisjoint(_SYSTEM)
+        whole = "sha256:" in row.root.replace("%3A", ":") or not {kind.rstrip("~") for kind in held}.isdisjoint(_SYSTEM)
         connection.execute(
             sa.update(sbom).where(sbom.c.id == row.id).values(lists=" ".join(sorted(held)), whole=sa.literal(whole))
         )
