@@ -7,6 +7,7 @@ beyond `exit_code`, which the command line returns as it is.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class PatchgapError(Exception):
@@ -21,6 +22,9 @@ class PatchgapError(Exception):
         self.problem = problem
         self.fix = fix
         super().__init__(f"{problem.rstrip('.')}. {fix}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), str(self), self.__dict__)  # crosses between processes whole
 
 
 class BadInputError(PatchgapError):
@@ -58,3 +62,9 @@ class ConflictError(PatchgapError):
 
 class BrokenLedgerError(PatchgapError):
     """The ledger's chain does not hold; nothing may be decided from it."""
+
+
+def _again(kind: type[PatchgapError], words: str, fields: dict[str, Any]) -> PatchgapError:
+    error = kind.__new__(kind, words)
+    error.__dict__.update(fields)
+    return error

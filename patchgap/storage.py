@@ -5,7 +5,7 @@ SQLite by default, PostgreSQL by URL. Knows nothing of what the tables mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from patchgap.errors import BadInputError, PatchgapError
 
-HEAD = "0002"  # the newest migration; a test holds it to the folder
+HEAD = "0003"  # the newest migration; a test holds it to the folder
 
 metadata = sa.MetaData()
 
@@ -103,6 +103,33 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             connection.rollback()
             raise
         connection.commit()
+
+
+def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows with a value for each of the table's columns, in their order, straight to the driver: COPY on PostgreSQL."""
+    if not rows:
+        return
+    names = ", ".join(column.name for column in table.columns)
+    cursor: Any = connection.connection.cursor()
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(table.columns))
+        cursor.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608  (our own names)
+        return
+    with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+@contextmanager
+def told(engine: sa.Engine) -> Iterator[None]:
+    """Makes the refusal of a driver that is used past SQLAlchemy one of our errors, as `connect`'s engine does."""
+    dbapi: Any = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except dbapi.Error as error:
+        if isinstance(error, dbapi.OperationalError | dbapi.InterfaceError) or type(error) is dbapi.DatabaseError:
+            raise _storage_error(engine, error) from error
+        raise
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:

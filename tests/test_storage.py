@@ -168,7 +168,6 @@ def test_a_database_that_goes_away_later_is_told_the_same(file: Path) -> None:
 
 def test_a_server_that_is_down_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL at a port where nothing listens: the address, the reason, no secret."""
-    pytest.importorskip("psycopg", reason="the driver of the extra `postgresql` is not installed")
     with pytest.raises(StorageError, match=r"postgresql\+psycopg://u:\*\*\*@127\.0\.0\.1:9/x .*refused") as caught:
         connect("postgresql://u:hunter2@127.0.0.1:9/x?password=hunter3")
     assert "hunter" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, emit
 from patchgap.errors import BadInputError
 from patchgap.graph import files
+from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.store import Graph
 from patchgap.model.exposure import Artifact
@@ -24,6 +26,12 @@ class Outcome:
     sboms: list[dict[str, Any]] = field(default_factory=list)
     provenance: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    new: int = 0  # SBOMs that were not stored before
+
+    def sort(self) -> None:
+        """By file: they come as they are read."""
+        for some in (self.sboms, self.provenance, self.failed):
+            some.sort(key=lambda one: str(one["file"]))
 
     def fail(self, path: Path, error: BadInputError, story: Story) -> None:
         """Names it on stderr; the others go on."""
@@ -67,12 +75,8 @@ def add(
             "Add the files one by one.",
         )  # fmt: skip
     store = cli.graph()
-    for n, path in enumerate(found, 1):
-        story.progress(f"{n}/{len(found)} {path}")
-        try:
-            _add(store, path, artifact, commit, cli, outcome)
-        except BadInputError as error:
-            outcome.fail(path, error, story)
+    outcome.new = store.add_sboms(_documents(found, artifact, commit, store, story, outcome), cli.clock())
+    outcome.sort()
     story.done()
     if as_json:
         emit(outcome)
@@ -92,28 +96,34 @@ def _found(paths: tuple[Path, ...], story: Story, outcome: Outcome) -> list[Path
     return found
 
 
-def _add(
-    store: Graph, path: Path, artifact: str | None, commit: str | None, cli: Cli, outcome: Outcome
-) -> None:  # fmt: skip
-    document = files.read_file(path, artifact)
-    if isinstance(document, SbomDocument):
-        if commit:
-            document = replace(document, artifact=replace(document.artifact, commit=commit))
-        digest = store.add_sbom(document, cli.clock())
-        outcome.sboms.append(
-            {
-                "file": str(path),
-                "format": document.format,
-                "packages": len(document.packages),
-                "digest": digest,
-            }
-            | {"repository": document.artifact.repository, "edges": bool(document.edges)}
-        )
-        return
-    if artifact or commit:
-        raise BadInputError(path, "provenance names its own artifacts and commit", "Leave --artifact and --commit out.")
-    store.add_artifacts(document)
-    outcome.provenance.append({"file": str(path), "digests": [one.digest for one in document]} | _source(document))
+def _documents(
+    found: list[Path], artifact: str | None, commit: str | None, store: Graph, story: Story, outcome: Outcome
+) -> Iterator[SbomDocument]:
+    """The SBOMs as they are read; provenance goes in on the way."""
+    for n, (path, content) in enumerate(load(found, artifact), 1):
+        story.progress(f"{n}/{len(found)} {path}")
+        if isinstance(content, BadInputError):
+            outcome.fail(path, content, story)
+        elif isinstance(content, SbomDocument):
+            outcome.sboms.append(
+                {
+                    "file": str(path),
+                    "format": content.format,
+                    "packages": len(content.packages),
+                    "digest": content.artifact.digest,
+                    "repository": content.artifact.repository,
+                    "edges": bool(content.edges),
+                }
+            )
+            yield replace(content, artifact=replace(content.artifact, commit=commit)) if commit else content
+        elif artifact or commit:
+            problem = "provenance names its own artifacts and commit"
+            outcome.fail(path, BadInputError(path, problem, "Leave --artifact and --commit out."), story)
+        else:
+            store.add_artifacts(content)
+            outcome.provenance.append(
+                {"file": str(path), "digests": [one.digest for one in content]} | _source(content)
+            )
 
 
 def _source(document: tuple[Artifact, ...]) -> dict[str, str]:

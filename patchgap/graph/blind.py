@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Read
+from patchgap.graph.reading import Moment, Run, sortable
 from patchgap.model.unknown import Unknown
 
 
-def spots(read: Read) -> tuple[Unknown, ...]:
-    """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages."""
-    return (*_clusters(read), *_without_digest(read), *_without_sbom(read), *_without_packages(read))
+def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
+    """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or with
+    gaps; now, or at a past moment."""
+    clusters = _clusters_then(read, moment) if moment.parameters else _clusters(read)
+    return (
+        *clusters,
+        *_without_digest(read, moment),
+        *_without_sbom(read, moment),
+        *_without_packages(read, moment),
+        *_with_gaps(read, moment),
+    )
 
 
-def _clusters(read: Read) -> Iterator[Unknown]:
+def _clusters(read: Run) -> Iterator[Unknown]:
     rows = read("SELECT cluster, refreshed_at, unreachable_since, reason, unknown FROM graph_cluster ORDER BY cluster")
     if not rows:
         yield Unknown("every cluster", "no cluster has been read")
@@ -33,11 +42,29 @@ def _clusters(read: Read) -> Iterator[Unknown]:
             yield Unknown(one["what"], one["reason"])
 
 
-def _without_digest(read: Read) -> Iterator[Unknown]:
+def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
+    rows = read("SELECT cluster, first_read_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
+    if not rows:
+        yield Unknown("every cluster", "no cluster has been read")
+    for cluster, first, since, reason in rows:
+        if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
+            yield Unknown(f"cluster {cluster}", f"what ran then is not known: first read at {first or 'no time yet'}")
+        elif since and sortable(datetime.fromisoformat(since)) <= moment.parameters["at"]:
+            yield Unknown(f"cluster {cluster}", f"unreachable since {since}: {reason}")
+    outages = read(
+        "SELECT cluster, since, until, reason FROM graph_outage WHERE since <= :at AND until > :at ORDER BY 1, 2",
+        moment.parameters,
+    )
+    for cluster, since, until, reason in outages:
+        yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
+
+
+def _without_digest(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read(
-        "SELECT w.cluster, w.namespace, w.kind, w.name, w.document, c.position FROM graph_container c"
-        " JOIN graph_workload w ON w.id = c.workload_id WHERE c.image_id IS NULL AND c.exposed"
-        " ORDER BY 1, 2, 3, 4, 6"
+        "SELECT w.cluster, w.namespace, w.kind, w.name, w.document, c.position FROM graph_container c"  # noqa: S608
+        f" JOIN graph_workload w ON w.id = c.workload_id WHERE c.image_id IS NULL AND c.exposed AND {moment.stands}"
+        " ORDER BY 1, 2, 3, 4, 6",
+        moment.parameters,
     )
     for cluster, namespace, kind, name, document, position in rows:
         container = json.loads(document)["containers"][position]
@@ -47,24 +74,48 @@ def _without_digest(read: Read) -> Iterator[Unknown]:
         yield Unknown(what, f"its digest is unknown: {reason}")
 
 
-def _without_sbom(read: Read) -> Iterator[Unknown]:
+def _without_sbom(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read(
-        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id) FROM graph_container c"
-        " LEFT JOIN graph_sbom s ON s.image_id = c.image_id"
-        " WHERE c.exposed AND c.image_id IS NOT NULL AND s.id IS NULL GROUP BY c.image_id ORDER BY 2"
+        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
+        f" FROM graph_container c{moment.joined} LEFT JOIN graph_sbom s ON s.image_id = c.image_id"
+        f" WHERE c.exposed AND {moment.stands} AND c.image_id IS NOT NULL AND s.id IS NULL"
+        " GROUP BY c.image_id ORDER BY 2",
+        moment.parameters,
     )
     for image_id, workload_id, count in rows:
         yield Unknown(*_image(read, image_id, workload_id, count, "it has no SBOM"))
 
 
-def _without_packages(read: Read) -> Iterator[Unknown]:
+def _without_packages(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read(
-        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id) FROM graph_container c"
-        " JOIN graph_sbom s ON s.image_id = c.image_id WHERE c.exposed"
-        " GROUP BY c.image_id HAVING max(s.packages) = 0 ORDER BY 2"
+        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
+        f" FROM graph_container c{moment.joined} JOIN graph_sbom s ON s.image_id = c.image_id"
+        f" WHERE c.exposed AND {moment.stands} GROUP BY c.image_id HAVING max(s.packages) = 0 ORDER BY 2",
+        moment.parameters,
     )
     for image_id, workload_id, count in rows:
         yield Unknown(*_image(read, image_id, workload_id, count, "its SBOM lists no packages"))
+
+
+def _with_gaps(read: Run, moment: Moment) -> Iterator[Unknown]:
+    """An image is told of once, by the SBOM of it that has the fewest gaps: one without any tells all."""
+    rows = read(
+        "SELECT s.image_id, s.gaps FROM graph_sbom s WHERE s.image_id IN"
+        " (SELECT image_id FROM graph_sbom WHERE gaps <> '[]' AND packages > 0) ORDER BY s.id"
+    )
+    best: dict[int, list[str]] = {}
+    for image_id, gaps in rows:
+        told = json.loads(gaps)
+        if image_id not in best or len(told) < len(best[image_id]):
+            best[image_id] = told
+    for image_id, told in best.items():
+        workload_id, count = read(
+            "SELECT min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
+            f" FROM graph_container c{moment.joined} WHERE c.image_id = :image AND c.exposed AND {moment.stands}",
+            {**moment.parameters, "image": image_id},
+        )[0]
+        if told and count:
+            yield Unknown(*_image(read, image_id, workload_id, count, "; ".join(told)))
 
 
 class Partly(NamedTuple):
@@ -76,14 +127,16 @@ class Partly(NamedTuple):
     workloads: int  # that run it
 
 
-def partly(read: Read) -> tuple[Partly, ...]:
+def partly(read: Run, moment: Moment) -> tuple[Partly, ...]:
     """The images that run and whose SBOMs may leave something out that is asked for."""
     rows = read(
-        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT image_id,"
-        " min(workload_id) AS workload_id, count(DISTINCT workload_id) AS workloads FROM graph_container"
-        " WHERE exposed GROUP BY image_id) r ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
-        " EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE '%~%')"
-        " OR NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole)) ORDER BY 4, 1"
+        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT c.image_id,"  # noqa: S608
+        " min(c.workload_id) AS workload_id, count(DISTINCT c.workload_id) AS workloads"
+        f" FROM graph_container c{moment.joined} WHERE c.exposed AND {moment.stands} GROUP BY c.image_id) r"
+        " ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
+        f" EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE :blurred)"
+        " OR NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole)) ORDER BY 4, 1",
+        {**moment.parameters, "blurred": "%~%"},
     )
     sboms: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
     for image_id, lists, whole, workload_id, count in rows:
@@ -91,14 +144,14 @@ def partly(read: Read) -> tuple[Partly, ...]:
     return tuple(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in sboms.items())
 
 
-def untold(read: Read, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:
+def untold(read: Run, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:
     """Those of the images that may hold what is asked for, since nothing that is known of them would list it."""
     for one in images:
         if reason := one.coverage.untold(question):
             yield Unknown(*_image(read, one.image_id, one.workload_id, one.workloads, reason))
 
 
-def _image(read: Read, image_id: int, workload_id: int, count: int, problem: str) -> tuple[str, str]:
+def _image(read: Run, image_id: int, workload_id: int, count: int, problem: str) -> tuple[str, str]:
     place = read(
         "SELECT cluster || '/' || namespace || '/' || kind || '/' || name, document FROM graph_workload WHERE id = :id",
         {"id": workload_id},

@@ -27,6 +27,11 @@ def listed(packages: Iterable[Package]) -> str:
     return " ".join(sorted(f"{kind}{_BLURRED}" if kind in split - told else kind for kind in kinds))
 
 
+def is_system(lists: str) -> bool:
+    """Whether the kinds are those of an SBOM that was made of a whole image, whatever it says of itself."""
+    return not SYSTEM.isdisjoint(kind.removesuffix(_BLURRED) for kind in lists.split())
+
+
 class Coverage(NamedTuple):
     """Of one image, over all its SBOMs: the purl types that they list, and whether one was made of the whole image."""
 

@@ -22,6 +22,9 @@ class _Kind(msgspec.Struct, rename={"kind": "_type", "payload_type": "payloadTyp
     payload_type: object = None
 
 
+Content = SbomDocument | tuple[Artifact, ...]
+
+
 def walk(path: Path) -> Iterator[Path]:
     """The file itself; of a folder every JSON document below it, in order. Raises BadInputError for an empty folder."""
     if not path.is_dir():
@@ -33,7 +36,7 @@ def walk(path: Path) -> Iterator[Path]:
     yield from found
 
 
-def read_file(path: Path, artifact: str | None = None) -> SbomDocument | tuple[Artifact, ...]:
+def read_file(path: Path, artifact: str | None = None) -> Content:
     """The SBOM, or the artifacts whose provenance it is. Raises BadInputError."""
     content = read_bytes(path)
     try:

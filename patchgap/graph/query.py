@@ -17,13 +17,14 @@ import msgspec
 from patchgap.graph import blind
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Read, among, among_ids
+from patchgap.graph.reading import Run, among, among_ids, moment_of
 from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Container, ContainerRole, Workload
 
 _ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
 _BATCH = 5000  # ids in one statement
+_REMEMBERED = 500_000  # rows; with more, a write voids them too
 _WORKLOADS = msgspec.json.Decoder(Workload)
 
 Chains = tuple[tuple[str, ...], ...]
@@ -53,29 +54,33 @@ class Sbom(NamedTuple):
 
 
 class Memory:
-    """What was read at one generation of the graph."""
+    """What was read at one generation of the graph. What no later write changes is handed on to the next one."""
 
-    def __init__(self, generation: int = -1) -> None:
+    def __init__(self, generation: int = -1, before: Memory | None = None) -> None:
         self.generation = generation
         self.blind: tuple[Unknown, ...] | None = None
         self.partly: tuple[blind.Partly, ...] | None = None
-        self.workloads: dict[int, Workload] = {}
         self.places: dict[int, tuple[Place, ...]] = {}
         self.images: dict[int, Image] = {}
         self.sboms: dict[int, Sbom] = {}
-        self.rows: dict[int, Row] = {}
-        self.chains: dict[str, Chains] = {}
+        keep = before is not None and len(before.workloads) + len(before.rows) < _REMEMBERED
+        self.workloads: dict[int, Workload] = before.workloads if before and keep else {}
+        self.rows: dict[int, Row] = before.rows if before and keep else {}
+        self.chains: dict[str, Chains] = before.chains if before and keep else {}
 
 
 class Query:
     """One reader's answers. `memory` is what it reads into: the given one, or a new one where the graph was written
-    to since; another query of the same generation may share it."""
+    to since; another query of the same generation may share it. With `at`, the answers are of what ran then, by what
+    the SBOMs say now, and `memory` keeps none of it."""
 
-    def __init__(self, read: Read, memory: Memory) -> None:
+    def __init__(self, read: Run, memory: Memory, at: datetime | None = None) -> None:
         self._read = read
         rows = read("SELECT generation FROM graph_state")
         generation = rows[0][0] if rows else 0
-        self.memory = self._memory = memory if memory.generation == generation else Memory(generation)
+        self.memory = memory if memory.generation == generation else Memory(generation, memory)
+        self._memory = self.memory if at is None else Memory(generation, self.memory)
+        self._moment = moment_of(at)
 
     def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
         """Every exposure, and what could not be told."""
@@ -114,12 +119,12 @@ class Query:
     def blind_spots(self) -> tuple[Unknown, ...]:
         """What no question can be answered for, whatever it asks."""
         if self._memory.blind is None:
-            self._memory.blind = blind.spots(self._read)
+            self._memory.blind = blind.spots(self._read, self._moment)
         return self._memory.blind
 
     def _untold(self, question: Question) -> tuple[Unknown, ...]:
         if self._memory.partly is None:
-            self._memory.partly = blind.partly(self._read)
+            self._memory.partly = blind.partly(self._read, self._moment)
         untold = blind.untold(self._read, self._memory.partly, question)
         return (*unanswerable(question), *self.blind_spots(), *untold)
 
@@ -127,7 +132,7 @@ class Query:
         """One exposure a container, of no component: what a runtime signal touches."""
         rows = self._read(
             "SELECT id FROM graph_workload WHERE cluster = :cluster AND namespace = :namespace"
-            " AND lower(kind) = lower(:kind) AND name = :name",
+            " AND lower(kind) = lower(:kind) AND name = :name AND until IS NULL",
             {"cluster": cluster, "namespace": namespace, "kind": kind, "name": name},
         )
         ids = [row[0] for row in rows]
@@ -148,8 +153,8 @@ class Query:
 
     def _exposures(self, matches: Mapping[int, Match]) -> Collection[Exposure]:
         occurrences = self._read(
-            "SELECT component_id, sbom_id, chains FROM graph_occurrence"  # noqa: S608  (ids alone)
-            f" WHERE {among_ids('component_id', matches)}"
+            "SELECT o.component_id, p.sbom_id, o.chains FROM graph_occurrence o"  # noqa: S608  (ids alone)
+            f" JOIN graph_sbom_set p ON p.set_id = o.set_id WHERE {among_ids('o.component_id', matches)}"
         )
         self._load_places({row[1] for row in occurrences})
         self._load_labels(row[2] for row in occurrences)
@@ -196,8 +201,10 @@ class Query:
         images = {self._memory.sboms[one].image_id for one in missing}
         self._load_images(images)
         rows = self._read(
-            "SELECT image_id, workload_id, position FROM graph_container"  # noqa: S608  (ids alone)
-            f" WHERE {among_ids('image_id', images)} AND exposed ORDER BY workload_id, position"
+            "SELECT c.image_id, c.workload_id, c.position FROM graph_container c"  # noqa: S608  (ids alone)
+            f"{self._moment.joined} WHERE {among_ids('c.image_id', images)} AND c.exposed AND {self._moment.stands}"
+            " ORDER BY c.workload_id, c.position",
+            self._moment.parameters,
         )
         self._load_workloads({row[1] for row in rows})
         running: dict[int, dict[tuple[int, object], tuple[Workload, Container]]] = {one: {} for one in images}
@@ -287,7 +294,7 @@ def decode_workload(document: str) -> Workload:
     return _WORKLOADS.decode(document)
 
 
-def refreshed(read: Read) -> dict[str, datetime | Unknown]:
+def refreshed(read: Run) -> dict[str, datetime | Unknown]:
     """When each cluster was last read; Unknown where it does not answer now or never did."""
     rows = read("SELECT cluster, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
     return {

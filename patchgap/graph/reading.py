@@ -7,33 +7,34 @@ library; `of_connection` reads any engine's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from patchgap.errors import PatchgapError
 
 if TYPE_CHECKING:  # imported for its type alone: it is slow to import
     import sqlalchemy as sa
 
+_NAMED = re.compile(r":([a-z]\w*)")  # the statements are our own; none holds a colon or a per cent sign otherwise
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SCHEMA = "0002"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+SCHEMA = "0003"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
 
 
-class Read(Protocol):
-    """Runs one statement; gives its rows."""
+class Run(Protocol):
+    """Runs one statement; gives its rows, none where it has none."""
 
     def __call__(self, statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]: ...
 
 
-def of_connection(connection: sa.Connection) -> Read:
-    """Reads through a SQLAlchemy connection."""
-    from sqlalchemy import text
-
-    if connection.dialect.name == "sqlite":  # its driver takes the same text; SQLAlchemy's layers cost more than it
-        cursor = connection.connection.cursor()
+def of_connection(connection: sa.Connection) -> Run:
+    """Runs statements through a SQLAlchemy connection's driver: SQLAlchemy's own layers cost more than it."""
+    cursor: Any = connection.connection.cursor()
+    if connection.dialect.name == "sqlite":
 
         def straight(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
             rows: Sequence[tuple[Any, ...]] = cursor.execute(statement, dict(parameters)).fetchall()
@@ -41,14 +42,39 @@ def of_connection(connection: sa.Connection) -> Read:
 
         return straight
 
-    def read(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
-        return [tuple(row) for row in connection.execute(text(statement), dict(parameters))]
+    def run(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
+        cursor.execute(_NAMED.sub(r"%(\1)s", statement), parameters or None)
+        return cursor.fetchall() if cursor.description else ()
 
-    return read
+    return run
+
+
+class Moment(NamedTuple):
+    """The condition under which a container `c` stands: now, or at a past time, for which its workload `w` is joined."""
+
+    joined: str
+    stands: str
+    parameters: Mapping[str, Any]
+
+
+def moment_of(at: datetime | None) -> Moment:
+    """Now (None), or that time."""
+    if at is None:
+        return Moment("", "c.live", NOTHING)
+    return Moment(
+        " JOIN graph_workload w ON w.id = c.workload_id",
+        "w.since <= :at AND (w.until IS NULL OR w.until > :at)",
+        {"at": sortable(at)},
+    )
+
+
+def sortable(at: datetime) -> str:
+    """A time as text that sorts as time does."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @contextmanager
-def open_file(database_url: str) -> Iterator[Read | None]:
+def open_file(database_url: str) -> Iterator[Run | None]:
     """Reads an existing SQLite file at this schema; None where the URL is not one (then an engine must open it)."""
     path = Path(database_url.removeprefix("sqlite:///")) if database_url.startswith("sqlite:///") else None
     if path is None or not path.is_file():
@@ -80,7 +106,7 @@ def _unreadable(path: Path, error: Exception) -> PatchgapError:
     )
 
 
-def _is_current(read: Read) -> bool:
+def _is_current(read: Run) -> bool:
     if not read("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):
         return False
     return read("SELECT version_num FROM alembic_version") == [(SCHEMA,)]

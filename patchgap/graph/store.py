@@ -5,7 +5,7 @@ Owns every write to the graph's tables. Times are arguments; it reaches nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -13,19 +13,24 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
-from patchgap.graph import ingest, tables
+from patchgap.graph import tables
 from patchgap.graph.coverage import Coverage
+from patchgap.graph.images import Images
+from patchgap.graph.ingest import Ingest
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed, unanswerable
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Read, among, among_ids, of_connection
-from patchgap.graph.sbom.document import DIGEST, SbomDocument
+from patchgap.graph.reading import Run, among, among_ids, of_connection
+from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
+from patchgap.graph.snapshots import Snapshots
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
-from patchgap.model.workload import ClusterInventory, Workload
+from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import DigestStanding
-from patchgap.storage import writing
+from patchgap.storage import told, writing
 
 T = TypeVar("T")
+
+_PACKAGES = 50_000  # about as many in one transaction
 
 
 class Graph:
@@ -39,12 +44,21 @@ class Graph:
     def add_sbom(self, document: SbomDocument, at: datetime) -> str:
         """Stores the SBOM and what it says of its artifact; the artifact's digest. The same SBOM again writes
         nothing. Raises BadInputError for a document that names no artifact."""
-        digest = document.artifact.digest
-        _check_digest(digest)
-        if not self._reading(lambda read: ingest.holds(read, document)):
-            with self._writing() as connection:
-                ingest.sbom(connection, document, _stamp(at))
-        return digest
+        self.add_sboms((document,), at)
+        return document.artifact.digest
+
+    def add_sboms(self, documents: Iterable[SbomDocument], at: datetime) -> int:
+        """Stores many, a few hundred a transaction, so that a stop loses the last of them alone; how many were new.
+        Raises BadInputError for a document that names no artifact; what came before it stays."""
+        known: dict[Package, int] = {}
+        stored = 0
+        for batch in _batches(documents):
+            new = self._reading(lambda read, held=batch: [one for one in held if not holds(read, one)])  # type: ignore[misc]
+            if new:
+                with self._writing() as connection:
+                    ingest = Ingest(connection, known)
+                    stored += sum([ingest.sbom(document, _stamp(at)) for document in new])
+        return stored
 
     def add_artifact(self, artifact: Artifact) -> None:
         """Stores what is known of an image from elsewhere (OCI annotations, provenance). An empty field says nothing
@@ -56,29 +70,37 @@ class Graph:
         for artifact in artifacts:
             _check_digest(artifact.digest)
         with self._writing() as connection:
+            images = Images(connection, of_connection(connection))
             for artifact in artifacts:
-                ingest.artifact(connection, artifact, (artifact.digest,))
+                images.artifact(artifact, (artifact.digest,))
 
     def add_equivalents(self, digests: Sequence[str]) -> None:
         """Says that these digests (index, platform, config) are one image."""
         for digest in digests:
             _check_digest(digest)
         with self._writing() as connection:
-            ingest.image_of(connection, tuple(dict.fromkeys(digests)))
+            Images(connection, of_connection(connection)).of(tuple(dict.fromkeys(digests)))
 
-    def record(self, inventory: ClusterInventory, at: datetime) -> None:
-        """Replaces that cluster's snapshot, whole, in one transaction."""
+    def record(self, inventory: ClusterInventory, at: datetime) -> int:
+        """Makes that the cluster's snapshot, whole, in one transaction. What is as before stays as it is, what is not
+        ends, and what is new begins `at`; how many did."""
         with self._writing() as connection:
-            ingest.inventory(connection, inventory, _stamp(at))
+            return Snapshots(connection, at).whole(inventory)
+
+    def record_changes(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime) -> int:
+        """What a watch told of: these workloads of the cluster as they are now, and those that are no more."""
+        with self._writing() as connection:
+            return Snapshots(connection, at).some(cluster, seen, gone)
 
     def record_unreachable(self, cluster: str, platform: str, reason: str, at: datetime) -> None:
         """Keeps the cluster's last snapshot; every answer says that the cluster is unknown since the first failure."""
         with self._writing() as connection:
-            ingest.unreachable(connection, cluster, platform, reason, _stamp(at))
+            Snapshots(connection, at).unreachable(cluster, platform, reason)
 
-    def exposure(self, question: Question, asked_at: datetime) -> ExposureAnswer:
-        """Which running workloads include it (scheduled, scaled to zero and pending ones too), and what is unknown."""
-        return self._querying(lambda query: query.answer(question, asked_at))
+    def exposure(self, question: Question, asked_at: datetime, at: datetime | None = None) -> ExposureAnswer:
+        """Which running workloads include it (scheduled, scaled to zero and pending ones too), and what is unknown;
+        with `at`, of what ran then."""
+        return self._querying(lambda query: query.answer(question, asked_at), at)
 
     def workload_exposures(
         self, cluster: str, namespace: str, kind: str, name: str, asked_at: datetime
@@ -97,13 +119,14 @@ class Graph:
     def standing(self, question: Question, digests: Sequence[str]) -> Mapping[str, DigestStanding]:
         """What the graph knows of each digest against the question; a digest without an SBOM is unknown."""
 
-        def ask(read: Read) -> Mapping[str, DigestStanding]:
+        def ask(read: Run) -> Mapping[str, DigestStanding]:
             matches = self._query(read).matches(question)
             held = _sboms_of(read, digests)
             ids = [one.id for sboms in held.values() for one in sboms]
             rows = read(
-                "SELECT sbom_id, component_id FROM graph_occurrence"  # noqa: S608  (ids alone)
-                f" WHERE {among_ids('sbom_id', ids)} AND {among_ids('component_id', matches)}"
+                "SELECT p.sbom_id, o.component_id FROM graph_occurrence o"  # noqa: S608  (ids alone)
+                " JOIN graph_sbom_set p ON p.set_id = o.set_id"
+                f" WHERE {among_ids('p.sbom_id', ids)} AND {among_ids('o.component_id', matches)}"
             )
             found: dict[int, list[int]] = {}
             for sbom_id, component_id in rows:
@@ -136,11 +159,12 @@ class Graph:
     def affected_digests(self, question: Question) -> frozenset[str]:
         """Every digest, equivalents included, whose SBOM holds an affected version, running or not."""
 
-        def ask(read: Read) -> frozenset[str]:
+        def ask(read: Run) -> frozenset[str]:
             matches = self._query(read).matches(question)
             sure = [id_ for id_, match in matches.items() if match.standing is Standing.AFFECTED]
             rows = read(
-                "SELECT DISTINCT d.digest FROM graph_occurrence o JOIN graph_sbom s ON s.id = o.sbom_id"  # noqa: S608
+                "SELECT DISTINCT d.digest FROM graph_occurrence o"  # noqa: S608  (ids alone)
+                " JOIN graph_sbom_set p ON p.set_id = o.set_id JOIN graph_sbom s ON s.id = p.sbom_id"
                 f" JOIN graph_digest d ON d.image_id = s.image_id WHERE {among_ids('o.component_id', sure)}"
             )
             return frozenset(row[0] for row in rows)
@@ -150,7 +174,7 @@ class Graph:
     def artifact(self, digest: str) -> Artifact | None:
         """What is known of the image that goes by that digest; None where nothing is."""
 
-        def ask(read: Read) -> Artifact | None:
+        def ask(read: Run) -> Artifact | None:
             rows = read(
                 "SELECT i.repository, i.commit_id, i.provenance, s.reference FROM graph_digest d"
                 " JOIN graph_image i ON i.id = d.image_id LEFT JOIN graph_sbom s ON s.image_id = i.id"
@@ -163,7 +187,7 @@ class Graph:
 
     def workloads(self) -> Sequence[Workload]:
         """Every workload of every cluster's last snapshot."""
-        statement = "SELECT document FROM graph_workload ORDER BY cluster, namespace, kind, name"
+        statement = "SELECT document FROM graph_workload WHERE until IS NULL ORDER BY cluster, namespace, kind, name"
         return self._reading(lambda read: tuple(decode_workload(row[0]) for row in read(statement)))
 
     def identities(self) -> Mapping[str, str]:
@@ -175,17 +199,17 @@ class Graph:
         """When each cluster was last read; Unknown where it does not answer now or never did."""
         return self._reading(refreshed)
 
-    def _querying(self, ask: Callable[[Query], T]) -> T:
-        return self._reading(lambda read: ask(self._query(read)))
+    def _querying(self, ask: Callable[[Query], T], at: datetime | None = None) -> T:
+        return self._reading(lambda read: ask(self._query(read, at)))
 
-    def _query(self, read: Read) -> Query:
-        query = Query(read, self._memory)
+    def _query(self, read: Run, at: datetime | None = None) -> Query:
+        query = Query(read, self._memory, at)
         self._memory = query.memory
         return query
 
-    def _reading(self, ask: Callable[[Read], T]) -> T:
+    def _reading(self, ask: Callable[[Run], T]) -> T:
         """One snapshot for all that the answer reads."""
-        with self._engine.connect() as connection:
+        with told(self._engine), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
             else:
@@ -198,11 +222,39 @@ class Graph:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """One write; it takes the graph's own lock first, which PostgreSQL needs for ids to be given out once."""
-        with writing(self._engine) as connection:
+        with told(self._engine), writing(self._engine) as connection:
             counted = sa.update(tables.state).values(generation=tables.state.c.generation + 1)
             if connection.execute(counted).rowcount == 0:
                 connection.execute(sa.insert(tables.state).values(id=1, generation=1))
             yield connection
+
+
+def holds(read: Run, document: SbomDocument) -> bool:
+    """Whether that SBOM is stored for that artifact, with all that it says of its digests and commit. Raises
+    BadInputError for a document that names no artifact."""
+    _check_digest(document.artifact.digest)
+    rows = read(
+        "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"
+        " JOIN graph_sbom s ON s.image_id = i.id JOIN graph_digest d ON d.image_id = i.id"
+        " WHERE own.digest = :digest AND s.document = :document",
+        {"digest": document.artifact.digest, "document": document.document},
+    )
+    held = {row[0] for row in rows}
+    commits = {row[1] for row in rows}
+    return held.issuperset(document.digests) and (not document.artifact.commit or document.artifact.commit in commits)
+
+
+def _batches(documents: Iterable[SbomDocument]) -> Iterator[list[SbomDocument]]:
+    batch: list[SbomDocument] = []
+    packages = 0
+    for document in documents:
+        batch.append(document)
+        packages += len(document.packages)
+        if packages >= _PACKAGES:
+            yield batch
+            batch, packages = [], 0
+    if batch:
+        yield batch
 
 
 class _Sbom(NamedTuple):
@@ -212,7 +264,7 @@ class _Sbom(NamedTuple):
     whole: bool
 
 
-def _sboms_of(read: Read, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
+def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
     """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
     found: dict[str, list[_Sbom]] = {}
     for start in range(0, len(digests), 500):

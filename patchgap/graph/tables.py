@@ -1,7 +1,10 @@
 """The graph's tables.
 
 An image has one row however many digests it goes by (index, platform and config digests are equivalents); SBOMs and
-running containers hang on that row. Ids are given out under the lock that `state` is for.
+running containers hang on that row. An SBOM is made of sets: one of its distributions' packages, which images on the same
+base share, and one of the others; a set that several SBOMs hold is stored once. A workload's row is never changed: when
+the workload is seen otherwise, the row ends and another begins, so that any past moment can be asked for. Ids are given
+out under the lock that `state` is for.
 """
 
 from __future__ import annotations
@@ -37,9 +40,9 @@ component = sa.Table(
     "graph_component",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("identity", sa.Text, nullable=False, unique=True),  # the canonical purl, else name@version
+    sa.Column("identity", sa.BigInteger, nullable=False, index=True),  # ingest.fingerprint: the columns tell two apart
     sa.Column("key", sa.Text, nullable=False, index=True),  # purl.loose_key of the name
-    sa.Column("source_key", sa.Text, nullable=False, index=True),  # and of the source package, where there is one
+    sa.Column("source_key", sa.Text),  # and of the source package, where its name is another
     sa.Column("ecosystem", sa.Text, nullable=False),  # the purl's type; "" for a component without a purl
     sa.Column("vendor", sa.Text, nullable=False),  # the purl's namespace
     sa.Column("name", sa.Text, nullable=False),  # as the ecosystem writes it
@@ -48,6 +51,12 @@ component = sa.Table(
     sa.Column("distro", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("source_version", sa.Text, nullable=False),
+)
+sa.Index(
+    "graph_component_source",
+    component.c.source_key,
+    sqlite_where=component.c.source_key.is_not(None),
+    postgresql_where=component.c.source_key.is_not(None),
 )
 
 sbom = sa.Table(
@@ -60,17 +69,34 @@ sbom = sa.Table(
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("root", sa.Text, nullable=False),  # the first link of every chain
     sa.Column("packages", sa.Integer, nullable=False),
-    sa.Column("lists", sa.Text, nullable=False),  # the purl types of its packages, as coverage.listed writes them
-    sa.Column("whole", sa.Boolean, nullable=False),  # it was made of a whole image, and not of an application in it
+    sa.Column("lists", sa.Text, nullable=False, server_default=""),  # its purl types, as coverage.listed writes them
+    sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()),  # of a whole image, not of what it holds
+    sa.Column("gaps", sa.Text, nullable=False, server_default="[]"),  # JSON: what this SBOM cannot tell
     sa.Column("added_at", sa.Text, nullable=False),
     sa.UniqueConstraint("document", "image_id"),
+)
+
+part = sa.Table(
+    "graph_set",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("content", sa.Text, nullable=False, unique=True),  # SHA-256 over its members and their chains
+    sa.Column("members", sa.LargeBinary, nullable=False),  # the component ids, four bytes each, ascending
+)
+
+sbom_part = sa.Table(
+    "graph_sbom_set",
+    metadata,
+    sa.Column("set_id", sa.ForeignKey("graph_set.id"), primary_key=True, autoincrement=False),
+    sa.Column("sbom_id", sa.ForeignKey("graph_sbom.id"), primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 occurrence = sa.Table(
     "graph_occurrence",
     metadata,
-    sa.Column("component_id", sa.ForeignKey("graph_component.id"), primary_key=True),
-    sa.Column("sbom_id", sa.ForeignKey("graph_sbom.id"), primary_key=True, index=True),
+    sa.Column("component_id", sa.ForeignKey("graph_component.id"), primary_key=True, autoincrement=False),
+    sa.Column("set_id", sa.ForeignKey("graph_set.id"), primary_key=True, autoincrement=False),
     sa.Column("chains", sa.Text),  # "5 9;7 9": component ids below the root; NULL where nothing leads there
     sqlite_with_rowid=False,
 )
@@ -80,11 +106,21 @@ cluster = sa.Table(
     metadata,
     sa.Column("cluster", sa.Text, primary_key=True),
     sa.Column("platform", sa.Text, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False, server_default=""),  # what the control plane is known by
+    sa.Column("first_read_at", sa.Text),
     sa.Column("refreshed_at", sa.Text),
     sa.Column("unreachable_since", sa.Text),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("unknown", sa.Text, nullable=False, server_default="[]"),
-    sa.Column("identity", sa.Text, nullable=False, server_default=""),
+)
+
+outage = sa.Table(  # when a cluster did not answer: what ran there then is not known
+    "graph_outage",
+    metadata,
+    sa.Column("cluster", sa.Text, primary_key=True),
+    sa.Column("since", sa.Text, primary_key=True),
+    sa.Column("until", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
 )
 
 workload = sa.Table(
@@ -96,7 +132,15 @@ workload = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
+    sa.Column("since", sa.Text, nullable=False, server_default=""),  # first seen so
+    sa.Column("until", sa.Text),  # first seen otherwise, or gone; NULL while it stands
     sa.Index("graph_workload_place", "cluster", "namespace", "kind", "name"),
+)
+sa.Index(
+    "graph_workload_live",
+    workload.c.cluster,
+    sqlite_where=workload.c.until.is_(None),
+    postgresql_where=workload.c.until.is_(None),
 )
 
 container = sa.Table(
@@ -104,7 +148,9 @@ container = sa.Table(
     metadata,
     sa.Column("workload_id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),  # in the workload's containers
-    sa.Column("image_id", sa.ForeignKey("graph_image.id"), index=True),  # NULL where the digest is unknown
+    sa.Column("image_id", sa.ForeignKey("graph_image.id")),  # NULL where the digest is unknown
     sa.Column("exposed", sa.Boolean, nullable=False),  # runs, or would by schedule or scale
+    sa.Column("live", sa.Boolean, nullable=False, server_default=sa.true()),  # its workload's row stands
+    sa.Index("graph_container_image", "image_id", "live"),
     sqlite_with_rowid=False,
 )

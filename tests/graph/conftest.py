@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +10,10 @@ from patchgap.storage import connect
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    return connect(f"sqlite:///{tmp_path / 'graph.db'}")
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = connect(database_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

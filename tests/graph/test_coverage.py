@@ -6,10 +6,8 @@ import json
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from graph_fleet import IMAGE, NOW, bom, cluster, container, reasons, workload
 
-from patchgap import storage
 from patchgap.graph.question import Question
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.read import parse_sbom
@@ -94,20 +92,3 @@ def test_a_tool_that_tells_no_source_packages_clears_no_distributions_advisory(g
     graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1?upstream=openssl", LIBC, name="better"), NOW)
     assert reasons(graph.exposure(asked(DEB), NOW)) == []
     assert graph.standing(asked(DEB), [IMAGE])[IMAGE].verdict == "clean"
-
-
-def test_an_older_database_learns_what_its_sboms_cover(engine: sa.Engine, graph: Graph) -> None:
-    """What was stored before is told from its packages and its root's name."""
-    other, third = "sha256:" + "d" * 64, "sha256:" + "e" * 64
-    graph.add_sbom(application("pkg:npm/express@4.0.0"), NOW)
-    graph.add_sbom(bom("pkg:npm/express@4.0.0", digest=other, name="image"), NOW)
-    graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1", digest=third, name="sourceless"), NOW)
-    with storage.writing(engine) as connection:
-        connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN lists")
-        connection.exec_driver_sql("ALTER TABLE graph_sbom DROP COLUMN whole")
-        connection.exec_driver_sql("ALTER TABLE graph_cluster DROP COLUMN identity")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    again = Graph(storage.connect(engine.url.render_as_string()))
-    verdicts = again.standing(asked(DEB), [IMAGE, other, third])
-    assert [verdicts[one].verdict for one in (IMAGE, other, third)] == ["unknown", "clean", "unknown"]
-    assert again.standing(asked(NPM), [IMAGE])[IMAGE].verdict == "clean"

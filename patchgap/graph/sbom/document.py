@@ -48,7 +48,8 @@ class SbomDocument:
 
     `digests` are all that the SBOM says the image goes by, the artifact's own first. `root` names the artifact in
     chains: its purl, else its name. `reference` is the SBOM's own name (serial number, namespace), else its digest.
-    `whole` where it says that it describes a container image, and not an application that an image holds."""
+    `whole` where it says that it describes a container image, and not an application that an image holds. `gaps` are
+    sentences of what it cannot tell."""
 
     document: str
     format: str
@@ -59,6 +60,7 @@ class SbomDocument:
     packages: tuple[Package, ...]
     edges: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     whole: bool = False
+    gaps: tuple[str, ...] = ()
 
 
 class Source(NamedTuple):

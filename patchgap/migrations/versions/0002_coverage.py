@@ -19,8 +19,6 @@ _HELD = (
 
 def upgrade() -> None:
     connection = op.get_bind()
-    if any(column["name"] == "lists" for column in sa.inspect(connection).get_columns("graph_sbom")):
-        return  # a new database: the first migration makes the tables as they are today
     op.add_column("graph_cluster", sa.Column("identity", sa.Text, nullable=False, server_default=""))
     op.add_column("graph_sbom", sa.Column("lists", sa.Text, nullable=False, server_default=""))
     op.add_column("graph_sbom", sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()))

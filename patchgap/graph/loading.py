@@ -1,0 +1,141 @@
+"""Reads many files side by side, in processes of their own, in the order in which they come.
+
+What comes back is what `files.read_file` gives, or its refusal. A package crosses between processes once, however many
+SBOMs list it: after that its number does.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from array import array
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from patchgap.errors import BadInputError
+from patchgap.graph import files
+from patchgap.graph.sbom.document import Package, SbomDocument
+
+_ALONE = 4 * 1024 * 1024  # bytes: below it, starting processes takes longer than reading
+_AHEAD = 4  # files that a process has before it
+
+
+class Loaded(NamedTuple):
+    """A file and what it holds, or why it was refused."""
+
+    path: Path
+    content: files.Content | BadInputError
+
+
+def load(paths: Sequence[Path], artifact: str | None = None, processes: int | None = None) -> Iterator[Loaded]:
+    """Each file's content, as soon as it is read. `processes` is the number of cores where it is None."""
+    count = min(len(paths), processes or os.cpu_count() or 1)
+    if count < 2 or sum(_size(path) for path in paths) < _ALONE:  # noqa: PLR2004
+        for path in paths:
+            yield Loaded(path, _read(path, artifact))
+        return
+    yield from _load(deque(paths), artifact, count)
+
+
+def _read(path: Path, artifact: str | None) -> files.Content | BadInputError:
+    try:
+        return files.read_file(path, artifact)
+    except BadInputError as error:
+        return error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it says what is wrong
+
+
+def _load(paths: deque[Path], artifact: str | None, count: int) -> Iterator[Loaded]:
+    with ExitStack() as stack:
+        readers: dict[Any, _Reader] = {}
+        for _ in range(count):
+            here = stack.enter_context(_process(artifact))
+            readers[here] = _Reader(here)
+        for reader in [*readers.values()] * _AHEAD:
+            reader.give(paths)
+        while any(reader.pending for reader in readers.values()):
+            for ready in wait([one.pipe for one in readers.values() if one.pending]):
+                yield readers[ready].take()
+                readers[ready].give(paths)
+
+
+@contextmanager
+def _process(artifact: str | None) -> Iterator[Connection[Any, Any]]:
+    """A reading process, and our end of its pipe. It imports this module and no other's main."""
+    here, there = Pipe()
+    command = [sys.executable, "-P", "-m", __name__, str(there.fileno()), artifact or ""]
+    process = subprocess.Popen(command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603  (ourselves)
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.kill()
+        process.wait()
+
+
+class _Reader:
+    """Our side of a reading process: the files that it has, and the packages that it has sent."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self.pipe = pipe
+        self.pending: deque[Path] = deque()
+        self._packages: list[Package] = []
+
+    def give(self, paths: deque[Path]) -> None:
+        """The next file, where there is one."""
+        if paths:
+            self.pending.append(paths.popleft())
+            self.pipe.send(str(self.pending[-1]))
+
+    def take(self) -> Loaded:
+        """What it read of the file that it got first."""
+        path = self.pending.popleft()
+        try:
+            content, new, numbers = self.pipe.recv()
+        except (EOFError, OSError):
+            self.pending.clear()
+            raise BadInputError(
+                path, "the process that read it was killed, for want of memory perhaps", "Leave it out, or split it."
+            ) from None
+        if isinstance(content, SbomDocument):
+            self._packages += [Package(*one) for one in new]
+            held = self._packages
+            content = replace(content, packages=tuple([held[n] for n in array("I", numbers)]))
+        return Loaded(path, content)
+
+
+def serve(pipe: Connection[Any, Any], artifact: str | None) -> None:
+    """The reading process: a path in; out its content without packages, the packages that are new, all as numbers."""
+    numbers: dict[Package, int] = {}
+    while True:
+        try:
+            path = pipe.recv()
+        except (EOFError, OSError):
+            return
+        content = _read(Path(path), artifact)
+        if not isinstance(content, SbomDocument):
+            pipe.send((content, (), b""))
+            continue
+        new = [one for one in content.packages if one not in numbers]
+        numbers.update((one, n) for n, one in enumerate(new, len(numbers)))
+        listed = array("I", [numbers[one] for one in content.packages]).tobytes()
+        pipe.send((replace(content, packages=()), [tuple(one) for one in new], listed))
+
+
+if __name__ == "__main__":
+    gc.disable()  # nothing that a reader builds is in a cycle
+    serve(Connection(int(sys.argv[1])), sys.argv[2] or None)

@@ -1,0 +1,130 @@
+"""What runs where, and when it did: each cluster's snapshot, kept as intervals.
+
+A workload that is seen as before keeps its row; one that is seen otherwise, or no more, ends it. Writes on the connection
+of whoever holds the graph's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from patchgap.graph import tables
+from patchgap.graph.images import Images
+from patchgap.graph.reading import Run, among_ids, of_connection, sortable
+from patchgap.graph.sbom.document import DIGEST
+from patchgap.model.codec import plain
+from patchgap.model.workload import ClusterInventory, RunState, Workload, WorkloadRef
+from patchgap.storage import insert_many
+
+_EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
+_BATCH = 5000
+
+
+class Snapshots:
+    """The clusters and their workloads, in one transaction, as seen at one time."""
+
+    def __init__(self, connection: sa.Connection, at: datetime) -> None:
+        self._connection = connection
+        self._run: Run = of_connection(connection)
+        self._images = Images(connection, self._run)
+        self._at = sortable(at)
+        self._stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def whole(self, found: ClusterInventory) -> int:
+        """The cluster's snapshot in place of its last one; how many workloads began or ended with it."""
+        held = self._live(found.cluster)
+        self._answered(found)
+        return self._replace(found.cluster, held, found.workloads)
+
+    def some(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef]) -> int:
+        """What a watch told of: these workloads as they are now, and those that are no more."""
+        named = {_place(one.ref) for one in seen} | {_place(one) for one in gone}
+        held = {document: id_ for place in named for document, id_ in self._live(cluster, place).items()}
+        return self._replace(cluster, held, seen)
+
+    def unreachable(self, cluster: str, platform: str, reason: str) -> None:
+        """The cluster does not answer; since when, is told from the first time on."""
+        held = self._run("SELECT unreachable_since FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
+        values = {"cluster": cluster, "platform": platform, "since": self._stamp, "reason": reason}
+        if not held:
+            insert_many(
+                self._connection, tables.cluster, ((cluster, platform, "", None, None, self._stamp, reason, "[]"),)
+            )
+        elif held[0][0]:
+            self._run("UPDATE graph_cluster SET reason = :reason WHERE cluster = :cluster", values)
+        else:
+            self._run(
+                "UPDATE graph_cluster SET reason = :reason, unreachable_since = :since WHERE cluster = :cluster", values
+            )
+
+    def _answered(self, found: ClusterInventory) -> None:
+        cluster = found.cluster
+        rows = self._run(
+            "SELECT first_read_at, unreachable_since, reason FROM graph_cluster WHERE cluster = :cluster",
+            {"cluster": cluster},
+        )
+        first, since, reason = rows[0] if rows else (None, None, "")
+        if since and first:
+            self._run(
+                "INSERT INTO graph_outage (cluster, since, until, reason) VALUES (:cluster, :since, :until, :reason)"
+                " ON CONFLICT DO NOTHING",
+                {
+                    "cluster": cluster,
+                    "since": sortable(datetime.fromisoformat(since)),
+                    "until": self._at,
+                    "reason": reason,
+                },
+            )
+        self._run("DELETE FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
+        told = msgspec.json.encode(plain(tuple(found.unknown))).decode()
+        row = (cluster, found.platform, found.identity, first or self._stamp, self._stamp, None, "", told)
+        insert_many(self._connection, tables.cluster, (row,))
+
+    def _live(self, cluster: str, place: tuple[str, str, str] | None = None) -> dict[str, int]:
+        """The rows that stand, by what they say: of one place, or of the whole cluster."""
+        where = " AND namespace = :namespace AND kind = :kind AND name = :name" if place else ""
+        named = dict(zip(("namespace", "kind", "name"), place or (), strict=False))
+        rows = self._run(
+            f"SELECT document, id FROM graph_workload WHERE cluster = :cluster AND until IS NULL{where}",  # noqa: S608
+            {"cluster": cluster, **named},
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def _replace(self, cluster: str, held: dict[str, int], seen: Iterable[Workload]) -> int:
+        documents = {msgspec.json.encode(one).decode(): one for one in seen}
+        ended = [id_ for document, id_ in held.items() if document not in documents]
+        for start in range(0, len(ended), _BATCH):
+            ids = ended[start : start + _BATCH]
+            self._run(
+                f"UPDATE graph_workload SET until = :at WHERE {among_ids('id', ids)}",  # noqa: S608  (ids alone)
+                {"at": self._at},
+            )
+            self._run(f"UPDATE graph_container SET live = FALSE WHERE {among_ids('workload_id', ids)}")  # noqa: S608
+        new = {document: one for document, one in documents.items() if document not in held}
+        if new:
+            self._begin(cluster, new)
+        return len(ended) + len(new)
+
+    def _begin(self, cluster: str, new: dict[str, Workload]) -> None:
+        images = self._images.each(_known(c.digest) for one in new.values() for c in one.containers if _known(c.digest))
+        first = int(self._run("SELECT coalesce(max(id), 0) FROM graph_workload")[0][0]) + 1
+        workloads, containers = [], []
+        for id_, (document, one) in enumerate(new.items(), first):
+            workloads.append((id_, cluster, *_place(one.ref), document, self._at, None))
+            containers += [
+                (id_, n, images.get(_known(c.digest)), c.state in _EXPOSED, True) for n, c in enumerate(one.containers)
+            ]
+        insert_many(self._connection, tables.workload, workloads)
+        insert_many(self._connection, tables.container, containers)
+
+
+def _place(ref: WorkloadRef) -> tuple[str, str, str]:
+    return ref.namespace, ref.kind, ref.name
+
+
+def _known(digest: object) -> str:
+    return digest if isinstance(digest, str) and DIGEST.fullmatch(digest) else ""

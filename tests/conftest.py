@@ -1,0 +1,28 @@
+"""The databases that the store is tested on: SQLite, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Postgres, server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of a process, started for the first that asks for it."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database at the current schema, or a path where SQLite will make one."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'patchgap.db'}"
+        return
+    found: Postgres = request.getfixturevalue("postgres")
+    with found.database() as url:
+        yield url
