@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
-from patchgap.cli.output import emit
+from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
@@ -24,7 +24,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 _WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
 
 
-@click.group()
+@click.group(cls=Group)
 def incident() -> None:
     """Incidents: what stands, what is planned, what is proved."""
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from flows.cli.output import run_flow
+from patchgap.cli.output import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def inventory() -> None:
     """The inventory of running workloads."""
 

@@ -13,7 +13,7 @@ from patchgap.errors import UnreachableError
 
 @click.command()
 @click.option("--host", help="The address to listen on; the settings' by default.")
-@click.option("--port", type=int, help="The port to listen on; the settings' by default.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; the settings' by default.")
 @click.option("--json", "as_json", is_flag=True, help="The address as one JSON document on stdout.")
 @click.pass_context
 def serve(context: click.Context, host: str | None, port: int | None, as_json: bool) -> None:

@@ -17,7 +17,13 @@ class _Asked(BaseException):
 
 
 @click.command()
-@click.option("--port", type=int, default=4200, show_default=True, help="Prefect's port; another where it is taken.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=4200,
+    show_default=True,
+    help="Prefect's port; another where it is taken.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The addresses as one JSON document on stdout.")
 @click.pass_context
 def up(context: click.Context, port: int, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import base64
 import http.client
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from flows.process import hand_over
-from flows.runtime.address import PrefectAddress
+from flows.runtime.address import PrefectAddress, configured
 from flows.runtime.children import Child
 from flows.runtime.local import address_of
 from flows.runtime.server import PrefectServer, free_port
@@ -67,7 +68,11 @@ class Stack:
     def _launch_worker(self, home: Path) -> Child:
         ready = home / "worker.ready"
         ready.unlink(missing_ok=True)
-        environ = self._environ | self.address.environ() | {"PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS}
+        # Prefect's runner and the fork server leave folders in TMPDIR, the runner's by one name for every user.
+        # A short prefix: the fork server's socket is in it, and its path may have 104 characters.
+        scratch = self._open.enter_context(tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True))
+        ours = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS, "TMPDIR": scratch}
+        environ = self._environ | self.address.environ() | ours
         self.started.append("worker")
         return self._launch(["worker", str(ready)], environ, home / "worker.log")
 
@@ -103,8 +108,8 @@ class Stack:
 
     @property
     def sign_in_file(self) -> Path | None:
-        """The file that holds the Prefect server's "user:password"; None for a server of someone else's."""
-        return self.settings.home / "prefect" / "sign-in" if "Prefect server" in self.started else None
+        """The file that holds the Prefect server's "user:password"; None for a server that is configured."""
+        return None if configured(self._environ) else self.settings.home / "prefect" / "sign-in"
 
     @property
     def webhook_secret_at(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, safe
+from patchgap.cli.output import Group, emit, safe
 from patchgap.errors import BadInputError, NotFoundError
 from patchgap.model.finding import IncidentId
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BROKEN = 1
 
 
-@click.group()
+@click.group(cls=Group)
 def evidence() -> None:
     """Export and verify an incident's signed evidence."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit
+from patchgap.cli.output import Group, Story, emit
 from patchgap.errors import BadInputError
 from patchgap.graph import files
 from patchgap.graph.loading import load
@@ -39,7 +39,7 @@ class Outcome:
         self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
 
 
-@click.group()
+@click.group(cls=Group)
 def graph() -> None:
     """The exposure graph: which component is in which image."""
 

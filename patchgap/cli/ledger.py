@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, safe
+from patchgap.cli.output import Group, emit, safe
 from patchgap.model.finding import IncidentId
 
 BROKEN = 1
 
 
-@click.group()
+@click.group(cls=Group)
 def ledger() -> None:
     """Check the append-only, hash-chained record of incidents."""
 

@@ -19,6 +19,15 @@ from patchgap.model.codec import plain
 WIDTH = 80
 
 
+class Group(click.Group):
+    """A group whose help has each command's whole first sentence; click would cut it at the line's end."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        whole = [(name, command.get_short_help_str(limit=1000)) for name, command in sorted(self.commands.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(whole)
+
+
 def emit(document: Any) -> None:
     """One JSON document on stdout. Values of the model are turned into plain JSON."""
     click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False))

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, safe, wrapped
+from patchgap.cli.output import Group, emit, safe, wrapped
+from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where they are used: pydantic and the integrations are slow to import
     from patchgap.playbook.problems import Problem
     from patchgap.registry import Registry
 
 
-@click.group()
+@click.group(cls=Group)
 def playbook() -> None:
     """Playbooks: check them, read them in plain words, get their schema."""
 
@@ -58,7 +59,12 @@ def check(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) 
 def _in(path: Path) -> list[Path]:
     from patchgap.playbook.loader import in_folder
 
-    return list(in_folder(path)) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    found = list(in_folder(path))
+    if not found:
+        raise BadInputError(str(path), "the folder holds no playbook", "A playbook is a file NAME.yaml right in it.")
+    return found
 
 
 def _show(problem: Problem) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, safe
+from patchgap.cli.output import Group, emit, safe
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.stop import Stop
@@ -17,7 +17,7 @@ _WHY = click.option("--why", required=True, help="Why, in a sentence; it stands 
 _WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
 
 
-@click.group()
+@click.group(cls=Group)
 def stop() -> None:
     """The kill switch: while it is raised, no control plane is written to."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable
-from patchgap.model.unknown import Unknown
+from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 
 
 def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
@@ -32,7 +32,7 @@ def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
 def _clusters(read: Run) -> Iterator[Unknown]:
     rows = read("SELECT cluster, refreshed_at, unreachable_since, reason, unknown FROM graph_cluster ORDER BY cluster")
     if not rows:
-        yield Unknown("every cluster", "no cluster has been read")
+        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
     for cluster, refreshed_at, unreachable_since, reason, unknown in rows:
         what = f"cluster {cluster}"
         if unreachable_since:
@@ -45,7 +45,7 @@ def _clusters(read: Run) -> Iterator[Unknown]:
 def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read("SELECT cluster, first_read_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
     if not rows:
-        yield Unknown("every cluster", "no cluster has been read")
+        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
     for cluster, first, since, reason in rows:
         if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
             yield Unknown(f"cluster {cluster}", f"what ran then is not known: first read at {first or 'no time yet'}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EVERY_CLUSTER = "every cluster"  # what is unknown where no cluster has been read at all
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

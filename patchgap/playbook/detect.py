@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from patchgap.model.finding import Finding
 from patchgap.model.signal import Severity
+from patchgap.model.unknown import EVERY_CLUSTER
 from patchgap.model.workload import RunState
 from patchgap.playbook.language import OnlyIf, Playbook
 from patchgap.playbook.match import Matched, matches
@@ -48,6 +49,6 @@ def _runs(playbook: Playbook, finding: Finding) -> tuple[bool, tuple[str, ...]]:
     if running:
         return True, (f"running in {len(running)} workload{'' if len(running) == 1 else 's'}",)
     told = tuple(f"cannot be told: {u.what}: {u.reason}" for u in finding.unknown)
-    if any(u.what.startswith("cluster ") for u in finding.unknown):
+    if any(u.what == EVERY_CLUSTER or u.what.startswith("cluster ") for u in finding.unknown):
         return True, ("not known to run, but a cluster could not be read", *told)
     return False, ("not running anywhere known", *told)

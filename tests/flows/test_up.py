@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -51,6 +52,18 @@ def test_a_part_is_not_left_behind_by_an_early_stop(tmp_path: Path) -> None:
         assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 
+def test_no_scratch_file_is_left_or_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker starts where the common temporary folder holds another user's files, and leaves nothing in it."""
+    with TemporaryDirectory() as scratch:  # tmp_path is too long for a socket's path
+        (Path(scratch) / "runner_storage").write_text("another's", encoding="utf-8")  # mkdir fails there, for root too
+        monkeypatch.setenv("TMPDIR", scratch)
+        with start_up(tmp_path) as process:
+            addresses(process)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        assert [left.name for left in Path(scratch).iterdir()] == ["runner_storage"]
+
+
 def test_a_killed_up_takes_its_parts_with_it(tmp_path: Path) -> None:
     """SIGKILL, which nobody can answer, still leaves no orphan: each part ends with its parent's pipe."""
     with start_up(tmp_path) as process:
@@ -75,6 +88,7 @@ def test_a_second_up_joins_the_first(up: Up) -> None:
     with start_up(up.home) as second:
         printed = addresses(second)
         assert printed["prefect"] == up.printed["prefect"]
+        assert printed["sign_in"] == up.printed["sign_in"]
         assert printed["receiver"] != up.printed["receiver"]
         assert "Prefect server" not in printed["started"]
         second.send_signal(signal.SIGTERM)

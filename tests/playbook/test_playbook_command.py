@@ -80,3 +80,18 @@ def test_schema_is_one_json_document(tmp_path: Path) -> None:
     """The schema names the installed verbs."""
     document = json.loads(run(tmp_path, "schema").stdout)
     assert "capture_forensics" in json.dumps(document["$defs"]["Tier"])
+
+
+def test_a_folder_without_playbooks_is_not_sound(tmp_path: Path) -> None:
+    """A wrong folder in a CI job is bad input, not a pass."""
+    (tmp_path / "x.cases.yaml").write_text("[]", encoding="utf-8")
+    result = run(tmp_path, "check", tmp_path)
+    assert "the folder holds no playbook" in str(result.exception)
+    assert result.exit_code != 0
+
+
+def test_help_has_whole_sentences(tmp_path: Path) -> None:
+    """A group's help cuts no command's sentence short."""
+    shown = " ".join(run(tmp_path, "--help").stdout.split())
+    assert "Print the JSON Schema of playbooks, with the verbs installed here, for editors" in shown
+    assert "..." not in shown.partition("Commands:")[2]
