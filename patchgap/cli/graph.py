@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from patchgap.errors import BadInputError
 from patchgap.graph import files
 from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.kinds import NotAnSbomError
 from patchgap.graph.store import Graph
 from patchgap.model.exposure import Artifact
 
@@ -26,17 +27,23 @@ class Outcome:
     sboms: list[dict[str, Any]] = field(default_factory=list)
     provenance: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
     new: int = 0  # SBOMs that were not stored before
 
     def sort(self) -> None:
         """By file: they come as they are read."""
-        for some in (self.sboms, self.provenance, self.failed):
+        for some in (self.sboms, self.provenance, self.failed, self.skipped):
             some.sort(key=lambda one: str(one["file"]))
 
     def fail(self, path: Path, error: BadInputError, story: Story) -> None:
         """Names it on stderr; the others go on."""
         story.warn(f"patchgap: {error}")
         self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
+
+    def skip(self, error: NotAnSbomError, story: Story) -> None:
+        """Names on stderr what a folder holds beside SBOMs; that is no failure."""
+        story.warn(f"patchgap: skipped {error.where}: {error.reason}")
+        self.skipped.append({"file": error.where, "reason": error.reason})
 
 
 @click.group(cls=Group)
@@ -61,9 +68,10 @@ def add(
 ) -> None:
     """Add SBOMs and SLSA provenance; a folder is walked.
 
-    CycloneDX JSON 1.2 to 1.7, SPDX JSON 2.2 and 2.3, in-toto statements of SLSA provenance v0.2 and v1, bare or in a
-    DSSE envelope; gzip is allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others
-    go in. Adding a file again changes nothing.
+    CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX 3.0
+    JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope; told by content,
+    gzip and zstd are allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others go in;
+    so is what a folder holds besides, which is skipped. Adding a file again changes nothing.
 
     Exit codes: 0 all went in, 2 at least one did not.
     """
@@ -75,7 +83,7 @@ def add(
             "Add the files one by one.",
         )  # fmt: skip
     store = cli.graph()
-    outcome.new = store.add_sboms(_documents(found, artifact, commit, store, story, outcome), cli.clock())
+    outcome.new = store.add_sboms(_documents(found, paths, artifact, commit, store, story, outcome), cli.clock())
     outcome.sort()
     story.done()
     if as_json:
@@ -97,12 +105,21 @@ def _found(paths: tuple[Path, ...], story: Story, outcome: Outcome) -> list[Path
 
 
 def _documents(
-    found: list[Path], artifact: str | None, commit: str | None, store: Graph, story: Story, outcome: Outcome
+    found: list[Path],
+    named: Sequence[Path],
+    artifact: str | None,
+    commit: str | None,
+    store: Graph,
+    story: Story,
+    outcome: Outcome,
 ) -> Iterator[SbomDocument]:
-    """The SBOMs as they are read; provenance goes in on the way."""
+    """The SBOMs as they are read; provenance goes in on the way. What a folder holds beside them is passed over, and
+    what was `named` is not."""
     for n, (path, content) in enumerate(load(found, artifact), 1):
         story.progress(f"{n}/{len(found)} {path}")
-        if isinstance(content, BadInputError):
+        if isinstance(content, NotAnSbomError) and path not in named:
+            outcome.skip(content, story)
+        elif isinstance(content, BadInputError):
             outcome.fail(path, content, story)
         elif isinstance(content, SbomDocument):
             outcome.sboms.append(

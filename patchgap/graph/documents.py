@@ -1,4 +1,4 @@
-"""Foreign documents, read strictly: bounded in size and depth, gunzipped, no duplicate keys, no NaN.
+"""Foreign documents, read strictly: bounded in size and depth, unpacked, no duplicate keys, no NaN.
 
 Knows JSON's and a file's traps; it knows nothing of what a document means. Every refusal is a BadInputError that names
 the file and the fix, and nothing is handed on of a document that was refused.
@@ -6,61 +6,148 @@ the file and the fix, and nothing is handed on of a document that was refused.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
-import zlib
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
 
 from patchgap.errors import BadInputError
+from patchgap.graph.unpack import BrokenStreamError, packing, unpack, unpack_head
 
-MAX_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024  # unpacked: what is refused for its size takes less than 256 MB to refuse
 MAX_DEPTH = 200
 _CHUNK = 1 << 20
+_SMALL = 64 * 1024  # up to here every JSON document is checked strictly, whatever it looks like
+_STRICT = 8 * 1024 * 1024  # up to here where it looks suspicious: the check takes 20 times the decoding, and memory
+_UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_NO_NUMBER = re.compile(rb"-?(?:NaN|Infinity)")
+_T = TypeVar("_T")
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The file's content, gunzipped where it is gzip. Raises BadInputError where it cannot be read or is too large."""
+    """The file's content, unpacked where it is gzip or zstd. Raises BadInputError where it cannot be read or is too
+    large."""
+    content = _read(path, limit)
+    if packing(content):
+        try:
+            content = unpack(content, limit)
+        except BrokenStreamError as error:
+            raise BadInputError(path, str(error), "Fetch the file again.") from error
+    if len(content) > limit:
+        raise _too_large(path, limit)
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def read_head(path: Path, size: int = 4096) -> bytes:
+    """The first bytes of the file, unpacked where it is gzip or zstd; what is broken further on is not seen yet."""
+    head = _read(path, size, whole=False)
+    if packing(head):
+        try:
+            return unpack_head(head, size)
+        except BrokenStreamError as error:
+            raise BadInputError(path, str(error), "Fetch the file again.") from error
+    return head
+
+
+def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:
+    if not path.is_file():
+        raise BadInputError(path, "it is not a file", "Name a file, or a folder of files.")
     try:
-        if not path.is_file():
-            raise BadInputError(path, "it is not a file", "Name a file, or a folder of files.")
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            if whole and os.fstat(file.fileno()).st_size > limit:
+                raise _too_large(path, limit)
+            return file.read(limit + whole)
     except OSError as error:
         raise BadInputError(
             path, f"cannot be read: {error.strerror or error}", "Make it readable, or leave it out."
         ) from error
-    if content[:2] == b"\x1f\x8b":
-        content = _gunzip(content, limit, path)
-    if len(content) > limit:
-        raise BadInputError(path, f"it is larger than {limit // 1024 // 1024} MiB", "Split it, or leave it out.")
-    return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def _gunzip(content: bytes, limit: int, path: Path) -> bytes:
-    """At most `limit` and one chunk: a small file that swells to gigabytes is refused before it does."""
-    unpacked: list[bytes] = []
-    size = 0
-    try:
-        while content and size <= limit:
-            stream = zlib.decompressobj(wbits=31)
-            while not stream.eof and size <= limit:
-                part = stream.decompress(content, _CHUNK)
-                content = stream.unconsumed_tail
-                size += len(part)
-                unpacked.append(part)
-                if not part and not content and not stream.eof:
-                    raise BadInputError(path, "its gzip stream ends early", "Fetch the file again.")
-            content = stream.unused_data.lstrip(b"\0")
-    except zlib.error as error:
-        raise BadInputError(path, "its gzip stream is broken", "Fetch the file again.") from error
-    return b"".join(unpacked)
+def _too_large(path: Path, limit: int) -> BadInputError:
+    return BadInputError(path, f"it is larger than {limit // 1024 // 1024} MiB", "Split it, or leave it out.")
 
 
 def content_digest(content: bytes) -> str:
     """`sha256:` and the hex digest of the bytes."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def decode_json(content: bytes, where: str | Path, decoder: msgspec.json.Decoder[_T]) -> _T:
+    """The document as the decoder's type, in one pass; what the type does not name is skipped. Raises BadInputError
+    with the line and column, or with the field. A duplicate key, or a number without end in what is skipped, is not
+    seen here: `check_keys` is for those."""
+    check_text(content, where)
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).replace(" | null", "").partition(" - at ")
+        field = place.strip("`").removeprefix("$.") or "the document"
+        raise BadInputError(where, f"{field}: {problem}", "Correct that field, or export it again.") from error
+    except msgspec.DecodeError as error:
+        raise _malformed(content, where, str(error)) from error
+    except RecursionError:
+        raise BadInputError(where, "it is nested too deeply", "Flatten it, or leave it out.") from None
+
+
+def check_text(content: bytes, where: str | Path) -> None:
+    """Refuses what is no UTF-8. Raises BadInputError."""
+    if content[:2] in _UTF16 or b"\0" in content[:4]:
+        raise BadInputError(where, "it is UTF-16 or UTF-32, not UTF-8", "Save the file as UTF-8.")
+    if content.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view, start = memoryview(content), 0
+    try:
+        for start in range(0, len(content), _CHUNK):
+            decoder.decode(view[start : start + _CHUNK], final=start + _CHUNK >= len(content))
+    except UnicodeDecodeError as error:
+        held = len(error.object) - min(_CHUNK, len(content) - start)  # of the chunk before
+        place = start - held + error.start
+        raise BadInputError(where, f"byte {place} is not UTF-8", "Save the file as UTF-8.") from error
+
+
+def check_keys(content: bytes, where: str | Path, read: Mapping[str, int]) -> tuple[str, ...]:
+    """Looks for duplicate keys where that is cheap or something is amiss: a small document is always checked strictly,
+    a larger one where a deciding key stands in it more or less often than it was `read`. Of one that is too large for
+    the check, the sentences say how often. Raises BadInputError."""
+    if len(content) <= _SMALL:
+        check_json(content, where)
+        return ()
+    odd = {key: found - times for key, times in read.items() if (found := _count(content, key, times)) != times}
+    if odd and len(content) <= _STRICT:
+        check_json(content, where)
+        return ()
+    return tuple(
+        f"the key {key!r} stands {more} times where it was not read, or twice in one object"
+        for key, more in odd.items()
+        if more > 0
+    )
+
+
+def _count(content: bytes, key: str, expected: int) -> int:
+    """How often the key stands in the JSON, as tools write it: with the colon at once, or after a space."""
+    found = content.count(f'"{key}":'.encode())
+    return found if found == expected else found + content.count(f'"{key}" :'.encode())
+
+
+def _malformed(content: bytes, where: str | Path, problem: str) -> BadInputError:
+    """What msgspec says, with its byte as line and column."""
+    match = _BYTE.search(problem)
+    place = int(match[1]) if match else len(content)
+    said = problem[: match.start()].removeprefix("JSON is malformed: ") if match else "it ends too early"
+    if none := _NO_NUMBER.match(content, place):
+        said = f"{none[0].decode()} is not a number in JSON"
+    line = content.count(b"\n", 0, place) + 1
+    column = place - content.rfind(b"\n", 0, place)
+    return BadInputError(where, f"line {line}, column {column}: {said.strip()}", "Correct the JSON there.")
 
 
 def check_json(content: bytes, where: str | Path) -> None:

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from patchgap.errors import BadInputError
-from patchgap.graph.documents import read_bytes
+from patchgap.graph.documents import read_bytes, read_head
 from patchgap.graph.provenance import parse_provenance
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of, kind_of_head
 from patchgap.graph.sbom.read import parse_sbom
 from patchgap.model.exposure import Artifact
 
-_NAMES = (".json", ".json.gz", ".cdx", ".spdx", ".intoto", ".intoto.jsonl")
-
-
-class _Kind(msgspec.Struct, rename={"kind": "_type", "payload_type": "payloadType"}):
-    kind: object = None
-    payload_type: object = None
-
+_CLAIMS = re.compile(r"(?:^|[._-])(?:cdx|cyclonedx|spdx|sbom|bom|syft|intoto)(?:[._-]|$)", re.IGNORECASE)
 
 Content = SbomDocument | tuple[Artifact, ...]
 
 
 def walk(path: Path) -> Iterator[Path]:
-    """The file itself; of a folder every JSON document below it, in order. Raises BadInputError for an empty folder."""
+    """The file itself; of a folder every file below it, whatever it is called, in order. Links to folders are not
+    followed, so that a ring of them ends. Raises BadInputError for an empty folder."""
     if not path.is_dir():
         yield path
         return
-    found = sorted(one for one in path.rglob("*") if one.name.lower().endswith(_NAMES) and one.is_file())
+    found = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
     if not found:
-        raise BadInputError(path, "it holds no JSON document", f"Name a folder with files ending in {_NAMES[0]}.")
+        raise BadInputError(path, "it holds no file", "Name a folder that holds SBOMs.")
     yield from found
 
 
 def read_file(path: Path, artifact: str | None = None) -> Content:
-    """The SBOM, or the artifacts whose provenance it is. Raises BadInputError."""
-    content = read_bytes(path)
+    """The SBOM, or the artifacts whose provenance it is. Raises BadInputError, and NotAnSbomError for a file that is
+    something else and does not claim by its name to be one: of a folder it is passed over, with that reason."""
     try:
-        kind = msgspec.json.decode(content, type=_Kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        kind = _Kind()  # the SBOM reader says in its own words what is wrong
-    if kind.kind is not None or kind.payload_type is not None:
-        return parse_provenance(content, path)
-    return parse_sbom(content, path, artifact)
+        kind_of_head(read_head(path), path)  # a large file of another kind is not read whole
+        content = read_bytes(path)
+        if kind_of(content, path) is Kind.PROVENANCE:
+            return parse_provenance(content, path)
+        return parse_sbom(content, path, artifact)
+    except NotAnSbomError as error:
+        if _CLAIMS.search(path.name):
+            raise BadInputError(path, error.reason, error.fix) from error
+        raise

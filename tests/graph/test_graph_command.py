@@ -48,17 +48,20 @@ def test_a_folder_is_walked_and_each_file_told_by_its_content(tmp_path: Path, fo
     assert [one["edges"] for one in document["sboms"]] == [False, True]
     assert [(len(one["digests"]), one["commit"][:7]) for one in document["provenance"]] == [(3, "9ea33a8")]
     assert document["failed"] == []
+    assert [(Path(one["file"]).name, one["reason"]) for one in document["skipped"]] == [
+        ("notes.txt", "it is neither JSON nor XML nor tag-value")
+    ]
 
 
 def test_one_bad_file_is_named_and_the_others_go_in(tmp_path: Path, folder: Path) -> None:
     """Exit 2, the bad ones on stderr with their fix, the good ones stored; words say how many did not go in."""
-    (folder / "bad.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [{}]}')
+    (folder / "bad.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [{"name": 7}]}')
     (folder / "half.json.gz").write_bytes(gzip.compress(b"{}" * 999)[:-9])
     (folder / "nodigest.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []}')
     told = run(tmp_path, str(folder), str(tmp_path / "nowhere.json"))
     assert told.exit_code == 2
     for problem in (
-        "bad.json: components[0]: Object missing required field `name`",
+        "bad.json: components[0].name: Expected `str`",
         "half.json.gz: its gzip stream",
         "nodigest.json: it does not say which image it describes",
         "--artifact REPOSITORY@sha256:<digest>",

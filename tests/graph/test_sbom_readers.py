@@ -118,7 +118,8 @@ def test_what_an_image_is_also_called_is_kept_as_an_equivalent() -> None:
 
 
 def test_spdx_dependencies_are_edges_in_either_direction() -> None:
-    """DEPENDS_ON and DEPENDENCY_OF make edges; CONTAINS, the misspelt DESCRIBE and repeated ids do no harm."""
+    """DEPENDS_ON and DEPENDENCY_OF make edges; CONTAINS, the misspelt DESCRIBE does no harm,
+    and an id that two packages share leads to both."""
     purl = {"referenceType": "purl", "referenceCategory": "PACKAGE-MANAGER"}
     packages = [
         {"SPDXID": "image", "name": "app", "versionInfo": "sha256:" + "c" * 64},
@@ -142,7 +143,7 @@ def test_spdx_dependencies_are_edges_in_either_direction() -> None:
     ).encode()
     document = parse_sbom(content, "x.json")
     assert [p.purl for p in document.packages] == ["pkg:npm/a@1.0.0", "pkg:npm/b@1.0.0", "pkg:npm/b@2.0.0"]
-    assert document.edges == {ROOT: (0,), 0: (1,)}
+    assert document.edges == {ROOT: (0,), 0: (1, 2)}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""CycloneDX JSON, 1.2 to 1.7. Decodes only the fields that the graph stores."""
+"""CycloneDX, whatever it was written in: what the graph stores of a BOM, and how that becomes an SBOM document.
+
+The values here are what the JSON, XML and protobuf readers decode, and no more.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +9,55 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from patchgap.graph.purl import canonical
-from patchgap.graph.sbom.document import DIGEST, IMAGE_PURLS, REVISION, Collector, SbomDocument, Source, package
+from patchgap.graph.sbom.collector import Collector, label
+from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
+from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
+from patchgap.graph.sbom.packages import known
 from patchgap.model.exposure import Artifact
 
-VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
+MAX_DEPTH = 60
 _NO_PACKAGE = frozenset({"file", "data", "cryptographic-asset"})
-_OTHER_DIGESTS = ("repodigest", "repodigests", "imageid", "manifestdigest", "manifest-digest", "image:digest")
-_MAX_DEPTH = 60
+_GROUPS = frozenset({"operating-system", "container", "platform"})
+_SYSTEM = ("pkg:apk/", "pkg:alpine/", "pkg:deb/", "pkg:rpm/")  # these alone are built from source packages
+_OPEN_LISTS = {  # after "it says that its list of components"
+    "incomplete": "is incomplete",
+    "incomplete_first_party_only": "is incomplete: only first-party ones",
+    "incomplete_third_party_only": "is incomplete: only third-party ones",
+    "unknown": "may be incomplete: its completeness is unknown",
+    "not_specified": "may be incomplete: its completeness is not specified",
+}
 
 
-class Named(msgspec.Struct):
-    """A property."""
-
+class Property(msgspec.Struct, gc=False):
     name: str | None = None
     value: str | None = None
 
 
-class Hash(msgspec.Struct):
+class Hash(msgspec.Struct, gc=False):
     alg: str | None = None
     content: str | None = None
 
 
-class Reference(msgspec.Struct):
+class Reference(msgspec.Struct, gc=False):
     type: str | None = None
     url: str | None = None
 
 
-class Component(msgspec.Struct, rename={"reference": "bom-ref"}):
-    name: str
+class Component(msgspec.Struct, gc=False, rename={"reference": "bom-ref"}):
+    """A component. Its properties stay JSON until a source package is looked for in them."""
+
+    name: str | None = None
     version: str | None = None
     group: str | None = None
     type: str | None = None
     purl: str | None = None
     reference: str | None = None
-    properties: list[Named] | None = None
+    properties: msgspec.Raw = msgspec.Raw()
     components: list[Component] | None = None
+    pedigree: msgspec.Raw = msgspec.Raw()
 
 
-class Root(Component, rename={"reference": "bom-ref", "links": "externalReferences"}):
+class Root(Component, gc=False, rename={"reference": "bom-ref", "links": "externalReferences"}):
     """The component that the SBOM describes: the only one whose hashes and links are read."""
 
     hashes: list[Hash] | None = None
@@ -53,12 +66,24 @@ class Root(Component, rename={"reference": "bom-ref", "links": "externalReferenc
 
 class Metadata(msgspec.Struct):
     component: Root | None = None
-    properties: list[Named] | None = None
+    properties: list[Property] | None = None
+    tools: msgspec.Raw = msgspec.Raw()
 
 
-class Dependency(msgspec.Struct, rename={"children": "dependsOn"}):
-    ref: str
+class Dependency(msgspec.Struct, gc=False, rename={"children": "dependsOn"}):
+    ref: str | None = None
     children: list[str] | None = None
+
+
+class Service(msgspec.Struct, gc=False, rename={"reference": "bom-ref"}):
+    reference: str | None = None
+    services: list[Service] | None = None
+
+
+class Composition(msgspec.Struct, gc=False):
+    aggregate: str | None = None
+    assemblies: list[str] | None = None
+    dependencies: list[str] | None = None
 
 
 class Bom(msgspec.Struct, rename="camel"):
@@ -67,24 +92,36 @@ class Bom(msgspec.Struct, rename="camel"):
     serial_number: str | None = None
     metadata: Metadata | None = None
     components: list[Component] | None = None
+    services: list[Service] | None = None
     dependencies: list[Dependency] | None = None
+    compositions: list[Composition] | None = None
 
 
-_DECODER = msgspec.json.Decoder(Bom)
+_PROPERTIES = msgspec.json.Decoder(list[Property] | None)
 
 
-def read(content: bytes, document: str) -> SbomDocument:
-    """The SBOM; its artifact's digest is "" where it names none. Raises msgspec.ValidationError and ValueError."""
-    bom = _DECODER.decode(content)
-    if bom.spec_version not in VERSIONS:
-        raise ValueError(f"specVersion {bom.spec_version!r} is not one of {', '.join(VERSIONS)}")
-    root = (bom.metadata and bom.metadata.component) or Root(name="")
+def check_version(field: str, version: str, known: Sequence[str]) -> None:
+    """Raises ValueError for a version to come, or of another format."""
+    if version not in known:
+        raise ValueError(f"{field} {version[:80]!r} is not one of {', '.join(known)}")
+
+
+def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -> SbomDocument:
+    """The SBOM; its artifact's digest is "" where it names none. `digest` is the file's own, `links` how often the file
+    names another document by BOM-Link, `amiss` what its reader found open."""
+    metadata = bom.metadata or Metadata()
+    root = metadata.component or Root()
     collector = _collect(bom, root)
-    properties = [*(root.properties or ()), *((bom.metadata and bom.metadata.properties) or ())]
+    if links:
+        times = "once" if links == 1 else f"{links} times"
+        collector.note(f"it refers to other documents by BOM-Link {times}; those were not read")
+    for sentence in amiss:
+        collector.note(sentence)
+    properties = [*properties_of(root), *(metadata.properties or ())]
     digests = _digests(root, properties)
-    reference = bom.serial_number or document
+    reference = bom.serial_number or digest
     return SbomDocument(
-        document=document,
+        document=digest,
         format=f"CycloneDX {bom.spec_version}",
         reference=reference,
         artifact=Artifact(
@@ -94,33 +131,78 @@ def read(content: bytes, document: str) -> SbomDocument:
             sbom_ref=reference,
         ),
         digests=digests,
-        root=_label(root),
+        root=label(root.name or "", root.version or "", root.group or "", root.purl or ""),
         packages=collector.packages,
         edges=collector.edges,
         whole=root.type == "container" or (root.purl or "").startswith(IMAGE_PURLS),
+        gaps=collector.gaps,
     )
+
+
+def properties_of(component: Component) -> Sequence[Property]:
+    raw = bytes(component.properties)
+    return (_PROPERTIES.decode(raw) or ()) if raw else ()
 
 
 def _collect(bom: Bom, root: Root) -> Collector:
     collector = Collector()
     collector.root(root.reference or "")
     collector.root(root.purl or "")
-    own = package(root.name, root.version or "", root.group or "", root.purl or "")
+    own = package(root.name or "", root.version or "", root.group or "", root.purl or "")
     if own.purl:  # an application is a package too; a container is not
         collector.add(own)
-    for one in _walk([*(bom.components or ()), *(root.components or ())]):
-        if one.purl or one.type not in _NO_PACKAGE:
-            found = package(one.name, one.version or "", one.group or "", one.purl or "", _source(one.properties or ()))
-            collector.add(found, one.reference or "", one.purl or "")
+    for one in walk([*(bom.components or ()), *(root.components or ())]):
+        _add(collector, one)
+    for service in _services(bom.services or ()):
+        collector.no_package(service.reference or "")
     for dependency in bom.dependencies or ():
-        for child in dependency.children or ():
-            collector.link(dependency.ref, child)
+        if dependency.children:
+            collector.link(dependency.ref or "", dependency.children)
+    for sentence in _open_lists(bom.compositions or (), root.reference or ""):
+        collector.note(sentence)
     return collector
 
 
-def _source(properties: Sequence[Named]) -> Source:
+def _add(collector: Collector, one: Component) -> None:
+    purl = one.purl
+    if purl and not purl.startswith(_SYSTEM):
+        found = known(purl) or package("", one.version or "", purl=purl)
+        if found.purl:
+            collector.add(found, one.reference or "")
+            return
+    elif not purl and one.type in _NO_PACKAGE:
+        collector.no_package(one.reference or "")
+        return
+    found = package(one.name or "", one.version or "", one.group or "", purl or "", _source(one))
+    collector.add(found, one.reference or "", group=not purl and (one.type in _GROUPS or _is_lock_file(one)))
+
+
+def walk(components: Sequence[Component]) -> Iterator[Component]:
+    """Each component and those nested in it, a parent before its parts. Raises ValueError for a nest without end."""
+    rest = [(one, 1) for one in reversed(components)]
+    while rest:
+        one, depth = rest.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"components are nested deeper than {MAX_DEPTH}")
+        yield one
+        if one.components:
+            rest.extend((child, depth + 1) for child in reversed(one.components))
+
+
+def _services(services: Sequence[Service]) -> Iterator[Service]:
+    rest = list(services)
+    while rest:
+        one = rest.pop()
+        yield one
+        rest.extend(one.services or ())
+
+
+def _source(component: Component) -> Source:
     """The source package of a distribution's package, as Trivy and Syft write it."""
-    said = {(p.name or "").rpartition(":")[2]: p.value or "" for p in properties}
+    raw = bytes(component.properties)
+    if b"SrcName" not in raw and b":source" not in raw:
+        return Source()
+    said = {(p.name or "").rpartition(":")[2]: p.value or "" for p in properties_of(component)}
     if name := said.get("SrcName"):
         version = "-".join(part for part in (said.get("SrcVersion"), said.get("SrcRelease")) if part)
         epoch = said.get("SrcEpoch", "0")
@@ -128,44 +210,46 @@ def _source(properties: Sequence[Named]) -> Source:
     return Source(said.get("source", ""), said.get("sourceVersion", ""))
 
 
-def _walk(components: Sequence[Component]) -> Iterator[Component]:
-    rest = [(one, 1) for one in reversed(components)]
-    while rest:
-        one, depth = rest.pop()
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"components are nested deeper than {_MAX_DEPTH}")
-        yield one
-        rest.extend((child, depth + 1) for child in reversed(one.components or ()))
+def _is_lock_file(component: Component) -> bool:
+    """Trivy's component for a lock file or the like, under which its packages hang."""
+    return component.type == "application" and b"trivy:Class" in bytes(component.properties)
 
 
-def _label(root: Root) -> str:
-    if root.purl:
-        own = package(root.name, root.version or "", root.group or "", root.purl)
-        return own.purl or canonical(root.purl)
-    name = f"{root.group}/{root.name}" if root.group else root.name
-    return f"{name}@{root.version}" if root.version else name
+def _open_lists(compositions: Sequence[Composition], root: str) -> Iterator[str]:
+    """What the SBOM itself declares to be open."""
+    for one in compositions:
+        said = _OPEN_LISTS.get(aggregate := one.aggregate or "not_specified")
+        if said is None and aggregate.startswith("incomplete"):
+            said = f"is incomplete ({aggregate})"
+        if said is None:
+            continue
+        whole = not one.assemblies and not one.dependencies
+        if whole or (root and root in (one.assemblies or ())):
+            yield f"it says that its list of components {said}"
+        elif one.assemblies:
+            yield f"it says that its list of the parts of {_some_components(one.assemblies)} {said}"
+        if one.dependencies:
+            yield f"it says that its list of the dependencies of {_some_components(one.dependencies)} {said}"
 
 
-def _digests(root: Root, properties: Sequence[Named]) -> tuple[str, ...]:
-    texts = [root.version or "", (root.purl or "").replace("%3A", ":"), root.name, root.reference or ""]
-    texts += [p.value or "" for p in properties if (p.name or "").lower().endswith(_OTHER_DIGESTS)]
-    found = [match for text in texts for match in DIGEST.findall(text)]
+def _some_components(references: Sequence[str]) -> str:
+    return references[0][:80] if len(references) == 1 else f"{len(references)} components"
+
+
+def _digests(root: Root, properties: Sequence[Property]) -> tuple[str, ...]:
+    texts = [root.version or "", root.purl or "", root.name or "", root.reference or ""]
+    texts += [p.value or "" for p in properties if names_the_image(p.name or "")]
+    found = list(digests_in(texts))
     if root.type == "container":
-        found += [
-            f"sha256:{h.content.lower()}"
-            for h in root.hashes or ()
-            if h.alg == "SHA-256" and h.content and DIGEST.fullmatch(f"sha256:{h.content.lower()}")
-        ]
+        found += [digest for one in root.hashes or () for digest in digest_of_hash(one.alg or "", one.content or "")]
     return tuple(dict.fromkeys(found))
 
 
 def _repository(root: Root) -> str:
-    if root.type != "container":
-        return ""
-    return root.name.partition("@")[0]
+    return (root.name or "").partition("@")[0] if root.type == "container" else ""
 
 
-def _property(properties: Sequence[Named], suffix: str) -> str:
+def _property(properties: Sequence[Property], suffix: str) -> str:
     return next((p.value for p in properties if p.value and (p.name or "").endswith(suffix)), "")
 
 

@@ -2,64 +2,76 @@
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from patchgap.errors import BadInputError
-from patchgap.graph.documents import check_json, content_digest, read_bytes
-from patchgap.graph.sbom import cyclonedx, spdx
+from patchgap.graph.documents import content_digest, read_bytes
+from patchgap.graph.sbom import (
+    cyclonedx_json,
+    cyclonedx_protobuf,
+    cyclonedx_xml,
+    spdx3,
+    spdx_json,
+    spdx_tag_value,
+    syft,
+)
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.image import digest_in_name
+from patchgap.graph.sbom.kinds import READ, Kind, NotAnSbomError, kind_of
 
 _REFERENCE = re.compile(r"(?P<repository>[^@\s]*)@?(?P<digest>sha256:[0-9a-f]{64})")
-
-
-class _Kind(msgspec.Struct, rename={"cyclonedx": "bomFormat", "spdx": "spdxVersion", "spec": "specVersion"}):
-    cyclonedx: object = None
-    spec: object = None
-    spdx: object = None
+_READERS: dict[Kind, Callable[[bytes, str | Path, str], SbomDocument]] = {
+    Kind.CYCLONEDX_JSON: cyclonedx_json.read,
+    Kind.CYCLONEDX_XML: cyclonedx_xml.read,
+    Kind.CYCLONEDX_PROTOBUF: cyclonedx_protobuf.read,
+    Kind.SPDX_JSON: spdx_json.read,
+    Kind.SPDX_TAG_VALUE: spdx_tag_value.read,
+    Kind.SPDX_3: spdx3.read,
+    Kind.SYFT: syft.read,
+}
 
 
 def read_sbom(path: Path, artifact: str | None = None) -> SbomDocument:
-    """The SBOM in that file (JSON, gzip allowed). `artifact` is `REF@sha256:…` where the SBOM does not say which image
-    it describes, or the image goes by that digest too. Raises BadInputError."""
+    """The SBOM in that file (gzip and zstd allowed). `artifact` is `REF@sha256:…` where the SBOM does not say which
+    image it describes, or the image goes by that digest too. Raises BadInputError."""
     return parse_sbom(read_bytes(path), path, artifact)
 
 
 def parse_sbom(content: bytes, where: str | Path, artifact: str | None = None) -> SbomDocument:
-    """The SBOM in those bytes. Raises BadInputError naming `where`."""
-    check_json(content, where)
+    """The SBOM in those bytes. Raises BadInputError naming `where`, NotAnSbomError where it is another document."""
+    kind = kind_of(content, where)
+    if kind not in _READERS:
+        raise NotAnSbomError(where, f"it is {kind}, and no SBOM")
+    digest = content_digest(content)
     try:
-        kind = msgspec.json.decode(content, type=_Kind)
-        if kind.cyclonedx == "CycloneDX":
-            document = cyclonedx.read(content, content_digest(content))
-        elif isinstance(kind.spdx, str):
-            document = spdx.read(content, content_digest(content))
-        else:
-            raise BadInputError(
-                where,
-                'it has neither `"bomFormat": "CycloneDX"` nor `"spdxVersion"`',
-                "Export the SBOM as CycloneDX JSON (1.2 to 1.7) or SPDX JSON (2.2, 2.3).",
-            )
-    except msgspec.ValidationError as error:
-        raise BadInputError(where, _field(error), "Correct that field, or export the SBOM again.") from error
-    except RecursionError:
-        raise BadInputError(where, "it is nested too deeply", "Flatten it, or leave it out.") from None
+        with _collection_at_rest():
+            document = _READERS[kind](content, where, digest)
+    except BadInputError:
+        raise
     except ValueError as error:
-        raise BadInputError(
-            where, str(error), "Export it as CycloneDX JSON (1.2 to 1.7) or SPDX JSON (2.2, 2.3)."
-        ) from error
+        raise BadInputError(where, str(error), f"Export it as {READ}.") from error
     return _bind(document, artifact, where)
 
 
-def _field(error: msgspec.ValidationError) -> str:
-    problem, _, place = str(error).partition(" - at ")
-    return f"{place.strip('`').removeprefix('$.') or 'the document'}: {problem}"
+@contextmanager
+def _collection_at_rest() -> Iterator[None]:
+    """The garbage collector walks every package made so far again and again, and finds nothing: half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> SbomDocument:
+    """The document with its image: of the flag, else its own words, else its file's name."""
     if artifact is not None:
         match = _REFERENCE.fullmatch(artifact)
         if match is None:
@@ -68,15 +80,22 @@ def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> Sb
                 f"{artifact!r} names no digest",
                 "Write it as REPOSITORY@sha256:<64 hex digits>.",
             )
-        digest = match["digest"]
-        bound = replace(
-            document.artifact, digest=digest, repository=match["repository"] or document.artifact.repository
-        )
-        return replace(document, artifact=bound, digests=tuple(dict.fromkeys((digest, *document.digests))))
-    if not document.artifact.digest:
-        raise BadInputError(
-            where,
-            "it does not say which image it describes: it names no digest",
-            f"Name the image: patchgap graph add {where} --artifact REPOSITORY@sha256:<digest>.",
-        )
-    return document
+        return _bound(document, match["digest"], match["repository"])
+    named = digest_in_name(where, document.document)
+    if document.artifact.digest:
+        if named and named not in document.digests:
+            gap = f"its file is named after another digest, {named}"
+            return replace(document, gaps=(*document.gaps, gap))
+        return document
+    if named:
+        return _bound(document, named, "")
+    raise BadInputError(
+        where,
+        "it does not say which image it describes: it names no digest",
+        f"Name the image: patchgap graph add {where} --artifact REPOSITORY@sha256:<digest>.",
+    )
+
+
+def _bound(document: SbomDocument, digest: str, repository: str) -> SbomDocument:
+    bound = replace(document.artifact, digest=digest, repository=repository or document.artifact.repository)
+    return replace(document, artifact=bound, digests=tuple(dict.fromkeys((digest, *document.digests))))

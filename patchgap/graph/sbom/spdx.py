@@ -1,4 +1,4 @@
-"""SPDX JSON, 2.2 and 2.3. Decodes only the fields that the graph stores.
+"""SPDX, whatever it was written in: what the graph stores of a document, and how that becomes an SBOM document.
 
 Only relationships that say "depends on" are edges: CONTAINS says where a package lies, not what brought it.
 """
@@ -6,68 +6,92 @@ Only relationships that say "depends on" are edges: CONTAINS says where a packag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from patchgap.graph.purl import canonical
-from patchgap.graph.sbom.document import DIGEST, IMAGE_PURLS, Collector, SbomDocument, Source, package
+from patchgap.graph.sbom.collector import Collector, label, many
+from patchgap.graph.sbom.document import IMAGE_PURLS, SbomDocument, Source, package
+from patchgap.graph.sbom.image import digest_of_hash, digests_in
 from patchgap.model.exposure import Artifact
 
-VERSIONS = ("SPDX-2.2", "SPDX-2.3")
-_DESCRIBES = frozenset({"DESCRIBES", "DESCRIBE"})  # the second is no SPDX name, and real files carry it
-_FORWARD = frozenset({"DEPENDS_ON"})
-_BACKWARD = frozenset({"DEPENDENCY_OF", "RUNTIME_DEPENDENCY_OF", "OPTIONAL_DEPENDENCY_OF", "PROVIDED_DEPENDENCY_OF"})
+DOCUMENT = "SPDXRef-DOCUMENT"
+NO_ASSERTION = "NOASSERTION"
+NONE = "NONE"
+_SYNONYMS = {"DESCRIBE": "DESCRIBES", "DEPENDS": "DEPENDS_ON", "DEPEND_ON": "DEPENDS_ON"}  # real files carry them
+_FORWARD = frozenset({"DEPENDS_ON", "STATIC_LINK", "DYNAMIC_LINK", "HAS_PREREQUISITE"})
+_BACKWARD = frozenset({
+    "DEPENDENCY_OF", "RUNTIME_DEPENDENCY_OF", "OPTIONAL_DEPENDENCY_OF", "PROVIDED_DEPENDENCY_OF", "PREREQUISITE_FOR",
+})  # fmt: skip
+_NO_EDGES = frozenset(
+    """AMENDS ANCESTOR_OF BUILD_DEPENDENCY_OF BUILD_TOOL_OF CONTAINED_BY CONTAINS COPY_OF DATA_FILE_OF
+    DEPENDENCY_MANIFEST_OF DESCENDANT_OF DESCRIBED_BY DESCRIBES DEV_DEPENDENCY_OF DEV_TOOL_OF DISTRIBUTION_ARTIFACT
+    DOCUMENTATION_OF EXAMPLE_OF EXPANDED_FROM_ARCHIVE FILE_ADDED FILE_DELETED FILE_MODIFIED GENERATED_FROM GENERATES
+    METAFILE_OF OPTIONAL_COMPONENT_OF OTHER PACKAGE_OF PATCH_APPLIED PATCH_FOR REQUIREMENT_DESCRIPTION_FOR
+    SPECIFICATION_FOR TEST_CASE_OF TEST_DEPENDENCY_OF TEST_OF TEST_TOOL_OF VARIANT_OF""".split()  # noqa: SIM905 - words read best as words
+)
 _BUILT_FROM = re.compile(r"built package from: (?P<name>\S+)(?: (?P<version>\S+))?")
+_GROUP_PURPOSES = frozenset({"OPERATING_SYSTEM", "OPERATING-SYSTEM", "CONTAINER"})
 
 
-class ExternalReference(msgspec.Struct, rename="camel"):
+class ExternalReference(msgspec.Struct, gc=False, rename="camel"):
     reference_type: str | None = None
     reference_locator: str | None = None
 
 
-class Checksum(msgspec.Struct, rename={"value": "checksumValue"}):
+class Checksum(msgspec.Struct, gc=False, rename={"value": "checksumValue"}):
     algorithm: str | None = None
     value: str | None = None
 
 
-class SpdxPackage(msgspec.Struct, rename={
+class SpdxPackage(msgspec.Struct, gc=False, rename={
     "id": "SPDXID", "version": "versionInfo", "references": "externalRefs", "purpose": "primaryPackagePurpose",
-    "attributions": "attributionTexts", "origin": "sourceInfo",
+    "attributions": "attributionTexts", "origin": "sourceInfo", "location": "downloadLocation",
 }):  # fmt: skip
-    id: str
-    name: str
+    id: str | None = None
+    name: str | None = None
     version: str | None = None
     references: list[ExternalReference] | None = None
     checksums: list[Checksum] | None = None
     purpose: str | None = None
     attributions: list[str] | None = None
     origin: str | None = None
+    location: str | None = None
 
-    @property
-    def purl(self) -> str:
-        return next(self.purls(), "")
-
-    def purls(self) -> Iterator[str]:
-        """Every purl: one package may have several, and not every tool calls their type `purl`."""
-        for reference in self.references or ():
-            locator = reference.reference_locator or ""
-            if reference.reference_type == "purl" or locator.startswith("pkg:"):
-                yield locator
+    def purls(self) -> list[str]:
+        """Every purl once: one package may have several, and not every tool calls their type `purl`."""
+        found = [
+            locator
+            for one in self.references or ()
+            if (locator := one.reference_locator) and (one.reference_type == "purl" or locator.startswith("pkg:"))
+        ]
+        return found if len(found) < 2 else list(dict.fromkeys(found))  # noqa: PLR2004
 
     @property
     def source(self) -> Source:
         """The source package of a distribution's package, as Trivy writes it."""
-        built = _BUILT_FROM.match(self.origin or "")
+        built = _BUILT_FROM.match(self.origin) if self.origin else None
         return Source(built["name"], built["version"] or "") if built else Source()
 
 
-class Relationship(msgspec.Struct, rename={
+class Relationship(msgspec.Struct, gc=False, rename={
     "start": "spdxElementId", "kind": "relationshipType", "end": "relatedSpdxElement",
 }):  # fmt: skip
-    start: str
-    kind: str
+    start: str | None = None
+    kind: str | None = None
     end: str | None = None
+
+
+class File(msgspec.Struct, gc=False, rename={"id": "SPDXID"}):
+    """A file: edges may name it, and it is no package."""
+
+    id: str | None = None
+
+
+class Other(msgspec.Struct, gc=False, rename={"document": "spdxDocument"}):
+    """Another document that this one refers to."""
+
+    document: str | None = None
 
 
 class Spdx(msgspec.Struct, rename="camel"):
@@ -77,83 +101,144 @@ class Spdx(msgspec.Struct, rename="camel"):
     document_describes: list[str] | None = None
     packages: list[SpdxPackage] | None = None
     relationships: list[Relationship] | None = None
+    files: list[File] | None = None
+    external_document_refs: list[Other] | None = None
 
 
-_DECODER = msgspec.json.Decoder(Spdx)
-
-
-def read(content: bytes, document: str) -> SbomDocument:
-    """The SBOM; its artifact's digest is "" where it names none. Raises msgspec.ValidationError and ValueError."""
-    spdx = _DECODER.decode(content)
-    if spdx.spdx_version not in VERSIONS:
-        raise ValueError(f"spdxVersion {spdx.spdx_version!r} is not one of {', '.join(VERSIONS)}")
-    root = _root(spdx)
+def document(spdx: Spdx, digest: str, amiss: Sequence[str] = ()) -> SbomDocument:
+    """The SBOM; its artifact's digest is "" where it names none. `digest` is the file's own, `amiss` what its reader
+    found open."""
+    kinds = _kinds(spdx.relationships or ())
+    described = _described(spdx, kinds)
+    roots = [one for one in spdx.packages or () if one.id in described]
+    root = roots[0] if len({one.id for one in roots}) == 1 else None
     collector = _collect(spdx, root)
-    digests = _digests(root) if root else ()
-    reference = spdx.document_namespace or document
+    if root is None and spdx.packages:
+        collector.note(_no_root(len(described)))
+        collector.link(DOCUMENT, list(dict.fromkeys(one.id for one in roots if one.id)))
+    _link(collector, spdx.relationships or (), kinds)
+    if others := len(spdx.external_document_refs or ()):
+        collector.note(
+            f"it refers to {many(others, 'other document')}, which {'was' if others == 1 else 'were'} not read"
+        )
+    for sentence in amiss:
+        collector.note(sentence)
+    digests = _digests(root, spdx.name or "")
+    reference = spdx.document_namespace or digest
     return SbomDocument(
-        document=document,
+        document=digest,
         format=spdx.spdx_version.replace("-", " "),
         reference=reference,
         artifact=Artifact(
             digest=digests[0] if digests else "",
-            repository=root.name.partition("@")[0] if root and digests else "",
+            repository=(root.name or "").partition("@")[0] if root and digests else "",
             sbom_ref=reference,
         ),
         digests=digests,
         root=_label(root, spdx.name or ""),
         packages=collector.packages,
         edges=collector.edges,
-        whole=root is not None and (root.purpose == "CONTAINER" or root.purl.startswith(IMAGE_PURLS)),
+        whole=root is not None
+        and (root.purpose == "CONTAINER" or any(p.startswith(IMAGE_PURLS) for p in root.purls())),
+        gaps=collector.gaps,
     )
 
 
-def _root(spdx: Spdx) -> SpdxPackage | None:
-    """The package that the document describes; none where it describes several or nothing."""
-    described = {*(spdx.document_describes or ())}
-    described |= {r.end for r in spdx.relationships or () if r.kind in _DESCRIBES and r.end}
-    described |= {r.start for r in spdx.relationships or () if r.kind == "DESCRIBED_BY"}
-    found = [one for one in spdx.packages or () if one.id in described]
-    return found[0] if len(found) == 1 else None
+def _kinds(relationships: Sequence[Relationship]) -> dict[str | None, str]:
+    """Each kind as the specification writes it."""
+    found: dict[str | None, str] = {}
+    for kind in {one.kind for one in relationships}:
+        plain = (kind or "").strip().upper().replace("-", "_").replace(" ", "_")
+        found[kind] = _SYNONYMS.get(plain, plain)
+    return found
+
+
+def _described(spdx: Spdx, kinds: dict[str | None, str]) -> set[str]:
+    found = set(spdx.document_describes or ())
+    for kind, plain in kinds.items():
+        if plain == "DESCRIBES":
+            found |= {one.end for one in spdx.relationships or () if one.kind == kind and one.end}
+        elif plain == "DESCRIBED_BY":
+            found |= {one.start for one in spdx.relationships or () if one.kind == kind and one.start}
+    return found
+
+
+def _no_root(described: int) -> str:
+    if described:
+        return f"it describes {many(described, 'element')} and does not say which of them is the image"
+    return "it does not say which of its packages it describes"
 
 
 def _collect(spdx: Spdx, root: SpdxPackage | None) -> Collector:
     collector = Collector()
+    collector.root(DOCUMENT)
     if root is not None:
-        collector.root(root.id)
+        collector.root(root.id or "")
+    for file in spdx.files or ():
+        collector.no_package(file.id or "")
     for one in spdx.packages or ():
-        for purl in dict.fromkeys(one.purls() if one.purl else ("",)):
-            found = package(one.name, one.version or "", purl=purl, source=one.source)
-            if one is not root:
-                collector.add(found, one.id)
-            elif found.purl:  # an application is a package too; a container is not
-                collector.add(found)
-    for relationship in spdx.relationships or ():
-        if relationship.kind in _FORWARD:
-            collector.link(relationship.start, relationship.end or "")
-        elif relationship.kind in _BACKWARD:
-            collector.link(relationship.end or "", relationship.start)
+        _add(collector, one, is_root=one is root)
     return collector
 
 
-def _digests(root: SpdxPackage) -> tuple[str, ...]:
-    texts: Sequence[str] = (
+def _add(collector: Collector, one: SpdxPackage, *, is_root: bool) -> None:
+    name, version, source = one.name or "", one.version or "", one.source
+    purls = one.purls()
+    found = package(name, version, purl=purls[0] if purls else "", source=source)
+    if is_root:
+        if found.purl:  # an application is a package too; a container is not
+            collector.add(found)
+        return
+    collector.add(found, one.id or "", group=not purls and _is_group(one))
+    for purl in purls[1:]:
+        collector.alias(package(name, version, purl=purl, source=source), one.id or "")
+
+
+def _is_group(one: SpdxPackage) -> bool:
+    """What stands for others: an operating system, an image, Trivy's entry for a lock file."""
+    return one.purpose in _GROUP_PURPOSES or (one.id or "").startswith("SPDXRef-Application-")
+
+
+def _link(collector: Collector, relationships: Sequence[Relationship], kinds: dict[str | None, str]) -> None:
+    unknown = 0
+    joined: dict[str, list[str]] = {}
+    for one in relationships:
+        plain = kinds[one.kind]
+        if plain in _NO_EDGES:
+            continue
+        start, end = one.start or "", one.end or ""
+        if plain in _FORWARD:
+            if end == NO_ASSERTION:
+                unknown += 1
+            elif end != NONE:
+                joined.setdefault(start, []).append(end)
+        elif plain in _BACKWARD:
+            joined.setdefault(end, []).append(start)
+        else:
+            collector.odd_relationship(one.kind or "(none)")
+    for start, ends in joined.items():
+        collector.link(start, ends)
+    if unknown:
+        collector.note(f"it does not know what {many(unknown, 'package')} {'depends' if unknown == 1 else 'depend'} on")
+
+
+def _digests(root: SpdxPackage | None, name: str) -> tuple[str, ...]:
+    if root is None:
+        return ()
+    texts = (
         root.version or "",
-        root.purl.replace("%3A", ":"),
-        root.name,
-        *(root.attributions or ()),
+        *root.purls(),
+        root.name or "",
+        root.location or "",
+        *(text for text in root.attributions or () if not text.startswith("DiffID")),  # a layer is not the image
     )
-    texts = [text for text in texts if not text.startswith("DiffID")]  # a layer is not the image
-    found = [match for text in texts for match in DIGEST.findall(text)]
+    found = list(digests_in(texts)) or list(digests_in((name,)))
     if root.purpose == "CONTAINER" or found:
-        sums = (f"sha256:{(c.value or '').lower()}" for c in root.checksums or () if c.algorithm == "SHA256")
-        found += [one for one in sums if DIGEST.fullmatch(one)]
+        found += [digest for c in root.checksums or () for digest in digest_of_hash(c.algorithm or "", c.value or "")]
     return tuple(dict.fromkeys(found))
 
 
 def _label(root: SpdxPackage | None, name: str) -> str:
     if root is None:
         return name
-    if root.purl:
-        return package(root.name, root.version or "", purl=root.purl).purl or canonical(root.purl)
-    return f"{root.name}@{root.version}" if root.version else root.name
+    return label(root.name or "", root.version or "", "", next(iter(root.purls()), ""))

@@ -1,0 +1,38 @@
+"""CycloneDX JSON, 1.2 to 1.7: one typed pass that decodes only the fields that the graph stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from patchgap.graph.documents import check_keys, decode_json
+from patchgap.graph.sbom.cyclonedx import Bom, Component, check_version, document, walk
+from patchgap.graph.sbom.document import SbomDocument
+
+VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
+_DECODER = msgspec.json.Decoder(Bom)
+_LINK = b'"urn:cdx:'
+
+
+def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
+    """The SBOM. Raises BadInputError and ValueError."""
+    bom = decode_json(content, where, _DECODER)
+    check_version("specVersion", bom.spec_version, VERSIONS)
+    amiss = check_keys(content, where, _read_keys(bom))
+    return document(bom, digest, content.count(_LINK), amiss)
+
+
+def _read_keys(bom: Bom) -> dict[str, int]:
+    """How often the keys that decide were read, or stand in parts that are no part of the image."""
+    metadata = bom.metadata
+    root = metadata.component if metadata and metadata.component else None
+    every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
+    raws = [bytes(metadata.tools)] if metadata and metadata.tools else []
+    raws += [bytes(one.pedigree) for one in every if one.pedigree]
+    return {
+        "purl": sum([one.purl is not None for one in every]) + sum(raw.count(b'"purl":') for raw in raws),
+        "components": (bom.components is not None)
+        + sum([one.components is not None for one in every])
+        + sum(raw.count(b'"components":') for raw in raws),
+    }
