@@ -28,7 +28,8 @@ class Collector:
         self._groups: set[int] = set()
         self._no_packages: set[str] = set()
         self._purls: dict[str, int] | None = None
-        self._dangling = self._foreign = self._through = 0
+        self.foreign = 0  # edges into other documents
+        self._dangling = self._through = 0
         self._odd: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
 
@@ -88,7 +89,7 @@ class Collector:
             if starts and ends:
                 found.update(dict.fromkeys(ends))
             elif _is_foreign(child) or _is_foreign(parent):
-                self._foreign += 1
+                self.foreign += 1
             elif (starts or parent in self._no_packages) and (ends or child in self._no_packages):
                 self._through += 1
             else:
@@ -139,8 +140,8 @@ class Collector:
             nameless and f"{nameless} of {many(total, 'package')} {_has(nameless)} no usable purl",
             versionless and f"{versionless} of {many(total, 'package')} {_has(versionless)} no version",
             self._dangling and f"{many(self._dangling, 'dependency edge')} {_lead(self._dangling)} nowhere",
-            self._foreign
-            and f"{many(self._foreign, 'dependency edge')} {_lead(self._foreign)} into other documents, which were not read",
+            self.foreign
+            and f"{many(self.foreign, 'dependency edge')} {_lead(self.foreign)} into other documents, which were not read",
             self._through
             and f"{many(self._through, 'dependency edge')} {_lead(self._through)} through files or services, which are no packages",
             self._collisions

@@ -112,7 +112,7 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
     metadata = bom.metadata or Metadata()
     root = metadata.component or Root()
     collector = _collect(bom, root)
-    if links:
+    if (links := links - collector.foreign) > 0:  # those that are edges are counted as such
         times = "once" if links == 1 else f"{links} times"
         collector.note(f"it refers to other documents by BOM-Link {times}; those were not read")
     for sentence in amiss:

@@ -16,6 +16,7 @@ from patchgap.graph.sbom.image import digest_of_hash, digests_in
 from patchgap.model.exposure import Artifact
 
 DOCUMENT = "SPDXRef-DOCUMENT"
+FOREIGN = "DocumentRef-"  # starts a reference into another document
 NO_ASSERTION = "NOASSERTION"
 NONE = "NONE"
 _SYNONYMS = {"DESCRIBE": "DESCRIBES", "DEPENDS": "DEPENDS_ON", "DEPEND_ON": "DEPENDS_ON"}  # real files carry them

@@ -17,6 +17,7 @@ from patchgap.graph.sbom.collector import many
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.spdx import (
     DOCUMENT,
+    FOREIGN,
     NO_ASSERTION,
     NONE,
     Checksum,
@@ -91,13 +92,19 @@ class Element(msgspec.Struct, gc=False, rename={
     spec: str | None = None
 
 
+class Elsewhere(msgspec.Struct, gc=False, rename={"id": "externalSpdxId"}):
+    """An element of another document."""
+
+    id: str | None = None
+
+
 class Linked(msgspec.Struct, rename={"graph": "@graph"}):
     graph: list[Element] | None = None
 
 
 _DECODER = msgspec.json.Decoder(Linked)
 _HASHES = msgspec.json.Decoder(list[Hash])
-_IMPORTS = msgspec.json.Decoder(list[msgspec.Raw])
+_IMPORTS = msgspec.json.Decoder(list[Elsewhere])
 
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
@@ -107,7 +114,8 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     if not version.startswith("3."):
         raise ValueError(f"specVersion {version[:80]!r} is not one of 3.0")
     packages = [_package(one) for one in elements if one.type in _PACKAGES]
-    relationships, amiss = _relationships(elements)
+    elsewhere = {found.id or "" for one in elements if one.imports for found in _IMPORTS.decode(one.imports)}
+    relationships, amiss = _relationships(elements, elsewhere)
     own = next((one for one in elements if one.type == "SpdxDocument"), None)
     spdx = Spdx(
         spdx_version=f"SPDX-{version}",
@@ -117,7 +125,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
         packages=packages,
         relationships=relationships,
         files=[File(one.id or one.node) for one in elements if one.type == "software_File"],
-        external_document_refs=[Other() for one in elements if one.imports for _ in _IMPORTS.decode(one.imports)],
+        external_document_refs=[Other(one) for one in elsewhere],
     )
     purls = sum(one.purl is not None for one in elements)
     return document(spdx, digest, (*amiss, *check_keys(content, where, {"software_packageUrl": purls, "@graph": 1})))
@@ -155,7 +163,7 @@ def _roots(elements: Sequence[Element]) -> Iterator[str]:
             yield root
 
 
-def _relationships(elements: Sequence[Element]) -> tuple[list[Relationship], tuple[str, ...]]:
+def _relationships(elements: Sequence[Element], elsewhere: set[str]) -> tuple[list[Relationship], tuple[str, ...]]:
     found: list[Relationship] = []
     open_ends = 0
     documents = {one.id for one in elements if one.type in _COLLECTIONS}
@@ -169,7 +177,10 @@ def _relationships(elements: Sequence[Element]) -> tuple[list[Relationship], tup
             open_ends += one.completeness == "incomplete"
         for start in _references(one.start):
             parent = DOCUMENT if start in documents else start
-            found += [Relationship(parent, kind, end) for end in _references(one.end)]
+            found += [
+                Relationship(parent, kind, f"{FOREIGN}{end}" if end in elsewhere else end)
+                for end in _references(one.end)
+            ]
     listed = many(open_ends, "package")
     return found, (f"it says that its list of the dependencies of {listed} is incomplete",) if open_ends else ()
 
