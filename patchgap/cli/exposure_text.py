@@ -69,6 +69,8 @@ def _workload(group: Sequence[Exposure], stream: IO[str]) -> Iterator[str]:
         yield _line("image", f"{artifact.repository}{_role(container)}")
         yield f"    {digest}"
         yield _line("commit", artifact.commit or "unknown")
+        for gap in artifact.gaps:
+            yield _line("open", f"in its SBOM {gap}")
         for one in held:
             yield from _component(one, stream)
 

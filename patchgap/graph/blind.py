@@ -17,15 +17,15 @@ from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 
 
 def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
-    """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or with
-    gaps; now, or at a past moment."""
+    """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or
+    that hide some; now, or at a past moment."""
     clusters = _clusters_then(read, moment) if moment.parameters else _clusters(read)
     return (
         *clusters,
         *_without_digest(read, moment),
         *_without_sbom(read, moment),
         *_without_packages(read, moment),
-        *_with_gaps(read, moment),
+        *_hiding(read, moment),
     )
 
 
@@ -97,15 +97,15 @@ def _without_packages(read: Run, moment: Moment) -> Iterator[Unknown]:
         yield Unknown(*_image(read, image_id, workload_id, count, "its SBOM lists no packages"))
 
 
-def _with_gaps(read: Run, moment: Moment) -> Iterator[Unknown]:
-    """An image is told of once, by the SBOM of it that has the fewest gaps: one without any tells all."""
+def _hiding(read: Run, moment: Moment) -> Iterator[Unknown]:
+    """An image is told of once, by the SBOM of it that hides least: one that hides nothing tells all."""
     rows = read(
-        "SELECT s.image_id, s.gaps FROM graph_sbom s WHERE s.image_id IN"
-        " (SELECT image_id FROM graph_sbom WHERE gaps <> '[]' AND packages > 0) ORDER BY s.id"
+        "SELECT s.image_id, s.hides FROM graph_sbom s WHERE s.image_id IN"
+        " (SELECT image_id FROM graph_sbom WHERE hides <> '[]') AND packages > 0 ORDER BY s.id"
     )
     best: dict[int, list[str]] = {}
-    for image_id, gaps in rows:
-        told = json.loads(gaps)
+    for image_id, hides in rows:
+        told = json.loads(hides)
         if image_id not in best or len(told) < len(best[image_id]):
             best[image_id] = told
     for image_id, told in best.items():

@@ -52,7 +52,7 @@ class Ingest:
         kinds = listed(document.packages)
         row = (
             sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
-            kinds, document.whole or is_system(kinds), json.dumps(document.gaps), at,
+            kinds, document.whole or is_system(kinds), json.dumps(document.gaps), json.dumps(document.hides), at,
         )  # fmt: skip
         insert_many(self._connection, tables.sbom, (row,))
         texts = self._chains(document)

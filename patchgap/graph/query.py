@@ -7,6 +7,7 @@ size. Knows nothing of how rows got there.
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -50,6 +51,7 @@ class Sbom(NamedTuple):
     image_id: int
     reference: str
     root: str
+    gaps: tuple[str, ...]
     alone: bool  # its image has no other SBOM
 
 
@@ -178,17 +180,20 @@ class Query:
         tails = self._memory.chains[chains]
         return tuple((root, *tail) for tail in tails), any(len(tail) <= 1 for tail in tails)
 
-    def _artifact(self, image_id: int | None, container: Container, reference: str) -> Artifact:
+    def _artifact(
+        self, image_id: int | None, container: Container, reference: str, gaps: tuple[str, ...] = ()
+    ) -> Artifact:
         image = self._memory.images[image_id] if image_id is not None else Image("", "", "")
         repository = image.repository or repository_of(container.image)
         digest = container.digest if isinstance(container.digest, str) else ""
-        return Artifact(digest, repository, image.commit, image.provenance, reference)
+        return Artifact(digest, repository, image.commit, image.provenance, reference, gaps)
 
     def _load_sboms(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.sboms]
         others = "(SELECT count(*) FROM graph_sbom o WHERE o.image_id = graph_sbom.image_id) = 1"
-        for id_, *rest in self._by_id("graph_sbom", f"id, image_id, reference, root, {others}", missing):
-            self._memory.sboms[id_] = Sbom(*rest)
+        columns = f"id, image_id, reference, root, gaps, {others}"
+        for id_, image_id, reference, root, gaps, alone in self._by_id("graph_sbom", columns, missing):
+            self._memory.sboms[id_] = Sbom(image_id, reference, root, tuple(json.loads(gaps)), alone)
 
     def _load_images(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.images]
@@ -215,9 +220,9 @@ class Query:
             if held[1].role is not ContainerRole.MAIN and container.role is ContainerRole.MAIN:
                 running[image_id][workload_id, container.digest] = (workload, container)
         for sbom_id in missing:
-            image_id, reference, *_ = self._memory.sboms[sbom_id]
+            image_id, reference, _, gaps, _ = self._memory.sboms[sbom_id]
             self._memory.places[sbom_id] = tuple(
-                Place(workload, container, self._artifact(image_id, container, reference))
+                Place(workload, container, self._artifact(image_id, container, reference, gaps))
                 for workload, container in running[image_id].values()
             )
 

@@ -5,6 +5,7 @@ Owns every write to the graph's tables. Times are arguments; it reaches nothing 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -148,7 +149,7 @@ class Graph:
                     answers[digest] = DigestStanding(digest, "unknown", doubts[0])
                 elif not any(one.packages for one in sboms):
                     answers[digest] = DigestStanding(digest, "unknown", "its SBOM lists no packages")
-                elif untold:
+                elif untold or (untold := _hidden(sboms)):
                     answers[digest] = DigestStanding(digest, "unknown", untold)
                 else:
                     answers[digest] = DigestStanding(digest, "clean", f"its SBOM holds nothing that {question} affects")
@@ -181,7 +182,10 @@ class Graph:
                 " WHERE d.digest = :digest ORDER BY s.id DESC LIMIT 1",
                 {"digest": digest},
             )
-            return Artifact(digest, *(column or "" for column in rows[0])) if rows else None
+            if not rows:
+                return None
+            repository, commit, provenance, reference = (column or "" for column in rows[0])
+            return Artifact(digest, repository, commit, provenance, reference)
 
         return self._reading(ask)
 
@@ -262,6 +266,14 @@ class _Sbom(NamedTuple):
     packages: int
     lists: str
     whole: bool
+    hides: str
+
+
+def _hidden(sboms: Sequence[_Sbom]) -> str:
+    """Why packages may be missing in the lists of an image's SBOMs; "" where one of them hides nothing."""
+    if any(one.packages and one.hides == "[]" for one in sboms):
+        return ""
+    return "; ".join(json.loads(sboms[0].hides))
 
 
 def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
@@ -270,7 +282,7 @@ def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
     for start in range(0, len(digests), 500):
         some, parameters = among("d.digest", digests[start : start + 500])
         rows = read(
-            "SELECT d.digest, s.id, s.packages, s.lists, s.whole FROM graph_digest d"  # noqa: S608  (parameters alone)
+            "SELECT d.digest, s.id, s.packages, s.lists, s.whole, s.hides FROM graph_digest d"  # noqa: S608  (parameters alone)
             f" JOIN graph_sbom s ON s.image_id = d.image_id WHERE {some}",
             parameters,
         )

@@ -71,7 +71,10 @@ sbom = sa.Table(
     sa.Column("packages", sa.Integer, nullable=False),
     sa.Column("lists", sa.Text, nullable=False, server_default=""),  # its purl types, as coverage.listed writes them
     sa.Column("whole", sa.Boolean, nullable=False, server_default=sa.false()),  # of a whole image, not of what it holds
-    sa.Column("gaps", sa.Text, nullable=False, server_default="[]"),  # JSON: what this SBOM cannot tell
+    sa.Column("gaps", sa.Text, nullable=False, server_default="[]"),  # JSON: what it leaves open of its packages
+    sa.Column(
+        "hides", sa.Text, nullable=False, server_default="[]"
+    ),  # JSON: where packages may be that it does not list
     sa.Column("added_at", sa.Text, nullable=False),
     sa.UniqueConstraint("document", "image_id"),
 )

@@ -37,6 +37,7 @@ class Artifact:
     commit: str = ""
     provenance: str = ""
     sbom_ref: str = ""
+    gaps: tuple[str, ...] = ()  # what its SBOM leaves open of the packages that it lists
 
 
 @dataclass(slots=True, unsafe_hash=True)

@@ -108,15 +108,17 @@ def test_blind_spots_are_of_that_moment(graph: Graph, at: datetime | None) -> No
     )
 
 
-def test_a_gap_of_an_sbom_is_told_while_its_image_runs(graph: Graph) -> None:
-    """Once an image; an SBOM without gaps of the same image fills it."""
+def test_what_an_sbom_hides_is_told_while_its_image_runs(graph: Graph) -> None:
+    """Once an image; another SBOM of the same image that hides nothing fills it."""
     graph.record(cluster(workload("app", container(IMAGE)), workload("api", container(IMAGE))), NOW)
-    graph.add_sbom(replace(bom("pkg:npm/a@1.0.0"), gaps=("its list of components is incomplete",)), NOW)
-    graph.add_sbom(replace(bom("pkg:npm/b@1.0.0", digest=OTHER, name="y"), gaps=("it names another document",)), NOW)
+    graph.add_sbom(replace(bom("pkg:npm/a@1.0.0"), hides=("its list of components is incomplete",)), NOW)
+    graph.add_sbom(replace(bom("pkg:npm/b@1.0.0", digest=OTHER, name="y"), hides=("it names another document",)), NOW)
     (told,) = ask(graph, "c").unknown
     assert told.what == f"image registry.example.org/team/app:1@{IMAGE}"
     assert told.reason == (
         "its list of components is incomplete; prod-ml-eu/training/Deployment/app and 1 more runs it"
     )
+    assert graph.standing(Question.parse("c"), [IMAGE])[IMAGE].verdict == "unknown"
     graph.add_sbom(bom("pkg:npm/a@1.0.0", name="z"), NOW)
+    assert graph.standing(Question.parse("c"), [IMAGE])[IMAGE].verdict == "clean"
     assert ask(graph, "c").unknown == ()

@@ -32,6 +32,7 @@ class Collector:
         self._dangling = self._through = 0
         self._odd: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
+        self._hides: dict[str, None] = {}
 
     def root(self, reference: str) -> None:
         """The reference by which edges name the artifact itself."""
@@ -120,6 +121,10 @@ class Collector:
         """Something else that the SBOM leaves open."""
         self._notes[sentence] = None
 
+    def hide(self, sentence: str) -> None:
+        """Something that the SBOM leaves open, and where any package may be that it does not list."""
+        self._hides[sentence] = None
+
     @property
     def packages(self) -> tuple[Package, ...]:
         return tuple(self._positions)
@@ -130,7 +135,7 @@ class Collector:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What stays open, in sentences."""
+        """What stays open, in sentences; what `hides` says is not among them."""
         real = [found for found, n in self._positions.items() if n not in self._groups] if self._groups else None
         every = self._positions if real is None else real
         total = len(every)
@@ -153,6 +158,11 @@ class Collector:
             and f"no chain starts at the artifact: its root leads to nothing, though {many(sum(map(len, self._edges.values())), 'dependency edge')} {_stand(2)} in it",
         ]
         return (*(line for line in lines if isinstance(line, str) and line), *self._notes)
+
+    @property
+    def hides(self) -> tuple[str, ...]:
+        """Where a package may be that is not listed, in sentences."""
+        return tuple(self._hides)
 
 
 def label(name: str, version: str, group: str, purl: str) -> str:

@@ -114,9 +114,9 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
     collector = _collect(bom, root)
     if (links := links - collector.foreign) > 0:  # those that are edges are counted as such
         times = "once" if links == 1 else f"{links} times"
-        collector.note(f"it refers to other documents by BOM-Link {times}; those were not read")
+        collector.hide(f"it refers to other documents by BOM-Link {times}; those were not read")
     for sentence in amiss:
-        collector.note(sentence)
+        collector.hide(sentence)
     properties = [*properties_of(root), *(metadata.properties or ())]
     digests = _digests(root, properties)
     reference = bom.serial_number or digest
@@ -136,6 +136,7 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
         edges=collector.edges,
         whole=root.type == "container" or (root.purl or "").startswith(IMAGE_PURLS),
         gaps=collector.gaps,
+        hides=collector.hides,
     )
 
 
@@ -158,8 +159,7 @@ def _collect(bom: Bom, root: Root) -> Collector:
     for dependency in bom.dependencies or ():
         if dependency.children:
             collector.link(dependency.ref or "", dependency.children)
-    for sentence in _open_lists(bom.compositions or (), root.reference or ""):
-        collector.note(sentence)
+    _open_lists(collector, bom.compositions or (), root.reference or "")
     return collector
 
 
@@ -215,7 +215,7 @@ def _is_lock_file(component: Component) -> bool:
     return component.type == "application" and b"trivy:Class" in bytes(component.properties)
 
 
-def _open_lists(compositions: Sequence[Composition], root: str) -> Iterator[str]:
+def _open_lists(collector: Collector, compositions: Sequence[Composition], root: str) -> None:
     """What the SBOM itself declares to be open."""
     for one in compositions:
         said = _OPEN_LISTS.get(aggregate := one.aggregate or "not_specified")
@@ -225,11 +225,11 @@ def _open_lists(compositions: Sequence[Composition], root: str) -> Iterator[str]
             continue
         whole = not one.assemblies and not one.dependencies
         if whole or (root and root in (one.assemblies or ())):
-            yield f"it says that its list of components {said}"
+            collector.hide(f"it says that its list of components {said}")
         elif one.assemblies:
-            yield f"it says that its list of the parts of {_some_components(one.assemblies)} {said}"
+            collector.hide(f"it says that its list of the parts of {_some_components(one.assemblies)} {said}")
         if one.dependencies:
-            yield f"it says that its list of the dependencies of {_some_components(one.dependencies)} {said}"
+            collector.note(f"it says that its list of the dependencies of {_some_components(one.dependencies)} {said}")
 
 
 def _some_components(references: Sequence[str]) -> str:

@@ -27,7 +27,8 @@ class SbomDocument:
     `digests` are all that the SBOM says the image goes by, the artifact's own first. `root` names the artifact in
     chains: its purl, else its name. `reference` is the SBOM's own name (serial number, namespace), else its digest.
     `whole` where it says that it describes a container image, and not an application that an image holds.
-    `gaps` says in sentences, with counts, what the SBOM leaves open or was found in it and could not be kept."""
+    `gaps` says in sentences, with counts, what it leaves open of the packages that it lists (a version, a chain), and
+    `hides` where packages may be that it does not list: of such an image nothing is told to be absent."""
 
     document: str
     format: str
@@ -39,3 +40,4 @@ class SbomDocument:
     edges: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     whole: bool = False
     gaps: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()

@@ -119,11 +119,11 @@ def document(spdx: Spdx, digest: str, amiss: Sequence[str] = ()) -> SbomDocument
         collector.link(DOCUMENT, list(dict.fromkeys(one.id for one in roots if one.id)))
     _link(collector, spdx.relationships or (), kinds)
     if others := len(spdx.external_document_refs or ()):
-        collector.note(
+        collector.hide(
             f"it refers to {many(others, 'other document')}, which {'was' if others == 1 else 'were'} not read"
         )
     for sentence in amiss:
-        collector.note(sentence)
+        collector.hide(sentence)
     digests = _digests(root, spdx.name or "")
     reference = spdx.document_namespace or digest
     return SbomDocument(
@@ -142,6 +142,7 @@ def document(spdx: Spdx, digest: str, amiss: Sequence[str] = ()) -> SbomDocument
         whole=root is not None
         and (root.purpose == "CONTAINER" or any(p.startswith(IMAGE_PURLS) for p in root.purls())),
         gaps=collector.gaps,
+        hides=collector.hides,
     )
 
 

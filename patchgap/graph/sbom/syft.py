@@ -73,7 +73,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     collector = _collect(syft)
     purls = [one.purl for one in syft.artifacts or ()]
     for sentence in check_keys(content, where, {"purl": len(purls) - purls.count(None), "artifacts": 1}):
-        collector.note(sentence)
+        collector.hide(sentence)
     digests = _digests(source, image)
     name = source.name or image.input or ""
     return SbomDocument(
@@ -92,6 +92,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
         edges=collector.edges,
         whole=source.type == "image",
         gaps=collector.gaps,
+        hides=collector.hides,
     )
 
 

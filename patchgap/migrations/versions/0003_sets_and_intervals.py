@@ -23,7 +23,8 @@ _LIVE, _NAMED = sa.text("until IS NULL"), sa.text("source_key IS NOT NULL")
 def upgrade() -> None:
     connection = op.get_bind()
     _components(connection)
-    op.add_column("graph_sbom", sa.Column("gaps", sa.Text(), server_default="[]", nullable=False))
+    for name in ("gaps", "hides"):
+        op.add_column("graph_sbom", sa.Column(name, sa.Text(), server_default="[]", nullable=False))
     _sets(connection)
     op.drop_table("graph_occurrence")
     op.drop_table("graph_component")
