@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Postgres, server
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's load, not a defect
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from flows.runtime.server import PrefectServer, running
 from patchgap.errors import UnreachableError
 
 POLL_SECONDS = 0.3
+DRAIN_SECONDS = 20.0
 QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}  # the story is told from the ledger
 
 
@@ -49,7 +50,10 @@ def run(
     address = address_of(home)
     if address is None:
         with PrefectServer(home / "prefect") as server:
-            return _here(flow, parameters, server.address)
+            try:
+                return _here(flow, parameters, server.address)
+            finally:
+                _send_the_rest()
     if here:
         return _here(flow, parameters, address)
     os.environ.update(address.environ() | QUIET)
@@ -69,6 +73,16 @@ def _here(flow: str, parameters: Mapping[str, object], address: PrefectAddress) 
         state = flow_itself(**parameters, return_state=True)
     run_id = state.state_details.flow_run_id
     return Ran(flow, str(run_id), state.type.value, state.message or state.name)
+
+
+def _send_the_rest() -> None:
+    """Sends what Prefect still holds of logs and events while the server runs. Left to the interpreter's exit, they
+    would be tried for minutes against a server that is gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DRAIN_SECONDS)
 
 
 def _there(flow: str, parameters: Mapping[str, object], address: PrefectAddress, tags: Sequence[str]) -> Ran:

@@ -14,11 +14,11 @@ from patchgap.incident.metrics import in_words
 from patchgap.incident.state import IncidentState, Status
 from patchgap.model.exposure import Exposure
 
-_COLUMNS = ((0, 130), (148, 190), (356, 200), (574, 186), (778, 222))  # x and width of each column
+_COLUMNS = ((0, 160), (177, 184), (378, 198), (593, 172), (782, 218))  # x and width of each column
 _HEADS = ("signal", "package", "comes in through", "image", "workload")
 _ROW, _BOX, _TOP = 52, 40, 30
 _MOST = 20  # workloads in the picture; the table has them all
-_LETTER, _SMALL = 7.2, 5.8  # a letter's width, in the two sizes of the picture's type
+_LETTER, _SMALL = 7.0, 5.8  # a letter's width, in the two sizes of the picture's type
 
 
 def stages(state: IncidentState) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
     }
     assert (one["direct"], one["standing"]) == (False, "affected")
     assert [chain[-1] for chain in one["chains"]] == ["pkg:pypi/pytorch-lightning@1.5.2"]
-    assert set(one["artifact"]) == {"digest", "repository", "commit", "provenance", "sbom_ref"}
+    assert set(one["artifact"]) == {"digest", "repository", "commit", "provenance", "sbom_ref", "gaps"}
     assert (one["artifact"]["digest"], one["artifact"]["commit"]) == (
         TRAINER,
         "f9676d83590d403ef37eb06a4497f8b9a611983a",

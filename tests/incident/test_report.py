@@ -12,10 +12,12 @@ from made import FINDING, KEY, OPENED, START, TRAINER, Telling, exposure, signal
 
 from patchgap.incident import events, report
 from patchgap.incident.ledger import Entry, Ledger
+from patchgap.incident.picture import exposure as exposure_picture
 from patchgap.incident.picture import short
 from patchgap.incident.state import fold
 
 NOW = START + timedelta(hours=2)
+FORECASTING = "pkg:pypi/pytorch-forecasting@0.9.2"
 VOID = {"meta", "br", "circle", "line", "path", "rect"}
 
 
@@ -147,3 +149,17 @@ def test_a_dismissal_says_who_and_why(ledger: Ledger) -> None:
 def test_a_purl_is_shown_as_a_person_names_it(purl: str, words: str) -> None:
     """Name and version, without the rest."""
     assert short(purl) == words
+
+
+def test_the_picture_shows_usual_names_whole_and_cuts_long_ones(ledger: Ledger) -> None:
+    """A GHSA id, and a package with its version, fit their boxes; a longer name is cut and whole in the title."""
+    long = "pkg:pypi/a-very-long-distribution-name@2026.11.24"
+    chains = (("pkg:oci/t", between, "pkg:pypi/pytorch-lightning@1.5.2") for between in (FORECASTING, long))
+    exposures = tuple(replace(exposure(workload(f"w-{n}", "ns")), chains=(c,)) for n, c in enumerate(chains))
+    named = replace(signal(), advisory=replace(signal().advisory, id="GHSA-r5qj-cvf9-p85h"))  # type: ignore[type-var]
+    incident, _ = ledger.open(KEY, replace(OPENED, finding=replace(FINDING, signal=named, exposures=exposures)), "d")
+    boxes = exposure_picture(fold(ledger.read(incident)))["boxes"]
+    shown = {box["text"] for box in boxes}
+    assert {"GHSA-r5qj-cvf9-p85h", "pytorch-lightning 1.5.2", "pytorch-forecasting 0.9.2"} <= shown
+    assert [box["whole"].split(" → ")[1] for box in boxes if box["text"].endswith("…")] == [long]
+    assert all(box["x"] + box["width"] <= 1000 for box in boxes)

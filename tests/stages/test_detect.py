@@ -102,8 +102,9 @@ def test_a_withdrawn_advisory_wakes_nobody(engine: Engine, world: World) -> None
     assert "withdrawn on 2026-11-23" in engine.inbox.get(found.signal).reason
 
 
-def test_where_no_cluster_was_ever_read_a_person_is_woken(engine: Engine) -> None:
+def test_where_no_cluster_was_ever_read_a_person_is_woken(engine: Engine, world: World) -> None:
     """Without one cluster nobody can tell whether it runs: a settings file that was not found is no all-clear."""
+    world.clusters = ()
     found = detect.detect(engine, detect.receive(engine, envelope(), "test"))
     assert found.incident is not None
     assert "no cluster has been read" in str(engine.ledger.read(found.incident)[0].body)
