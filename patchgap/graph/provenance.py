@@ -26,7 +26,7 @@ def parse_provenance(content: bytes, where: str | Path) -> tuple[Artifact, ...]:
     """An artifact for each subject that has a SHA-256. Raises BadInputError naming `where` and the field."""
     statement: Any = parse_json(content, where)
     if "payload" in statement:
-        statement = _opened(statement, where)
+        statement = opened(statement, where)
     kind = statement.get("predicateType")
     if not str(statement.get("_type")).startswith(_STATEMENT) or not str(kind).startswith(_SLSA):
         raise BadInputError(
@@ -51,7 +51,7 @@ def parse_provenance(content: bytes, where: str | Path) -> tuple[Artifact, ...]:
     return found
 
 
-def _opened(envelope: Mapping[str, Any], where: str | Path) -> Mapping[str, Any]:
+def opened(envelope: Mapping[str, Any], where: str | Path) -> Mapping[str, Any]:
     try:
         payload = base64.b64decode(str(envelope["payload"]), validate=True)
     except (binascii.Error, ValueError) as error:

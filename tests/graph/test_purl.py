@@ -13,7 +13,10 @@ from packageurl import PackageURL
 from patchgap.graph import purl
 from patchgap.graph.documents import read_bytes
 
-KINDS = ["apk", "cargo", "composer", "deb", "gem", "golang", "maven", "npm", "nuget", "pypi", "rpm", "generic", "oci"]
+KINDS = [
+    "apk", "cargo", "composer", "deb", "gem", "golang", "maven", "npm", "nuget", "pypi", "rpm", "generic", "oci",
+    "bitnami", "conan", "cran", "docker", "githubactions", "github", "hackage", "hex", "pub", "swift", "NPM", "PyPI",
+]  # fmt: skip
 
 
 def real_purls() -> list[str]:
@@ -60,10 +63,18 @@ WORD = st.text("abcXYZ019._~-+%@:", min_size=1, max_size=8)
     st.builds(
         lambda kind, space, name, version, extra: f"pkg:{kind}/{space}{name}{version}{extra}",
         st.sampled_from(KINDS),
-        st.one_of(st.just(""), WORD.map(lambda w: w + "/"), WORD.map(lambda w: f"@{w}/")),
+        st.one_of(
+            st.just(""), WORD.map(lambda w: w + "/"), WORD.map(lambda w: f"@{w}/"), WORD.map(lambda w: f"%40{w}/b.c/")
+        ),
         WORD,
         st.one_of(st.just(""), WORD.map(lambda w: "@" + w)),
-        st.one_of(st.just(""), WORD.map(lambda w: "?arch=" + w), st.just("?distro=debian-11&arch=all&Q=1")),
+        st.one_of(
+            st.just(""),
+            WORD.map(lambda w: "?arch=" + w),
+            st.just("?distro=debian-11&arch=all&Q=1"),
+            st.just("?epoch=1&upstream=openssl%403.0.11-1#sub/./path"),
+            st.just("?arch="),
+        ),
     )
 )
 def test_made_up_purls_read_as_packageurl_reads_them(text: str) -> None:

@@ -1,0 +1,56 @@
+"""Which VEX format a document is, told by its content, and its statements. In-toto statements (bare or in a DSSE envelope) that hold
+one are opened; their subjects are its products where it names none. Signatures are not checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from patchgap.errors import BadInputError
+from patchgap.graph.documents import content_digest, parse_json, read_bytes
+from patchgap.graph.provenance import opened
+from patchgap.graph.vex import csaf, cyclonedx, openvex
+from patchgap.graph.vex.fields import Gathering, digest, mapping, mappings, product, text
+from patchgap.model.vex import VexDocument, VexProduct
+
+MAX_BYTES = 64 * 1024 * 1024
+_STATEMENT = "https://in-toto.io/Statement/"
+
+
+def read_vex(path: Path) -> VexDocument:
+    """The document in that file. Raises BadInputError."""
+    return parse_vex(read_bytes(path, MAX_BYTES), path)
+
+
+def parse_vex(content: bytes, where: str | Path) -> VexDocument:
+    """The document. Raises BadInputError where it is no VEX; what of it cannot be taken is in `unknown`."""
+    if len(content) > MAX_BYTES:
+        raise BadInputError(where, f"it is larger than {MAX_BYTES // 1024 // 1024} MiB", "Split it.")
+    record: Mapping[str, Any] = parse_json(content, where)
+    if "payload" in record and "payloadType" in record:
+        record = opened(record, where)
+    subjects: tuple[VexProduct, ...] = ()
+    if text(record.get("_type")).startswith(_STATEMENT):
+        subjects = tuple(_subjects(record))
+        record = mapping(record.get("predicate"))
+    document, missed = content_digest(content), Gathering()
+    if "openvex" in text(record.get("@context")):
+        kind, found = "openvex", openvex.statements(record, document, subjects, missed)
+    elif text(record.get("bomFormat")) == "CycloneDX":
+        kind, found = "cyclonedx", cyclonedx.statements(record, document, missed)
+    elif text(mapping(record.get("document")).get("csaf_version")).startswith("2."):
+        kind, found = "csaf", csaf.statements(record, document, missed)
+    else:
+        raise BadInputError(where, "it is no VEX", "Name an OpenVEX, CycloneDX or CSAF 2.0 document in JSON.")
+    statements = tuple(found)
+    return VexDocument(kind, document, statements, missed.unknown)
+
+
+def _subjects(record: Mapping[str, Any]) -> list[VexProduct]:
+    found = []
+    for one in mappings(record.get("subject")):
+        hashes = (digest(*pair) for pair in mapping(one.get("digest")).items())
+        subject = product(text(one.get("name")), (), hashes)
+        found += [subject] if subject.digests else []
+    return found
