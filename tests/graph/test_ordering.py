@@ -128,6 +128,13 @@ def test_a_valid_version_that_univers_refuses_is_taken(kind: str, name: str, ver
         getattr(univers.versions, name)(version)
 
 
+def test_a_debian_revision_that_univers_puts_nowhere_is_the_same() -> None:
+    """`1.0-00` is `1.0-0`: to univers neither before, after nor the same, so that no set and no sort finds it."""
+    assert relation(order_of("deb"), "1.0-00", "1.0-0") == "="
+    one, other = univers.versions.DebianVersion("1.0-00"), univers.versions.DebianVersion("1.0-0")
+    assert not any((one < other, other < one, one == other))
+
+
 @pytest.mark.parametrize(("kind", "name", "one", "other", "sign"), UNIVERS_ERRS)
 def test_versions_that_univers_puts_elsewhere_stand_right(
     kind: str, name: str, one: str, other: str, sign: str

@@ -1,8 +1,12 @@
-"""Debian's and Ubuntu's order, from deb-version(7): `epoch:upstream-revision`, where `~` is before the very end."""
+"""Debian's and Ubuntu's order, from deb-version(7): `epoch:upstream-revision`, where `~` is before the very end.
+
+univers 32 takes no part: its versions with revisions `0` and `00` are neither before, after nor the same.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 _VERSION = re.compile(r"(?:(\d+):)?([A-Za-z0-9.+~:-]*?[A-Za-z0-9.+~:])(?:-([A-Za-z0-9.+~]+))?", re.ASCII)
@@ -28,8 +32,13 @@ def _part(text: str) -> tuple[Any, ...]:
         found.pop()  # the empty match at the end
     flat: list[Any] = []
     for word, number in found:
-        flat += ((*map(_weight, word), 0), int(number or 0))
+        flat += (_word(word), int(number or 0))
     return (*flat, _END)
+
+
+@lru_cache(maxsize=4096)
+def _word(text: str) -> tuple[int, ...]:
+    return (*map(_weight, text), 0)
 
 
 def _weight(char: str) -> int:
