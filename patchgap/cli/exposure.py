@@ -23,7 +23,7 @@ from patchgap.graph.query import Memory, Query, refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import open_file
 from patchgap.model.codec import plain
-from patchgap.model.exposure import Exposure, ExposureAnswer
+from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 
 EXPOSED, CANNOT_TELL = 1, 3
@@ -44,7 +44,9 @@ def exposure(
     WHAT is a name, name@version, or a purl with or without a version. What could not be told is named as unknown:
     an answer without exposures but with unknowns is not "clean".
 
-    Exit codes: 0; with --exit-code 1 where a workload is exposed (or may be), 3 where none is known to be but
+    VEX changes the standing of what an advisory touches and removes nothing.
+
+    Exit codes: 0; with --exit-code 1 where a workload is exposed (or may be, VEX aside), 3 where none is known to be but
     something could not be told.
     """
     question = _question(what, advisory)
@@ -58,7 +60,8 @@ def exposure(
     else:
         click.echo(render(answer, read_at, sys.stdout))
     if exit_code:
-        ctx.exit(EXPOSED if answer.exposures else CANNOT_TELL if answer.unknown else 0)
+        exposed = any(one.standing is not Standing.NOT_AFFECTED for one in answer.exposures)
+        ctx.exit(EXPOSED if exposed else CANNOT_TELL if answer.unknown else 0)
 
 
 def _question(what: str | None, advisory: Path | None) -> Question:
@@ -131,4 +134,5 @@ def _exposure(one: Exposure) -> dict[str, Any]:
         "privileges": plain(workload.privileges),
         "data_scope": plain(workload.data_scope),
         "standing": one.standing.value,
+        "vex": one.vex,
     }

@@ -15,6 +15,11 @@ from patchgap.model.workload import Classification, Container, ContainerRole, Ru
 
 _MOST = 3  # chains shown; --json has them all
 _LABEL = 12
+_STANDINGS = {
+    Standing.AFFECTED: ("INCLUDES", "red"),
+    Standing.UNKNOWN: ("MAY INCLUDE", "yellow"),
+    Standing.NOT_AFFECTED: ("VEX CLEARS", "green"),
+}
 
 
 def render(answer: ExposureAnswer, read_at: Mapping[str, datetime | Unknown], stream: IO[str]) -> str:
@@ -37,7 +42,8 @@ def _order(one: Exposure) -> tuple[str, ...]:
 def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], stream: IO[str]) -> str:
     query = safe(answer.query)
     sure = sum(any(one.standing is Standing.AFFECTED for one in group) for group in groups)
-    doubtful = len(groups) - sure
+    cleared = sum(all(one.standing is Standing.NOT_AFFECTED for one in group) for group in groups)
+    doubtful = len(groups) - sure - cleared
     if not groups and answer.unknown:
         return styled(wrapped(f"{query}: not found, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
@@ -45,9 +51,11 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], stre
     text = f"{query}: {_count(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
     if doubtful:
         text += f", {doubtful} may include it"
+    if cleared:
+        text += f"; VEX clears {_count(cleared, 'workload')} that {'has' if cleared == 1 else 'have'} it"
     if answer.unknown:
         text += f"; {_count(len(answer.unknown), 'thing')} could not be told"
-    return styled(wrapped(text + "."), stream, bold=True, fg="red")
+    return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
 
 
 def _count(number: int, noun: str) -> str:
@@ -126,9 +134,11 @@ def _component(one: Exposure, stream: IO[str]) -> Iterator[str]:
         None: "its SBOM names no chain to it",
     }
     text = f"{safe(name)} ({kind[one.direct]})"
-    label = "INCLUDES" if one.standing is Standing.AFFECTED else "MAY INCLUDE"
+    label, colour = _STANDINGS[one.standing]
     indent = "  " + label.ljust(_LABEL)
-    yield styled(wrapped(text, indent, " " * len(indent)), stream, fg="red" if label == "INCLUDES" else "yellow")
+    yield styled(wrapped(text, indent, " " * len(indent)), stream, fg=colour)
+    if one.vex:
+        yield _line("vex", one.vex)
     for chain in one.chains[:_MOST]:
         links = " -> ".join(_short(link) for link in chain)
         yield wrapped(safe(links), "    ", "      ")

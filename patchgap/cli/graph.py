@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, Story, emit
+from patchgap.cli.output import Group, Story, emit, safe, wrapped
 from patchgap.errors import BadInputError
 from patchgap.graph import files
 from patchgap.graph.loading import load
@@ -18,6 +19,7 @@ from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import NotAnSbomError
 from patchgap.graph.store import Graph
 from patchgap.model.exposure import Artifact
+from patchgap.model.vex import VexDocument
 
 
 @dataclass
@@ -26,13 +28,14 @@ class Outcome:
 
     sboms: list[dict[str, Any]] = field(default_factory=list)
     provenance: list[dict[str, Any]] = field(default_factory=list)
+    vex: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     new: int = 0  # SBOMs that were not stored before
 
     def sort(self) -> None:
         """By file: they come as they are read."""
-        for some in (self.sboms, self.provenance, self.failed, self.skipped):
+        for some in (self.sboms, self.provenance, self.vex, self.failed, self.skipped):
             some.sort(key=lambda one: str(one["file"]))
 
     def fail(self, path: Path, error: BadInputError, story: Story) -> None:
@@ -66,11 +69,11 @@ def add(
     commit: str | None,
     as_json: bool,
 ) -> None:
-    """Add SBOMs and SLSA provenance; a folder is walked.
+    """Add SBOMs, SLSA provenance and VEX; a folder is walked.
 
     CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX 3.0
-    JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope; told by content,
-    gzip and zstd are allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others go in;
+    JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope,
+    OpenVEX, CycloneDX VEX and CSAF 2.0 VEX in JSON; told by content, gzip and zstd are allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others go in;
     so is what a folder holds besides, which is skipped. Adding a file again changes nothing.
 
     Exit codes: 0 all went in, 2 at least one did not.
@@ -82,8 +85,8 @@ def add(
             "--artifact" if artifact else "--commit", f"it stands for one image, and {len(found)} files were named",
             "Add the files one by one.",
         )  # fmt: skip
-    store = cli.graph()
-    outcome.new = store.add_sboms(_documents(found, paths, artifact, commit, store, story, outcome), cli.clock())
+    adding = _Adding(paths, artifact, commit, cli.graph(), cli.clock, story, outcome)
+    outcome.new = adding.store.add_sboms(adding.documents(found), cli.clock())
     outcome.sort()
     story.done()
     if as_json:
@@ -104,43 +107,64 @@ def _found(paths: tuple[Path, ...], story: Story, outcome: Outcome) -> list[Path
     return found
 
 
-def _documents(
-    found: list[Path],
-    named: Sequence[Path],
-    artifact: str | None,
-    commit: str | None,
-    store: Graph,
-    story: Story,
-    outcome: Outcome,
-) -> Iterator[SbomDocument]:
-    """The SBOMs as they are read; provenance goes in on the way. What a folder holds beside them is passed over, and
-    what was `named` is not."""
-    for n, (path, content) in enumerate(load(found, artifact), 1):
-        story.progress(f"{n}/{len(found)} {path}")
-        if isinstance(content, NotAnSbomError) and path not in named:
-            outcome.skip(content, story)
-        elif isinstance(content, BadInputError):
-            outcome.fail(path, content, story)
-        elif isinstance(content, SbomDocument):
-            outcome.sboms.append(
-                {
-                    "file": str(path),
-                    "format": content.format,
-                    "packages": len(content.packages),
-                    "digest": content.artifact.digest,
-                    "repository": content.artifact.repository,
-                    "edges": bool(content.edges),
-                }
-            )
-            yield replace(content, artifact=replace(content.artifact, commit=commit)) if commit else content
-        elif artifact or commit:
-            problem = "provenance names its own artifacts and commit"
-            outcome.fail(path, BadInputError(path, problem, "Leave --artifact and --commit out."), story)
-        else:
-            store.add_artifacts(content)
-            outcome.provenance.append(
-                {"file": str(path), "digests": [one.digest for one in content]} | _source(content)
-            )
+@dataclass
+class _Adding:
+    """One call of `add`. `named` are the paths that were asked for; what else a folder holds beside SBOMs is skipped."""
+
+    named: Sequence[Path]
+    artifact: str | None
+    commit: str | None
+    store: Graph
+    clock: Callable[[], datetime]
+    story: Story
+    outcome: Outcome
+
+    def documents(self, found: list[Path]) -> Iterator[SbomDocument]:
+        """The SBOMs as they are read; provenance and VEX go in on the way."""
+        for n, (path, content) in enumerate(load(found, self.artifact), 1):
+            self.story.progress(f"{n}/{len(found)} {path}")
+            if isinstance(content, NotAnSbomError) and path not in self.named:
+                self.outcome.skip(content, self.story)
+            elif isinstance(content, BadInputError):
+                self.outcome.fail(path, content, self.story)
+            elif isinstance(content, SbomDocument):
+                yield self._sbom(path, content)
+            elif self.artifact or self.commit:
+                problem = "provenance and VEX name their own artifacts"
+                self.outcome.fail(path, BadInputError(path, problem, "Leave --artifact and --commit out."), self.story)
+            elif isinstance(content, VexDocument):
+                self._vex(path, content)
+            else:
+                self.store.add_artifacts(content)
+                told = {"file": str(path), "digests": [one.digest for one in content]}
+                self.outcome.provenance.append(told | _source(content))
+
+    def _sbom(self, path: Path, content: SbomDocument) -> SbomDocument:
+        self.outcome.sboms.append(
+            {
+                "file": str(path),
+                "format": content.format,
+                "packages": len(content.packages),
+                "digest": content.artifact.digest,
+                "repository": content.artifact.repository,
+                "edges": bool(content.edges),
+                "open": [*content.gaps, *content.hides],
+            }
+        )
+        if content.vex is not None:
+            self._told(path, content.vex)
+        if not self.commit:
+            return content
+        return replace(content, artifact=replace(content.artifact, commit=self.commit))
+
+    def _vex(self, path: Path, content: VexDocument) -> None:
+        self._told(path, content)
+        self.store.add_vex(content, self.clock())
+
+    def _told(self, path: Path, content: VexDocument) -> None:
+        told = {"file": str(path), "format": content.format, "statements": len(content.statements)}
+        open_ = [f"{one.what}: {one.reason}" for one in content.unknown]
+        self.outcome.vex.append(told | {"open": open_})
 
 
 def _source(document: tuple[Artifact, ...]) -> dict[str, str]:
@@ -153,7 +177,16 @@ def _report(outcome: Outcome) -> None:
         chains = "with dependency edges" if one["edges"] else "without dependency edges"
         click.echo(f"{one['file']}: {one['packages']} packages, {chains} ({one['format']})")
         click.echo(f"  {one['repository'] or 'image'}\n    {one['digest']}")
+        _open(one["open"])
     for one in outcome.provenance:
         click.echo(f"{one['file']}: provenance of {len(one['digests'])} digests, commit {one['commit'] or 'unknown'}")
+    for one in outcome.vex:
+        click.echo(f"{one['file']}: VEX ({one['format']}), {one['statements']} statements")
+        _open(one["open"])
     if outcome.failed:
         click.echo(f"{len(outcome.failed)} of the files did not go in; stderr names each.", err=True)
+
+
+def _open(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        click.echo(wrapped(safe(sentence), "    open: ", "          "))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from patchgap.errors import BadInputError
@@ -13,11 +14,13 @@ from patchgap.graph.provenance import parse_provenance
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of, kind_of_head
 from patchgap.graph.sbom.read import parse_sbom
+from patchgap.graph.vex.read import parse_vex
 from patchgap.model.exposure import Artifact
+from patchgap.model.vex import VexDocument
 
 _CLAIMS = re.compile(r"(?:^|[._-])(?:cdx|cyclonedx|spdx|sbom|bom|syft|intoto)(?:[._-]|$)", re.IGNORECASE)
 
-Content = SbomDocument | tuple[Artifact, ...]
+Content = SbomDocument | tuple[Artifact, ...] | VexDocument
 
 
 def walk(path: Path) -> Iterator[Path]:
@@ -38,10 +41,41 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
     try:
         kind_of_head(read_head(path), path)  # a large file of another kind is not read whole
         content = read_bytes(path)
-        if kind_of(content, path) is Kind.PROVENANCE:
-            return parse_provenance(content, path)
+        kind = kind_of(content, path)
+        if kind is Kind.VEX:
+            return parse_vex(content, path)
+        if kind is Kind.PROVENANCE:
+            return _statement(content, path)
+        if kind is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content:
+            return _with_vulnerabilities(content, path, artifact)
         return parse_sbom(content, path, artifact)
     except NotAnSbomError as error:
         if _CLAIMS.search(path.name):
             raise BadInputError(path, error.reason, error.fix) from error
         raise
+
+
+def _statement(content: bytes, path: Path) -> Content:
+    """An in-toto statement is provenance, or a VEX document's envelope."""
+    try:
+        return parse_provenance(content, path)
+    except BadInputError:
+        try:
+            return parse_vex(content, path)
+        except BadInputError:
+            pass
+        raise
+
+
+def _with_vulnerabilities(content: bytes, path: Path, artifact: str | None) -> Content:
+    """A CycloneDX document may be an SBOM, VEX, or both."""
+    vex = parse_vex(content, path)
+    try:
+        found = parse_sbom(content, path, artifact)
+    except BadInputError:
+        if vex.statements:
+            return vex
+        raise
+    if vex.statements and not found.packages:
+        return vex
+    return replace(found, vex=vex) if vex.statements else found

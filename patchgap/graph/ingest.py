@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
 
+import msgspec
 import sqlalchemy as sa
 
 from patchgap.graph import chains, tables
@@ -21,6 +22,7 @@ from patchgap.graph.images import Images
 from patchgap.graph.purl import loose_key
 from patchgap.graph.reading import Run, among_ids, of_connection
 from patchgap.graph.sbom.document import Package, SbomDocument
+from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
 
 _BATCH = 400
@@ -59,7 +61,22 @@ class Ingest:
         for part in _parts(document.packages):
             set_id = self._set([(self._known[document.packages[n]], texts.get(n)) for n in part])
             insert_many(self._connection, tables.sbom_part, ((set_id, sbom_id),))
+        if document.vex is not None:
+            self.vex(document.vex, at)
         return True
+
+    def vex(self, document: VexDocument, at: str) -> int:
+        """Its statements; how many. None where it was stored already."""
+        held = self._run("SELECT 1 FROM graph_vex WHERE document = :document LIMIT 1", {"document": document.digest})
+        if held:
+            return 0
+        first = next_id(self._run, tables.vex)
+        told = list(enumerate(document.statements, first))
+        rows = [(id_, document.digest, msgspec.json.encode(one).decode(), at) for id_, one in told]
+        names = {(name.lower(), id_) for id_, one in told for name in one.vulnerabilities}
+        insert_many(self._connection, tables.vex, rows)
+        insert_many(self._connection, tables.vex_name, sorted(names))
+        return len(rows)
 
     def _chains(self, document: SbomDocument) -> dict[int, str]:
         """For each package that the root reaches, its chains as ids; the root itself is a chain of one."""

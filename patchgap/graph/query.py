@@ -10,6 +10,7 @@ import gc
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,14 +20,17 @@ from patchgap.graph import blind
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of
+from patchgap.graph.vex.standing import Subject, VexVerdict, standing_of
 from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
+from patchgap.model.vex import VexStatement
 from patchgap.model.workload import Container, ContainerRole, Workload
 
 _ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
 _BATCH = 5000  # ids in one statement
 _REMEMBERED = 500_000  # rows; with more, a write voids them too
 _WORKLOADS = msgspec.json.Decoder(Workload)
+_STATEMENTS = msgspec.json.Decoder(VexStatement)
 
 Chains = tuple[tuple[str, ...], ...]
 
@@ -88,7 +92,7 @@ class Query:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
         with _uncollected():
-            exposures = self._exposures(matches)
+            exposures = self._settled(question, self._exposures(matches))
         running = {one.component for one in exposures if one.standing is Standing.UNKNOWN}
         doubts = (
             Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
@@ -171,6 +175,54 @@ class Query:
             ]
         alone = all(self._memory.sboms[row[1]].alone for row in occurrences)
         return found if alone else _once(found)
+
+    def _settled(self, question: Question, exposures: Collection[Exposure]) -> Collection[Exposure]:
+        """The exposures with the standing that VEX gives them, where it speaks of the advisory; none is removed."""
+        statements = self._statements(question)
+        if not statements or question.advisory is None:
+            return exposures
+        ids = (question.advisory.id, *question.advisory.aliases)
+        verdicts: dict[tuple[str, str], VexVerdict | None] = {}
+        found = []
+        for one in exposures:
+            key = (one.component.purl, one.artifact.digest)
+            if key not in verdicts:
+                verdicts[key] = standing_of(statements, ids, self._subject(one))
+            verdict = verdicts[key]
+            found.append(replace(one, standing=verdict.standing, vex=verdict.reason) if verdict else one)
+        return found
+
+    def _statements(self, question: Question) -> list[VexStatement]:
+        if question.advisory is None:
+            return []
+        names = sorted({name.lower() for name in (question.advisory.id, *question.advisory.aliases)})
+        some, parameters = among("n.name", names)
+        rows = self._read(
+            "SELECT DISTINCT v.id, v.statement FROM graph_vex_name n JOIN graph_vex v ON v.id = n.vex_id"  # noqa: S608
+            f" WHERE {some} ORDER BY v.id",
+            parameters,
+        )
+        return [_STATEMENTS.decode(row[1]) for row in rows]
+
+    def _subject(self, one: Exposure) -> Subject:
+        """What VEX may name: the component, the image under all its digests, its repository, and its SBOM's BOM-Link."""
+        digest = one.artifact.digest
+        rows = self._read(
+            "SELECT d.digest FROM graph_digest own JOIN graph_digest d ON d.image_id = own.image_id"
+            " WHERE own.digest = :digest",
+            {"digest": digest},
+        )
+        root = one.chains[0][0] if one.chains else ""
+        repository = one.artifact.repository
+        images = (f"pkg:oci/{repository.rpartition('/')[2].lower()}@{digest}",) if repository and digest else ()
+        serial = one.artifact.sbom_ref.removeprefix("urn:uuid:")
+        links = frozenset({f"urn:cdx:{serial}/1"}) if serial != one.artifact.sbom_ref else frozenset()
+        return Subject(
+            one.component.purl,
+            frozenset({row[0] for row in rows} | {digest} - {""}),
+            (*((root,) if root.startswith("pkg:") else ()), *images),
+            links,
+        )
 
     def _paths(self, sbom_id: int, chains: str | None) -> tuple[Chains, bool | None]:
         """The chains from the root on, and whether one of them is direct; None where nothing leads there."""

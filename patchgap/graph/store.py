@@ -25,6 +25,7 @@ from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.graph.snapshots import Snapshots
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
+from patchgap.model.vex import VexDocument
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import DigestStanding
 from patchgap.storage import told, writing
@@ -81,6 +82,12 @@ class Graph:
             _check_digest(digest)
         with self._writing() as connection:
             Images(connection, of_connection(connection)).of(tuple(dict.fromkeys(digests)))
+
+    def add_vex(self, document: VexDocument, at: datetime) -> int:
+        """Stores what a VEX document states; how many statements were new. They change an exposure's standing in the
+        answers to an advisory's questions, and remove none."""
+        with self._writing() as connection:
+            return Ingest(connection).vex(document, _stamp(at))
 
     def record(self, inventory: ClusterInventory, at: datetime) -> int:
         """Makes that the cluster's snapshot, whole, in one transaction. What is as before stays as it is, what is not

@@ -157,3 +157,20 @@ container = sa.Table(
     sa.Index("graph_container_image", "image_id", "live"),
     sqlite_with_rowid=False,
 )
+
+vex = sa.Table(
+    "graph_vex",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.Text, nullable=False, index=True),  # SHA-256 of the document that makes the statement
+    sa.Column("statement", sa.Text, nullable=False),  # JSON of a VexStatement
+    sa.Column("added_at", sa.Text, nullable=False),
+)
+
+vex_name = sa.Table(
+    "graph_vex_name",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # an id of the vulnerability, in lower case
+    sa.Column("vex_id", sa.ForeignKey("graph_vex.id"), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)

@@ -55,6 +55,7 @@ class Exposure:
     workload: Workload
     container: Container
     standing: Standing = Standing.AFFECTED
+    vex: str = ""  # what VEX says of it, in a sentence: then `standing` is by VEX
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from patchgap.graph.sbom.packages import Package, Source, package
 from patchgap.model.exposure import Artifact
+from patchgap.model.vex import VexDocument
 
 __all__ = ["DIGEST", "IMAGE_PURLS", "REVISION", "ROOT", "Package", "SbomDocument", "Source", "package"]
 
@@ -28,7 +29,8 @@ class SbomDocument:
     chains: its purl, else its name. `reference` is the SBOM's own name (serial number, namespace), else its digest.
     `whole` where it says that it describes a container image, and not an application that an image holds.
     `gaps` says in sentences, with counts, what it leaves open of the packages that it lists (a version, a chain), and
-    `hides` where packages may be that it does not list: of such an image nothing is told to be absent."""
+    `hides` where packages may be that it does not list: of such an image nothing is told to be absent.
+    `vex` is what it says of vulnerabilities itself."""
 
     document: str
     format: str
@@ -41,3 +43,4 @@ class SbomDocument:
     whole: bool = False
     gaps: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
+    vex: VexDocument | None = None

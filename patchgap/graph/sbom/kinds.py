@@ -30,6 +30,7 @@ class Kind(StrEnum):
     SPDX_3 = "SPDX 3 JSON-LD"
     SYFT = "Syft JSON"
     PROVENANCE = "provenance"
+    VEX = "VEX"
 
 
 class NotAnSbomError(BadInputError):
@@ -66,6 +67,7 @@ class _Outermost(msgspec.Struct, rename={
     schema: msgspec.Raw = msgspec.Raw()
     type: object = None
     payload_type: object = None
+    document: msgspec.Raw = msgspec.Raw()
 
 
 _OUTERMOST = msgspec.json.Decoder(_Outermost)
@@ -126,11 +128,13 @@ def _kind_of_keys(keys: _Outermost, where: str | Path) -> Kind:
         return Kind.SPDX_3
     if keys.artifacts and (keys.related or b"syft" in bytes(keys.schema) or b"syft" in bytes(keys.descriptor)):
         return Kind.SYFT
+    if "openvex" in str(keys.context)[:HEAD] or b'"csaf_version"' in bytes(keys.document):
+        return Kind.VEX
     if keys.type is not None or keys.payload_type is not None:
         return Kind.PROVENANCE
     raise NotAnSbomError(
         where,
-        'it has neither `"bomFormat": "CycloneDX"` nor `"spdxVersion"`, nor the keys of SPDX 3, Syft or provenance',
+        'it has neither `"bomFormat": "CycloneDX"` nor `"spdxVersion"`, nor the keys of SPDX 3, Syft, VEX or provenance',
     )
 
 
