@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        paths = copies(list(files.walk(asked.folder)), asked.times, Path(scratch))
+        paths = copies(found(asked.folder), asked.times, Path(scratch))
         size = sum(path.stat().st_size for path in paths)
         print(f"{len(paths)} files, {size / 1e6:.0f} MB")
         reading, _ = timed(lambda: [path.read_bytes() for path in paths])
@@ -95,7 +95,7 @@ def main() -> None:
         again, _ = timed(lambda: ours(paths, Path(scratch)))
         disk = (Path(scratch) / "graph.db").stat().st_size
     with tempfile.TemporaryDirectory() as scratch:
-        paths = copies(list(files.walk(asked.folder)), asked.times, Path(scratch))
+        paths = copies(found(asked.folder), asked.times, Path(scratch))
         theirs, count = timed(lambda: naive(paths))
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"naive      {theirs:7.2f} s  {count} occurrences")
@@ -105,9 +105,14 @@ def main() -> None:
     print(f"disk {disk / 1e6:.1f} MB, largest process {peak / 1e3:.0f} MB")
 
 
+def found(folder: Path) -> list[Path]:
+    """The folder's JSON files: the naive loader reads no other."""
+    return [path for path in files.walk(folder) if path.name.endswith((".json", ".json.gz"))]
+
+
 def copies(paths: list[Path], times: int, folder: Path) -> list[Path]:
     """Each file `times` times; a copy differs in one trailing space more."""
-    found = list(paths)
+    every = list(paths)
     for n in range(1, times):
         for m, path in enumerate(paths):
             content = path.read_bytes()
@@ -115,8 +120,8 @@ def copies(paths: list[Path], times: int, folder: Path) -> list[Path]:
                 content = gzip.decompress(content)
             copy = folder / f"{n}-{m}.json"
             copy.write_bytes(content + b" " * n)
-            found.append(copy)
-    return found
+            every.append(copy)
+    return every
 
 
 if __name__ == "__main__":

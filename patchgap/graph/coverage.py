@@ -20,10 +20,10 @@ SYSTEM = frozenset({"apk", "deb", "rpm"})  # who lists an operating system's pac
 def listed(packages: Iterable[Package]) -> str:
     """The kinds of an SBOM's packages, to store. A tool that tells sources leaves out only those that are named like
     their package, which libraries seldom are: where libraries are listed and no source is told, it tells none."""
-    held = tuple(packages)
-    kinds = {package.ecosystem for package in held} - {""}
-    told = {package.ecosystem for package in held if package.source}
-    split = {package.ecosystem for package in held if package.name.startswith("lib")} & _BY_SOURCE
+    held = {(package.ecosystem, bool(package.source), package.name[:3] == "lib") for package in packages}
+    kinds = {kind for kind, _, _ in held} - {""}
+    told = {kind for kind, source, _ in held if source}
+    split = {kind for kind, _, library in held if library} & _BY_SOURCE
     return " ".join(sorted(f"{kind}{_BLURRED}" if kind in split - told else kind for kind in kinds))
 
 

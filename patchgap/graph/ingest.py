@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
+from typing import cast
 
 import msgspec
 import sqlalchemy as sa
@@ -50,16 +51,17 @@ class Ingest:
         if held:
             return False
         sbom_id = next_id(self._run, tables.sbom)
-        count = sum(package.purl != document.root for package in document.packages)
+        count = len(document.packages) - sum([package[4] == document.root for package in document.packages])
         kinds = listed(document.packages)
         row = (
             sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
             kinds, document.whole or is_system(kinds), json.dumps(document.gaps), json.dumps(document.hides), at,
         )  # fmt: skip
         insert_many(self._connection, tables.sbom, (row,))
-        texts = self._chains(document)
+        ids = self._components(document.packages)
+        texts = _chains(document, ids)
         for part in _parts(document.packages):
-            set_id = self._set([(self._known[document.packages[n]], texts.get(n)) for n in part])
+            set_id = self._set([ids[n] for n in part], [texts.get(n) for n in part] if texts else None)
             insert_many(self._connection, tables.sbom_part, ((set_id, sbom_id),))
         if document.vex is not None:
             self.vex(document.vex, at)
@@ -78,28 +80,16 @@ class Ingest:
         insert_many(self._connection, tables.vex_name, sorted(names))
         return len(rows)
 
-    def _chains(self, document: SbomDocument) -> dict[int, str]:
-        """For each package that the root reaches, its chains as ids; the root itself is a chain of one."""
-        ids = self._components(document.packages)
-        found = {
-            n: ";".join([" ".join([str(ids[step]) for step in path]) for path in paths])
-            for n, paths in chains.shortest(document.edges).items()
-        }
-        if document.root:
-            found |= {n: "" for n, package in enumerate(document.packages) if package.purl == document.root}
-        return found
-
-    def _set(self, members: Sequence[tuple[int, str | None]]) -> int:
+    def _set(self, ids: list[int], paths: list[str | None] | None) -> int:
         """The id of the set of these components with these chains; stored where it is new."""
-        members = sorted(members)
-        text = "\n".join([f"{id_}" if path is None else f"{id_} {path}." for id_, path in members])
-        content = hashlib.sha256(text.encode()).hexdigest()
+        members = sorted(zip(ids, paths, strict=True)) if paths and any(paths) else [(one, None) for one in sorted(ids)]
+        content = set_content(members)
         held = self._run("SELECT id FROM graph_set WHERE content = :content", {"content": content})
         if held:
             return int(held[0][0])
         set_id = next_id(self._run, tables.part)
-        insert_many(self._connection, tables.part, ((set_id, content, pack([id_ for id_, _ in members])),))
-        insert_many(self._connection, tables.occurrence, [(id_, set_id, path) for id_, path in members])
+        insert_many(self._connection, tables.part, ((set_id, content, pack([one for one, _ in members])),))
+        insert_many(self._connection, tables.occurrence, [(one, set_id, path) for one, path in members])
         return set_id
 
     def _components(self, packages: Sequence[Package]) -> list[int]:
@@ -107,15 +97,20 @@ class Ingest:
         known = self._known
         if len(known) > _CACHED:
             known.clear()
-        missing = {one: fingerprint(one) for one in packages if one not in known}
-        if missing:
-            self._load(missing)
-            new = [one for one in missing if one not in known]
-            first = next_id(self._run, tables.component)
-            rows = [(first + n, missing[one], *_keys(one), *one) for n, one in enumerate(new)]
-            insert_many(self._connection, tables.component, rows)
-            known.update((one, first + n) for n, one in enumerate(new))
-        return [known[one] for one in packages]
+        ids = [*map(known.get, packages)]
+        if None in ids:
+            self._learn([one for one, id_ in zip(packages, ids, strict=True) if id_ is None])
+        return [known[one] for one in packages] if None in ids else cast("list[int]", ids)
+
+    def _learn(self, packages: Iterable[Package]) -> None:
+        """The ids of packages that are not known yet: found, or given."""
+        missing = {one: fingerprint(one) for one in packages}
+        self._load(missing)
+        new = [one for one in missing if one not in self._known]
+        first = next_id(self._run, tables.component)
+        rows = [(first + n, missing[one], *_keys(one), *one) for n, one in enumerate(new)]
+        insert_many(self._connection, tables.component, rows)
+        self._known.update((one, first + n) for n, one in enumerate(new))
 
     def _load(self, wanted: Mapping[Package, int]) -> None:
         """The ids of those that are stored. A fingerprint finds them; the columns tell whether it is they."""
@@ -127,6 +122,26 @@ class Ingest:
                 found = Package(*row[1:])
                 if found in wanted:
                     self._known[found] = row[0]
+
+
+def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
+    """For each package that the root reaches, its chains as ids; the root itself is a chain of one."""
+    found = {}
+    if document.edges:
+        names = [str(one) for one in ids]
+        for n, paths in chains.shortest(document.edges).items():
+            found[n] = ";".join([" ".join([names[step] for step in path]) for path in paths])
+    if document.root.startswith("pkg:"):
+        found |= {n: "" for n, package in enumerate(document.packages) if package.purl == document.root}
+    return found
+
+
+def set_content(members: Sequence[tuple[int, str | None]]) -> str:
+    """What names a set: SHA-256 over its sorted ids, and over its chains where it has any."""
+    content = hashlib.sha256(pack([one for one, _ in members]))
+    if any(path is not None for _, path in members):
+        content.update("\n".join([f"{one} {path}" for one, path in members if path is not None]).encode())
+    return content.hexdigest()
 
 
 def pack(ids: Iterable[int]) -> bytes:
@@ -156,11 +171,12 @@ def _keys(package: Package) -> tuple[str, str | None]:
 
 def _parts(packages: Sequence[Package]) -> Iterable[list[int]]:
     """Positions of the distribution's packages, and of the others: images on one base share the first."""
-    base: list[int] = []
-    others: list[int] = []
-    for n, package in enumerate(packages):
-        (base if package.ecosystem in _DISTRIBUTIONS else others).append(n)
-    return [one for one in (base, others) if one]
+    base = [n for n, package in enumerate(packages) if package[0] in _DISTRIBUTIONS]
+    if not base:
+        return (list(range(len(packages))),) if packages else ()
+    held = {*base}
+    others = [n for n in range(len(packages)) if n not in held]
+    return (base, others) if others else (base,)
 
 
 def next_id(run: Run, table: sa.Table) -> int:

@@ -96,11 +96,11 @@ def _sets(connection: sa.Connection) -> None:
         members = [(row[0], row[1]) for row in connection.execute(of, {"sbom": sbom_id})]
         if not members:
             continue
-        text = "\n".join(f"{id_}" if path is None else f"{id_} {path}." for id_, path in members)
-        content = hashlib.sha256(text.encode()).hexdigest()
+        packed = array("I", [id_ for id_, _ in members]).tobytes()
+        told = "\n".join(f"{id_} {path}" for id_, path in members if path is not None)
+        content = hashlib.sha256(packed + told.encode()).hexdigest()
         if content not in sets:
             set_id = sets[content] = len(sets) + 1
-            packed = array("I", [id_ for id_, _ in members]).tobytes()
             op.bulk_insert(part, [{"id": set_id, "content": content, "members": packed}])
             op.bulk_insert(
                 occurrence, [{"component_id": id_, "set_id": set_id, "chains": path} for id_, path in members]
