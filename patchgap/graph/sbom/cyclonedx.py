@@ -170,7 +170,12 @@ def _add(collector: Collector, one: Component) -> None:
         if found.purl:
             collector.add(found, one.reference or "")
             return
-    elif not purl and one.type in _NO_PACKAGE:
+    elif purl:
+        found = known(purl) or package("", one.version or "", purl=purl)
+        if found.source and found.version:  # the purl's `upstream` says it already
+            collector.add(found, one.reference or "")
+            return
+    elif one.type in _NO_PACKAGE:
         collector.no_package(one.reference or "")
         return
     found = package(one.name or "", one.version or "", one.group or "", purl or "", _source(one))
@@ -179,6 +184,9 @@ def _add(collector: Collector, one: Component) -> None:
 
 def walk(components: Sequence[Component]) -> Iterator[Component]:
     """Each component and those nested in it, a parent before its parts. Raises ValueError for a nest without end."""
+    if not any([one.components for one in components]):
+        yield from components
+        return
     rest = [(one, 1) for one in reversed(components)]
     while rest:
         one, depth = rest.pop()
@@ -200,7 +208,7 @@ def _services(services: Sequence[Service]) -> Iterator[Service]:
 def _source(component: Component) -> Source:
     """The source package of a distribution's package, as Trivy and Syft write it."""
     raw = bytes(component.properties)
-    if b"SrcName" not in raw and b":source" not in raw:
+    if b'SrcName"' not in raw and b':source"' not in raw:
         return Source()
     said = {(p.name or "").rpartition(":")[2]: p.value or "" for p in properties_of(component)}
     if name := said.get("SrcName"):

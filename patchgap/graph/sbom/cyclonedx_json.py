@@ -24,15 +24,11 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
 
 
 def _read_keys(bom: Bom) -> dict[str, int]:
-    """How often the keys that decide were read, or stand in parts that are no part of the image."""
+    """How often the key that decides was read, or stands in parts that are no part of the image. A list that stands
+    twice shows in it too."""
     metadata = bom.metadata
     root = metadata.component if metadata and metadata.component else None
     every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
     raws = [bytes(metadata.tools)] if metadata and metadata.tools else []
     raws += [bytes(one.pedigree) for one in every if one.pedigree]
-    return {
-        "purl": sum([one.purl is not None for one in every]) + sum(raw.count(b'"purl":') for raw in raws),
-        "components": (bom.components is not None)
-        + sum([one.components is not None for one in every])
-        + sum(raw.count(b'"components":') for raw in raws),
-    }
+    return {"purl": sum([one.purl is not None for one in every]) + sum(raw.count(b'"purl":') for raw in raws)}

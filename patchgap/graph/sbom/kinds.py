@@ -41,9 +41,10 @@ class NotAnSbomError(BadInputError):
         super().__init__(where, problem, f"Name an SBOM: {READ}.")
 
 
+_FLAT = rb'^\{\s*(?:"[$\w]{1,40}"\s*:\s*(?:"[^"\\]{0,2000}"|\d{1,9})\s*,\s*){0,12}'
 _EARLY = (  # a JSON document's keys, where tools write them first
-    (re.compile(rb'^\{\s*(?:"\$schema"\s*:\s*"[^"]*"\s*,\s*)?"bomFormat"\s*:\s*"CycloneDX"'), Kind.CYCLONEDX_JSON),
-    (re.compile(rb'^\{\s*(?:"SPDXID"\s*:\s*"[^"]*"\s*,\s*)?"spdxVersion"\s*:\s*"SPDX-2'), Kind.SPDX_JSON),
+    (re.compile(_FLAT + rb'"bomFormat"\s*:\s*"CycloneDX"'), Kind.CYCLONEDX_JSON),
+    (re.compile(_FLAT + rb'"spdxVersion"\s*:\s*"SPDX-2'), Kind.SPDX_JSON),
 )
 _PROTOBUF = re.compile(rb"\n\x03(\d\.\d)(?=[\x10\x1a\x22\x2a\x32\x3a\x42\x4a\x52\x5a\x62]|$)")
 _TAG_VALUE = re.compile(rb"(?:^|[\r\n])[ \t]*SPDXVersion[ \t]*:", re.IGNORECASE)

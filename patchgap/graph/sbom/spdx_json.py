@@ -9,10 +9,22 @@ import msgspec
 from patchgap.graph.documents import check_keys, decode_json
 from patchgap.graph.sbom.cyclonedx import check_version
 from patchgap.graph.sbom.document import SbomDocument
-from patchgap.graph.sbom.spdx import Spdx, document
+from patchgap.graph.sbom.spdx import File, Relationship, Spdx, document
 
 VERSIONS = ("SPDX-2.2", "SPDX-2.3")
-_DECODER = msgspec.json.Decoder(Spdx)
+_NO_EDGES = (b'"CONTAINS"', b'"OTHER"')  # kinds that say nothing of what the graph stores, as tools write thousands
+
+
+class Lazy(Spdx, rename="camel"):
+    """The document with what is most of a real one, and most often says nothing, left as it is written."""
+
+    relationships: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    files: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+
+
+_DECODER = msgspec.json.Decoder(Lazy)
+_RELATIONSHIPS = msgspec.json.Decoder(list[Relationship] | None)
+_FILES = msgspec.json.Decoder(list[File] | None)
 
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
@@ -20,5 +32,9 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     spdx = decode_json(content, where, _DECODER)
     check_version("spdxVersion", spdx.spdx_version, VERSIONS)
     locators = [one.reference_locator for found in spdx.packages or () for one in found.references or ()]
-    keys = {"referenceLocator": len(locators) - locators.count(None), "packages": int(spdx.packages is not None)}
-    return document(spdx, digest, check_keys(content, where, keys))
+    amiss = check_keys(content, where, {"referenceLocator": len(locators) - locators.count(None)})
+    told, files = bytes(spdx.relationships), bytes(spdx.files)
+    says_more = told.count(b'"relationshipType"') != sum(told.count(kind) for kind in _NO_EDGES)
+    spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if told and says_more else []
+    spdx.files = decode_json(files, where, _FILES) if files and spdx.relationships else []
+    return document(spdx, digest, amiss)
