@@ -184,7 +184,7 @@ def _add(collector: Collector, one: Component) -> None:
 
 def walk(components: Sequence[Component]) -> Iterator[Component]:
     """Each component and those nested in it, a parent before its parts. Raises ValueError for a nest without end."""
-    if not any([one.components for one in components]):
+    if not any(one.components for one in components):
         yield from components
         return
     rest = [(one, 1) for one in reversed(components)]
