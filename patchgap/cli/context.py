@@ -6,16 +6,20 @@ Imports nothing heavy: a command that only needs the database's address must not
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:  # imported where they are used: pydantic and SQLAlchemy are slow to import
+    from patchgap.graph.reading import Run
     from patchgap.graph.store import Graph
     from patchgap.ports import Clock
     from patchgap.settings import KubernetesSettings, Settings
+
+
+T = TypeVar("T")
 
 
 def _now() -> datetime:
@@ -68,6 +72,22 @@ class Cli:
         from patchgap.storage import connect
 
         return Graph(connect(self.database_url()))
+
+    def asked(self, ask: Callable[[Run], T]) -> T:
+        """The graph's answer, all of it read at one moment: an SQLite file by the standard library alone."""
+        from patchgap.graph.reading import open_file
+
+        with open_file(self.database_url()) as read:
+            if read is not None:
+                return ask(read)
+        return self.graph().asked(ask)
+
+    def clusters(self) -> tuple[str, ...]:
+        """The clusters that are configured, which a file does and nothing else: without one, the settings (pydantic,
+        0.2 s) are not even imported."""
+        if not self.has_settings_file():
+            return ()
+        return tuple(cluster.name for cluster in self.settings().kubernetes.clusters)
 
     def _home(self) -> Path:
         return Path(self._environ().get("PATCHGAP_HOME") or _data_folder())

@@ -7,99 +7,152 @@ database is opened by SQLAlchemy.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from patchgap.cli import asking
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
 from patchgap.cli.output import Story, emit
+from patchgap.cli.times import moment
 from patchgap.errors import BadInputError
+from patchgap.graph.chains import MOST
 from patchgap.graph.query import Memory, Query, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import open_file
+from patchgap.graph.reading import Run
+from patchgap.graph.selection import Missing, Selection
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 
 EXPOSED, CANNOT_TELL = 1, 3
+FORMATS = ("table", "json", "csv", "dot", "mermaid")
 
 
 @click.command()
 @click.argument("what", required=False)
 @click.option("--advisory", type=click.Path(path_type=Path), help="Ask for what an OSV advisory (JSON, YAML) affects.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
+@click.option("--why", is_flag=True, help="Draw every shortest chain from the image to the package.")
+@asking.filtered
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to print it; table is words for a person.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: --format json.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 where exposed, 3 where it cannot tell.")
 @click.pass_obj
 @click.pass_context
 def exposure(
-    ctx: click.Context, cli: Cli, what: str | None, advisory: Path | None, as_json: bool, exit_code: bool
+    ctx: click.Context,
+    cli: Cli,
+    /,
+    what: str | None,
+    advisory: Path | None,
+    at: str | None,
+    why: bool,
+    form: str | None,
+    as_json: bool,
+    exit_code: bool,
+    **filters: Any,
 ) -> None:
     """Which running workloads include a package.
 
     WHAT is a name, name@version, or a purl with or without a version. What could not be told is named as unknown:
     an answer without exposures but with unknowns is not "clean".
 
+    A filter can be given several times. It takes nothing away that may be what is asked for: a workload whose
+    environment nobody declared stays.
+
     VEX changes the standing of what an advisory touches and removes nothing.
 
     Exit codes: 0; with --exit-code 1 where a workload is exposed (or may be, VEX aside), 3 where none is known to be but
     something could not be told.
     """
-    question = _question(what, advisory)
-    answer, read_at = _ask(cli, question)
-    answer = replace(answer, unknown=(*_never_read(cli, read_at), *answer.unknown))
+    if as_json and form not in {None, "json"}:
+        raise BadInputError("--json", f"it stands beside --format {form}", "Name one of the two.")
+    selection = asking.selection_of(filters)
+    question = asking.question_of(what, advisory, selection)
+    then = moment(at, "--at", cli.clock()) if at else None
+    asked = ask(cli, question, selection, then)
+    _warn(question, asked)
+    _print(asked, "json" if as_json else form or "table", why=why)
+    if exit_code:
+        exposed = any(one.standing is not Standing.NOT_AFFECTED for one in asked.answer.exposures)
+        ctx.exit(EXPOSED if exposed else CANNOT_TELL if asked.answer.unknown else 0)
+
+
+class Asked(NamedTuple):
+    """An answer, what was asked, and when each cluster was last read."""
+
+    answer: ExposureAnswer
+    selection: Selection
+    at: datetime | None
+    read_at: Mapping[str, datetime | Unknown]
+    missing: tuple[Missing, ...]
+
+
+def ask(cli: Cli, question: Question, selection: Selection, at: datetime | None = None) -> Asked:
+    """The answer about the part of the fleet that is selected. Raises BadInputError for a filter that nothing has."""
+    configured = cli.clusters()
+
+    def of(read: Run) -> Asked:
+        answer = Query(read, Memory(), at, selection.cluster).answer(question, cli.clock())
+        missing = asking.check(selection, read, answer.exposures, configured)
+        wanted = selection.cluster
+        read_at = {name: when for name, when in refreshed(read).items() if not wanted or name in wanted}
+        unread = [name for name in configured if name not in read_at and (not wanted or name in wanted)]
+        kept = tuple(one for one in answer.exposures if selection.keeps(one.workload))
+        told = replace(answer, exposures=kept, unknown=(*map(_never_read, unread), *answer.unknown))
+        return Asked(told, selection, at, read_at, missing)
+
+    return cli.asked(of)
+
+
+def _never_read(cluster: str) -> Unknown:
+    return Unknown(f"cluster {cluster}", "it is configured and was never read: patchgap inventory refresh")
+
+
+def _warn(question: Question, asked: Asked) -> None:
+    asking.warn(asked.missing)
     if question.advisory and question.advisory.withdrawn:
         day = question.advisory.withdrawn.date().isoformat()
         Story().warn(f"{question} was withdrawn on {day}; what it names is answered all the same.")
-    if as_json:
-        emit(document(answer, read_at))
+
+
+def _print(asked: Asked, form: str, *, why: bool) -> None:
+    if form == "json":
+        emit(document(asked))
+    elif form == "csv":
+        from patchgap.cli.exposure_rows import (
+            COLUMNS,
+            rows,
+        )  # imported late, as are the drawings: most answers are read
+        from patchgap.cli.rows import csv_of
+
+        click.echo(csv_of(COLUMNS, rows(asked.answer)), nl=False)
+    elif form in {"dot", "mermaid"}:
+        from patchgap.cli import drawing
+
+        draw = drawing.dot if form == "dot" else drawing.mermaid
+        click.echo(draw(asked.answer), nl=False)
     else:
-        click.echo(render(answer, read_at, sys.stdout))
-    if exit_code:
-        exposed = any(one.standing is not Standing.NOT_AFFECTED for one in answer.exposures)
-        ctx.exit(EXPOSED if exposed else CANNOT_TELL if answer.unknown else 0)
+        click.echo(render(asked.answer, asked.read_at, sys.stdout, selection=asked.selection, at=asked.at, why=why))
 
 
-def _question(what: str | None, advisory: Path | None) -> Question:
-    if (what is None) == (advisory is None):
-        raise BadInputError("the question", "name a package or an advisory, one of the two", "See --help.")
-    if advisory is None:
-        return Question.parse(what or "")
-    from patchgap.graph.advisory import read_advisory  # imported late: most questions are names
-
-    return Question.of_advisory(read_advisory(advisory))
-
-
-def _ask(cli: Cli, question: Question) -> tuple[ExposureAnswer, Mapping[str, datetime | Unknown]]:
-    with open_file(cli.database_url()) as read:
-        if read is not None:
-            return Query(read, Memory()).answer(question, cli.clock()), refreshed(read)
-    graph = cli.graph()
-    return graph.exposure(question, cli.clock()), graph.refreshed_at()
-
-
-def _never_read(cli: Cli, read_at: Mapping[str, datetime | Unknown]) -> Iterator[Unknown]:
-    """The configured clusters that the graph has never heard of. They are configured in a file and nowhere else;
-    without one, the settings (pydantic, 0.2 s) are not even imported."""
-    if not cli.has_settings_file():
-        return
-    for cluster in cli.settings().kubernetes.clusters:
-        if cluster.name not in read_at:
-            yield Unknown(f"cluster {cluster.name}", "it is configured and was never read: patchgap inventory refresh")
-
-
-def document(answer: ExposureAnswer, read_at: Mapping[str, datetime | Unknown]) -> dict[str, Any]:
+def document(asked: Asked) -> dict[str, Any]:
     """The answer as plain JSON, in the shape that scripts may rely on. `inventory` says how old what it rests on is."""
+    answer = asked.answer
     return {
         "query": answer.query,
         "asked_at": plain(answer.asked_at),
-        "exposures": [_exposure(one) for one in answer.exposures],
+        "exposures": [exposed(one) for one in answer.exposures],
         "unknown": plain(answer.unknown),
-        "inventory": [_read(cluster, when, answer.asked_at) for cluster, when in read_at.items()],
+        "inventory": [_read(cluster, when, answer.asked_at) for cluster, when in asked.read_at.items()],
+        **({"at": plain(asked.at)} if asked.at else {}),
+        **({"filters": asked.selection.asked()} if asked.selection.asked() else {}),
     }
 
 
@@ -111,13 +164,15 @@ def _read(cluster: str, when: datetime | Unknown, asked_at: datetime) -> dict[st
     return {"cluster": cluster, "read_at": plain(when), "age_seconds": age}
 
 
-def _exposure(one: Exposure) -> dict[str, Any]:
+def exposed(one: Exposure) -> dict[str, Any]:
+    """One exposure as plain JSON."""
     workload = one.workload
     ref = workload.ref
     return {
         "component": plain(one.component),
         "direct": one.direct,
         "chains": plain(one.chains),
+        "chains_may_be_more": len(one.chains) >= MOST,
         "artifact": plain(one.artifact),
         "workload": {
             "platform": ref.platform,

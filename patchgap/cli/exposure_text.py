@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO
-from urllib.parse import unquote
+from typing import IO, NamedTuple
 
+from patchgap.cli.chains import short, why
 from patchgap.cli.output import safe, styled, wrapped
+from patchgap.cli.times import told as time_told
+from patchgap.graph.selection import EVERYTHING, Selection
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload
@@ -22,12 +24,30 @@ _STANDINGS = {
 }
 
 
-def render(answer: ExposureAnswer, read_at: Mapping[str, datetime | Unknown], stream: IO[str]) -> str:
-    """The whole text. `read_at` says when each cluster was last read."""
+class Told(NamedTuple):
+    """How an answer is told: of which part of the fleet, of which time (None: now), and with every chain or a few."""
+
+    stream: IO[str]
+    selection: Selection = EVERYTHING
+    at: datetime | None = None
+    why: bool = False
+
+
+def render(
+    answer: ExposureAnswer,
+    read_at: Mapping[str, datetime | Unknown],
+    stream: IO[str],
+    *,
+    selection: Selection = EVERYTHING,
+    at: datetime | None = None,
+    why: bool = False,
+) -> str:
+    """The whole text. `read_at` says when each cluster was last read; `why` draws all chains."""
+    told = Told(stream, selection, at, why)
     ordered = sorted(answer.exposures, key=_order)
     groups = [list(group) for _, group in groupby(ordered, key=lambda one: one.workload.ref)]
-    parts = [_headline(answer, groups, stream)]
-    parts += ["\n".join(_workload(group, stream)) for group in groups]
+    parts = [_headline(answer, groups, told)]
+    parts += ["\n".join(_workload(group, told)) for group in groups]
     if answer.unknown:
         parts.append("\n".join(_unknown(answer.unknown, stream)))
     parts.append("\n".join(_read(read_at, answer.asked_at)))
@@ -39,8 +59,10 @@ def _order(one: Exposure) -> tuple[str, ...]:
     return (ref.cluster, ref.namespace, ref.kind, ref.name, ref.uid, one.artifact.digest, one.component.name)
 
 
-def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], stream: IO[str]) -> str:
-    query = safe(answer.query)
+def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told: Told) -> str:
+    stream, kept = told.stream, str(told.selection)
+    query = safe(answer.query) + (f" (only {safe(kept)})" if kept else "")
+    query = f"At {time_told(told.at)}, {query}" if told.at else query
     sure = sum(any(one.standing is Standing.AFFECTED for one in group) for group in groups)
     cleared = sum(all(one.standing is Standing.NOT_AFFECTED for one in group) for group in groups)
     doubtful = len(groups) - sure - cleared
@@ -62,12 +84,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _workload(group: Sequence[Exposure], stream: IO[str]) -> Iterator[str]:
-    workload = group[0].workload
+def _workload(group: Sequence[Exposure], told: Told) -> Iterator[str]:
+    workload, stream = group[0].workload, told.stream
     ref = workload.ref
     place = safe(f"{ref.cluster}  {ref.namespace}  {ref.kind}/{ref.name}")
     yield styled(wrapped(place, hanging="  "), stream, bold=True)
     yield _line("where", f"{workload.environment} environment, region {workload.region}")
+    for dimension in told.selection.doubts(workload):
+        yield _line("kept", f"its {dimension} is UNKNOWN: it may be one that was asked for")
     yield _line("running", _running(workload))
     yield _line("data", _data(workload))
     yield _line("privileges", _privileges(workload))
@@ -80,7 +104,10 @@ def _workload(group: Sequence[Exposure], stream: IO[str]) -> Iterator[str]:
         for gap in artifact.gaps:
             yield _line("open", f"in its SBOM {gap}")
         for one in held:
-            yield from _component(one, stream)
+            yield from _component(one, told)
+        if told.why and any(one.chains for one in held):
+            yield _line("why", "every shortest chain from the image:")
+            yield from why(held, stream, "    ")
 
 
 def _line(label: str, text: str) -> str:
@@ -126,7 +153,7 @@ def _role(container: Container) -> str:
     return f" ({role}container {container.name}, {container.state.value.replace('_', ' ')})"
 
 
-def _component(one: Exposure, stream: IO[str]) -> Iterator[str]:
+def _component(one: Exposure, told: Told) -> Iterator[str]:
     name = " ".join(part for part in (one.component.name, one.component.version) if part)
     kind = {
         True: "direct dependency",
@@ -136,23 +163,16 @@ def _component(one: Exposure, stream: IO[str]) -> Iterator[str]:
     text = f"{safe(name)} ({kind[one.direct]})"
     label, colour = _STANDINGS[one.standing]
     indent = "  " + label.ljust(_LABEL)
-    yield styled(wrapped(text, indent, " " * len(indent)), stream, fg=colour)
+    yield styled(wrapped(text, indent, " " * len(indent)), told.stream, fg=colour)
     if one.vex:
         yield _line("vex", one.vex)
+    if told.why:
+        return
     for chain in one.chains[:_MOST]:
-        links = " -> ".join(_short(link) for link in chain)
+        links = " -> ".join(short(link) for link in chain)
         yield wrapped(safe(links), "    ", "      ")
     if len(one.chains) > _MOST:
-        yield f"    and {len(one.chains) - _MOST} more chains (--json has them)"
-
-
-def _short(link: str) -> str:
-    """A purl as a person reads it: `trainer-v2`, `pytorch-forecasting 0.9.2`."""
-    if not link.startswith("pkg:"):
-        return link
-    kind, _, rest = link.removeprefix("pkg:").partition("?")[0].partition("/")
-    name, _, version = rest.rpartition("@") if "@" in rest else (rest, "", "")
-    return unquote(name) if kind in {"oci", "docker"} or not version else f"{unquote(name)} {unquote(version)}"
+        yield f"    and {len(one.chains) - _MOST} more chains (--why draws them)"
 
 
 def _unknown(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:

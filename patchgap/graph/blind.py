@@ -19,21 +19,28 @@ from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
     """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or
     that hide some; now, or at a past moment."""
-    clusters = _clusters_then(read, moment) if moment.parameters else _clusters(read)
-    return (
-        *clusters,
-        *_without_digest(read, moment),
-        *_without_sbom(read, moment),
-        *_without_packages(read, moment),
-        *_hiding(read, moment),
-    )
+    return tuple(one for found in by_kind(read, moment).values() for one in found)
 
 
-def _clusters(read: Run) -> Iterator[Unknown]:
+def by_kind(read: Run, moment: Moment) -> dict[str, tuple[Unknown, ...]]:
+    """The same, by what is missing."""
+    clusters = _clusters(read, moment) if moment.at is None else _clusters_then(read, moment)
+    return {
+        "cluster not read": tuple(clusters),
+        "digest unknown": tuple(_without_digest(read, moment)),
+        "no SBOM": tuple(_without_sbom(read, moment)),
+        "SBOM without packages": tuple(_without_packages(read, moment)),
+        "SBOM that may hide packages": tuple(_hiding(read, moment)),
+    }
+
+
+def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read("SELECT cluster, refreshed_at, unreachable_since, reason, unknown FROM graph_cluster ORDER BY cluster")
     if not rows:
         yield Unknown(EVERY_CLUSTER, "no cluster has been read")
     for cluster, refreshed_at, unreachable_since, reason, unknown in rows:
+        if not moment.asks_for(cluster):
+            continue
         what = f"cluster {cluster}"
         if unreachable_since:
             seen = f"last read at {refreshed_at}" if refreshed_at else "never read"
@@ -47,8 +54,11 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
     if not rows:
         yield Unknown(EVERY_CLUSTER, "no cluster has been read")
     for cluster, first, since, reason in rows:
+        if not moment.asks_for(cluster):
+            continue
         if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
-            yield Unknown(f"cluster {cluster}", f"what ran then is not known: first read at {first or 'no time yet'}")
+            seen = f"it was first read at {first}" if first else "it was never read"
+            yield Unknown(f"cluster {cluster}", f"what ran then is not known: {seen}")
         elif since and sortable(datetime.fromisoformat(since)) <= moment.parameters["at"]:
             yield Unknown(f"cluster {cluster}", f"unreachable since {since}: {reason}")
     outages = read(
@@ -56,7 +66,8 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
         moment.parameters,
     )
     for cluster, since, until, reason in outages:
-        yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
+        if moment.asks_for(cluster):
+            yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
 
 
 def _without_digest(read: Run, moment: Moment) -> Iterator[Unknown]:

@@ -61,5 +61,6 @@ class Coverage(NamedTuple):
 def kinds_of(question: Question) -> frozenset[str]:
     """The purl types that the question asks about; none where it names a package of any."""
     if question.advisory is not None:
-        return frozenset(purl_type(package.ecosystem) for package in question.advisory.affected)
-    return frozenset({question.ecosystem} - {""})
+        asked = frozenset(purl_type(package.ecosystem) for package in question.advisory.affected)
+        return asked & question.within if question.within else asked
+    return frozenset({question.ecosystem} - {""}) or question.within

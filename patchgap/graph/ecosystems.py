@@ -26,6 +26,11 @@ def purl_type(ecosystem: str) -> str:
     return _TYPES.get(name, name)
 
 
+def kinds() -> frozenset[str]:
+    """The purl types of OSV's ecosystems."""
+    return frozenset(_TYPES.values())
+
+
 @lru_cache(maxsize=4096)
 def is_known(ecosystem: str) -> bool:
     """Whether the OSV ecosystem is one whose packages an SBOM's purls can be told to be."""

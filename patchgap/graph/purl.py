@@ -43,12 +43,17 @@ class Purl(NamedTuple):
     @property
     def ecosystem(self) -> str:
         """The type, with what older tools write for it made the same."""
-        return _SYNONYMS.get(self.type, self.type)
+        return type_of(self.type)
 
     @property
     def full_name(self) -> str:
         """The name as the ecosystem itself writes it: `org.apache:core`, `@scope/name`, `zlib1g`."""
         return full_name(self.ecosystem, self.namespace, self.name)
+
+
+def type_of(name: str) -> str:
+    """The purl type, with what older tools write for it made the same."""
+    return _SYNONYMS.get(name, name)
 
 
 def parse(text: str) -> Purl:

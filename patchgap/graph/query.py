@@ -78,15 +78,15 @@ class Memory:
 class Query:
     """One reader's answers. `memory` is what it reads into: the given one, or a new one where the graph was written
     to since; another query of the same generation may share it. With `at`, the answers are of what ran then, by what
-    the SBOMs say now, and `memory` keeps none of it."""
+    the SBOMs say now; with `clusters`, of what runs in those alone; `memory` keeps none of either."""
 
-    def __init__(self, read: Run, memory: Memory, at: datetime | None = None) -> None:
+    def __init__(self, read: Run, memory: Memory, at: datetime | None = None, clusters: Iterable[str] = ()) -> None:
         self._read = read
         rows = read("SELECT generation FROM graph_state")
         generation = rows[0][0] if rows else 0
         self.memory = memory if memory.generation == generation else Memory(generation, memory)
-        self._memory = self.memory if at is None else Memory(generation, self.memory)
-        self._moment = moment_of(at)
+        self._moment = moment_of(at, clusters)
+        self._memory = Memory(generation, self.memory) if self._moment.joined else self.memory
 
     def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
         """Every exposure, and what could not be told."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchgap.errors import BadInputError
 from patchgap.graph import purl as purls
@@ -21,7 +21,8 @@ _IMAGES = frozenset({"oci", "docker"})
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question. `text` is how it was asked. `ecosystem` is a purl type, "" for any; `vendor` a purl's namespace where
-    the name does not hold it; `version` is "" for any version. With `advisory`, the other fields are empty."""
+    the name does not hold it; `version` is "" for any version. With `advisory`, the other fields are empty. `within`
+    are the purl types that are asked about alone; none: every one."""
 
     text: str
     ecosystem: str = ""
@@ -30,6 +31,7 @@ class Question:
     version: str = ""
     distro: str = ""
     advisory: Advisory | None = None
+    within: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.text
@@ -58,6 +60,10 @@ class Question:
     def of_advisory(cls, advisory: Advisory) -> Question:
         """Which components are affected by it."""
         return cls(text=advisory.id, advisory=advisory)
+
+    def inside(self, ecosystems: frozenset[str]) -> Question:
+        """The same question, about packages of these purl types alone; none: of every one."""
+        return replace(self, within=ecosystems)
 
     @classmethod
     def _of_purl(cls, text: str) -> Question:

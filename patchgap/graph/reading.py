@@ -50,22 +50,31 @@ def of_connection(connection: sa.Connection) -> Run:
 
 
 class Moment(NamedTuple):
-    """The condition under which a container `c` stands: now, or at a past time, for which its workload `w` is joined."""
+    """The condition under which a container `c` stands: now, or at a past time, in every cluster or in some. Where it
+    asks for more than `c` tells, its workload `w` is joined."""
 
     joined: str
     stands: str
     parameters: Mapping[str, Any]
+    at: datetime | None = None
+    clusters: frozenset[str] = frozenset()  # the only ones that are asked for; none: every one
+
+    def asks_for(self, cluster: str) -> bool:
+        return not self.clusters or cluster in self.clusters
 
 
-def moment_of(at: datetime | None) -> Moment:
-    """Now (None), or that time."""
-    if at is None:
+def moment_of(at: datetime | None, clusters: Iterable[str] = ()) -> Moment:
+    """Now (None), or that time; in these clusters, or in every one."""
+    wanted = frozenset(clusters)
+    if at is None and not wanted:
         return Moment("", "c.live", NOTHING)
-    return Moment(
-        " JOIN graph_workload w ON w.id = c.workload_id",
-        "w.since <= :at AND (w.until IS NULL OR w.until > :at)",
-        {"at": sortable(at)},
-    )
+    stands, parameters = "c.live", {}
+    if at is not None:
+        stands, parameters = "w.since <= :at AND (w.until IS NULL OR w.until > :at)", {"at": sortable(at)}
+    if wanted:
+        some, named = among("w.cluster", sorted(wanted))
+        stands, parameters = f"{stands} AND {some}", {**parameters, **named}
+    return Moment(" JOIN graph_workload w ON w.id = c.workload_id", stands, parameters, at, wanted)
 
 
 def sortable(at: datetime) -> str:

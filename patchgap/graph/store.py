@@ -210,6 +210,10 @@ class Graph:
         """When each cluster was last read; Unknown where it does not answer now or never did."""
         return self._reading(refreshed)
 
+    def asked(self, ask: Callable[[Run], T]) -> T:
+        """What `ask` makes of the graph, all of it read at one moment."""
+        return self._reading(ask)
+
     def _querying(self, ask: Callable[[Query], T], at: datetime | None = None) -> T:
         return self._reading(lambda read: ask(self._query(read, at)))
 

@@ -1,0 +1,72 @@
+"""What every question to the graph takes: a package or an advisory, and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from patchgap.cli.output import Story
+from patchgap.errors import BadInputError
+from patchgap.graph.question import Question
+from patchgap.graph.reading import Run
+from patchgap.graph.selection import DIMENSIONS, Missing, Selection
+from patchgap.model.exposure import Exposure
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HELP = {
+    "environment": "Only this environment. Workloads of which it is unknown stay, as for the two below.",
+    "region": "Only this region.",
+    "classification": "Only data of this classification: sensitive, internal, public.",
+    "cluster": "Only this cluster; what is unknown of others is left out.",
+    "namespace": "Only this namespace.",
+    "ecosystem": "Only packages of this ecosystem: PyPI, npm, deb, …",
+}
+_SHOWN = 8  # values that an error lists
+
+
+def filtered(command: F) -> F:
+    """The filters as options, each repeatable."""
+    for dimension in reversed(_HELP):
+        command = click.option(f"--{dimension}", multiple=True, metavar="NAME", help=_HELP[dimension])(command)
+    return command
+
+
+def selection_of(values: dict[str, Any]) -> Selection:
+    """Takes the filters' values out of a command's own."""
+    return Selection.of({dimension: values.pop(dimension) for dimension in DIMENSIONS})
+
+
+def question_of(what: str | None, advisory: Path | None, selection: Selection) -> Question:
+    """The question; raises BadInputError where it names neither or both."""
+    if (what is None) == (advisory is None):
+        raise BadInputError("the question", "name a package or an advisory, one of the two", "See --help.")
+    if advisory is None:
+        return Question.parse(what or "").inside(selection.ecosystem)
+    from patchgap.graph.advisory import read_advisory  # imported late: most questions are names
+
+    return Question.of_advisory(read_advisory(advisory)).inside(selection.ecosystem)
+
+
+def check(selection: Selection, read: Run, seen: Iterable[Exposure], clusters: Iterable[str]) -> tuple[Missing, ...]:
+    """The values that could be and that nothing has. Raises BadInputError for one that is misspelt or of elsewhere: an
+    answer about nothing must not read as a good one."""
+    if not selection.asked():
+        return ()
+    missing = tuple(selection.missing(read, seen, clusters))
+    for one in missing:
+        if not one.sound:
+            near = f"Did you mean {one.nearest}? " if one.nearest else ""
+            more = f" and {len(one.known) - _SHOWN} more" if len(one.known) > _SHOWN else ""
+            fix = f"{near}There are: {', '.join(one.known[:_SHOWN])}{more}."
+            raise BadInputError(f"--{one.dimension}", f"nothing has {one.value!r}", fix)
+    return missing
+
+
+def warn(missing: Iterable[Missing]) -> None:
+    """Says what was asked for that nothing has."""
+    for one in missing:
+        Story().warn(f"--{one.dimension}: nothing has {one.value!r}; there are: {', '.join(one.known[:_SHOWN])}.")
