@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
-from patchgap.cli.output import Story
+from patchgap.cli.output import Story, safe, styled, wrapped
 from patchgap.errors import BadInputError
+from patchgap.graph.query import refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import DIMENSIONS, Missing, Selection
 from patchgap.model.exposure import Exposure
+from patchgap.model.unknown import Unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,3 +73,21 @@ def warn(missing: Iterable[Missing]) -> None:
     """Says what was asked for that nothing has."""
     for one in missing:
         Story().warn(f"--{one.dimension}: nothing has {one.value!r}; there are: {', '.join(one.known[:_SHOWN])}.")
+
+
+def readings(
+    read: Run, selection: Selection, configured: Iterable[str]
+) -> tuple[dict[str, datetime | Unknown], tuple[Unknown, ...]]:
+    """When each selected cluster was last read, and those that are configured and that the graph never heard of."""
+    read_at = {name: when for name, when in refreshed(read).items() if name in (selection.cluster or {name})}
+    unread = [name for name in configured if name not in read_at and name in (selection.cluster or {name})]
+    told = "it is configured and was never read: patchgap inventory refresh"
+    return read_at, tuple(Unknown(f"cluster {name}", told) for name in unread)
+
+
+def untold(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:
+    """What could not be told, loudly."""
+    things = "1 thing" if len(unknown) == 1 else f"{len(unknown)} things"
+    yield styled(f"UNKNOWN: {things} could not be told. Unknown is not clean.", stream, bold=True, fg="yellow")
+    for one in unknown:
+        yield wrapped(safe(f"{one.what}: {one.reason}"), "  ? ", "    ")

@@ -22,7 +22,7 @@ from patchgap.cli.output import Story, emit
 from patchgap.cli.times import moment
 from patchgap.errors import BadInputError
 from patchgap.graph.chains import MOST
-from patchgap.graph.query import Memory, Query, refreshed
+from patchgap.graph.query import Memory, Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import Missing, Selection
@@ -101,18 +101,12 @@ def ask(cli: Cli, question: Question, selection: Selection, at: datetime | None 
     def of(read: Run) -> Asked:
         answer = Query(read, Memory(), at, selection.cluster).answer(question, cli.clock())
         missing = asking.check(selection, read, answer.exposures, configured)
-        wanted = selection.cluster
-        read_at = {name: when for name, when in refreshed(read).items() if not wanted or name in wanted}
-        unread = [name for name in configured if name not in read_at and (not wanted or name in wanted)]
+        read_at, unread = asking.readings(read, selection, configured)
         kept = tuple(one for one in answer.exposures if selection.keeps(one.workload))
-        told = replace(answer, exposures=kept, unknown=(*map(_never_read, unread), *answer.unknown))
+        told = replace(answer, exposures=kept, unknown=(*unread, *answer.unknown))
         return Asked(told, selection, at, read_at, missing)
 
     return cli.asked(of)
-
-
-def _never_read(cluster: str) -> Unknown:
-    return Unknown(f"cluster {cluster}", "it is configured and was never read: patchgap inventory refresh")
 
 
 def _warn(question: Question, asked: Asked) -> None:
@@ -150,10 +144,15 @@ def document(asked: Asked) -> dict[str, Any]:
         "asked_at": plain(answer.asked_at),
         "exposures": [exposed(one) for one in answer.exposures],
         "unknown": plain(answer.unknown),
-        "inventory": [_read(cluster, when, answer.asked_at) for cluster, when in asked.read_at.items()],
+        "inventory": inventory(asked.read_at, answer.asked_at),
         **({"at": plain(asked.at)} if asked.at else {}),
         **({"filters": asked.selection.asked()} if asked.selection.asked() else {}),
     }
+
+
+def inventory(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> list[dict[str, Any]]:
+    """How old what each cluster told is."""
+    return [_read(cluster, when, asked_at) for cluster, when in read_at.items()]
 
 
 def _read(cluster: str, when: datetime | Unknown, asked_at: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import IO, NamedTuple
 
+from patchgap.cli.asking import untold
 from patchgap.cli.chains import short, why
 from patchgap.cli.output import safe, styled, wrapped
 from patchgap.cli.times import told as time_told
@@ -49,8 +50,8 @@ def render(
     parts = [_headline(answer, groups, told)]
     parts += ["\n".join(_workload(group, told)) for group in groups]
     if answer.unknown:
-        parts.append("\n".join(_unknown(answer.unknown, stream)))
-    parts.append("\n".join(_read(read_at, answer.asked_at)))
+        parts.append("\n".join(untold(answer.unknown, stream)))
+    parts.append("\n".join(readings(read_at, answer.asked_at)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -175,14 +176,8 @@ def _component(one: Exposure, told: Told) -> Iterator[str]:
         yield f"    and {len(one.chains) - _MOST} more chains (--why draws them)"
 
 
-def _unknown(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:
-    title = f"UNKNOWN: {_count(len(unknown), 'thing')} could not be told. Unknown is not clean."
-    yield styled(title, stream, bold=True, fg="yellow")
-    for one in unknown:
-        yield wrapped(safe(f"{one.what}: {one.reason}"), "  ? ", "    ")
-
-
-def _read(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:
+def readings(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:
+    """When each cluster was last read."""
     for cluster, when in read_at.items():
         if isinstance(when, datetime):
             minutes = max(0, int((asked_at - when).total_seconds() // 60))

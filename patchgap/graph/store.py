@@ -5,22 +5,21 @@ Owns every write to the graph's tables. Times are arguments; it reaches nothing 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
 from patchgap.graph import tables
-from patchgap.graph.coverage import Coverage
+from patchgap.graph.digests import standings
 from patchgap.graph.images import Images
 from patchgap.graph.ingest import Ingest
-from patchgap.graph.query import Memory, Query, decode_workload, refreshed, unanswerable
+from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids, of_connection
+from patchgap.graph.reading import Run, among_ids, of_connection
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.graph.snapshots import Snapshots
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
@@ -128,39 +127,8 @@ class Graph:
         """What the graph knows of each digest against the question; a digest without an SBOM is unknown."""
 
         def ask(read: Run) -> Mapping[str, DigestStanding]:
-            matches = self._query(read).matches(question)
-            held = _sboms_of(read, digests)
-            ids = [one.id for sboms in held.values() for one in sboms]
-            rows = read(
-                "SELECT p.sbom_id, o.component_id FROM graph_occurrence o"  # noqa: S608  (ids alone)
-                " JOIN graph_sbom_set p ON p.set_id = o.set_id"
-                f" WHERE {among_ids('p.sbom_id', ids)} AND {among_ids('o.component_id', matches)}"
-            )
-            found: dict[int, list[int]] = {}
-            for sbom_id, component_id in rows:
-                found.setdefault(sbom_id, []).append(component_id)
-            answers, nothing = {}, unanswerable(question)
-            for digest in digests:
-                sboms = held.get(digest, [])
-                hits = [matches[one] for sbom in sboms for one in found.get(sbom.id, ())]
-                untold = Coverage.of((one.lists, one.whole) for one in sboms).untold(question)
-                affected = [m.reason for m in hits if m.standing is Standing.AFFECTED]
-                doubts = [m.reason for m in hits if m.standing is Standing.UNKNOWN]
-                if affected:
-                    answers[digest] = DigestStanding(digest, "affected", affected[0])
-                elif not sboms:
-                    answers[digest] = DigestStanding(digest, "unknown", "it has no SBOM")
-                elif nothing:
-                    answers[digest] = DigestStanding(digest, "unknown", nothing[0].reason)
-                elif doubts:
-                    answers[digest] = DigestStanding(digest, "unknown", doubts[0])
-                elif not any(one.packages for one in sboms):
-                    answers[digest] = DigestStanding(digest, "unknown", "its SBOM lists no packages")
-                elif untold or (untold := _hidden(sboms)):
-                    answers[digest] = DigestStanding(digest, "unknown", untold)
-                else:
-                    answers[digest] = DigestStanding(digest, "clean", f"its SBOM holds nothing that {question} affects")
-            return answers
+            found = standings(read, self._query(read).matches(question), question, digests)
+            return {digest: DigestStanding(digest, *told) for digest, told in found.items()}
 
         return self._reading(ask)
 
@@ -270,36 +238,6 @@ def _batches(documents: Iterable[SbomDocument]) -> Iterator[list[SbomDocument]]:
             batch, packages = [], 0
     if batch:
         yield batch
-
-
-class _Sbom(NamedTuple):
-    id: int
-    packages: int
-    lists: str
-    whole: bool
-    hides: str
-
-
-def _hidden(sboms: Sequence[_Sbom]) -> str:
-    """Why packages may be missing in the lists of an image's SBOMs; "" where one of them hides nothing."""
-    if any(one.packages and one.hides == "[]" for one in sboms):
-        return ""
-    return "; ".join(json.loads(sboms[0].hides))
-
-
-def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
-    """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
-    found: dict[str, list[_Sbom]] = {}
-    for start in range(0, len(digests), 500):
-        some, parameters = among("d.digest", digests[start : start + 500])
-        rows = read(
-            "SELECT d.digest, s.id, s.packages, s.lists, s.whole, s.hides FROM graph_digest d"  # noqa: S608  (parameters alone)
-            f" JOIN graph_sbom s ON s.image_id = d.image_id WHERE {some}",
-            parameters,
-        )
-        for digest, *sbom in rows:
-            found.setdefault(digest, []).append(_Sbom(*sbom))
-    return found
 
 
 def _check_digest(digest: str) -> None:

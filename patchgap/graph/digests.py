@@ -1,0 +1,100 @@
+"""What the graph knows of an image against a question: affected, clean, or unknown, with the reason.
+
+Unlike an exposure it asks of digests, whether they run or not. Clean is said only where an SBOM would have listed it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from patchgap.graph.coverage import Coverage
+from patchgap.graph.matching import Match
+from patchgap.graph.query import unanswerable
+from patchgap.graph.question import Question
+from patchgap.graph.reading import Run, among, among_ids
+from patchgap.model.exposure import Standing
+
+AFFECTED, CLEAN, UNKNOWN = "affected", "clean", "unknown"
+_BATCH = 5000  # ids in one statement
+
+
+class Verdict(NamedTuple):
+    """`verdict` is one of the three words above."""
+
+    verdict: str
+    reason: str
+
+
+def standings(
+    read: Run, matches: Mapping[int, Match], question: Question, digests: Sequence[str]
+) -> dict[str, Verdict]:
+    """The verdict on each digest; `matches` are the components that the question touches."""
+    held = _sboms_of(read, digests)
+    found = _found(read, matches, [one.id for sboms in held.values() for one in sboms])
+    nothing = unanswerable(question)
+    return {
+        digest: _verdict(question, held.get(digest, []), found, nothing[0].reason if nothing else "")
+        for digest in digests
+    }
+
+
+class _Sbom(NamedTuple):
+    id: int
+    packages: int
+    lists: str
+    whole: bool
+    hides: str
+
+
+def _verdict(question: Question, sboms: Sequence[_Sbom], found: Mapping[int, Sequence[Match]], nothing: str) -> Verdict:
+    hits = [match for sbom in sboms for match in found.get(sbom.id, ())]
+    affected = [match.reason for match in hits if match.standing is Standing.AFFECTED]
+    doubts = [match.reason for match in hits if match.standing is Standing.UNKNOWN]
+    if affected:
+        return Verdict(AFFECTED, affected[0])
+    if not sboms:
+        return Verdict(UNKNOWN, "it has no SBOM")
+    if nothing or doubts:
+        return Verdict(UNKNOWN, nothing or doubts[0])
+    if not any(one.packages for one in sboms):
+        return Verdict(UNKNOWN, "its SBOM lists no packages")
+    untold = Coverage.of((one.lists, one.whole) for one in sboms).untold(question) or _hidden(sboms)
+    return Verdict(UNKNOWN, untold) if untold else Verdict(CLEAN, f"its SBOM holds nothing that {question} affects")
+
+
+def _found(read: Run, matches: Mapping[int, Match], sbom_ids: Sequence[int]) -> dict[int, list[Match]]:
+    """The matches in each of the SBOMs."""
+    found: dict[int, list[Match]] = {}
+    for start in range(0, len(sbom_ids), _BATCH):
+        rows = read(
+            "SELECT p.sbom_id, o.component_id FROM graph_occurrence o"  # noqa: S608  (ids alone)
+            " JOIN graph_sbom_set p ON p.set_id = o.set_id"
+            f" WHERE {among_ids('p.sbom_id', sbom_ids[start : start + _BATCH])} AND {among_ids('o.component_id', matches)}"
+        )
+        for sbom_id, component_id in rows:
+            found.setdefault(sbom_id, []).append(matches[component_id])
+    return found
+
+
+def _hidden(sboms: Sequence[_Sbom]) -> str:
+    """Why packages may be missing in the lists of an image's SBOMs; "" where one of them hides nothing."""
+    if any(one.packages and one.hides == "[]" for one in sboms):
+        return ""
+    return "; ".join(json.loads(sboms[0].hides))
+
+
+def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
+    """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
+    found: dict[str, list[_Sbom]] = {}
+    for start in range(0, len(digests), 500):
+        some, parameters = among("d.digest", digests[start : start + 500])
+        rows = read(
+            "SELECT d.digest, s.id, s.packages, s.lists, s.whole, s.hides FROM graph_digest d"  # noqa: S608  (parameters alone)
+            f" JOIN graph_sbom s ON s.image_id = d.image_id WHERE {some}",
+            parameters,
+        )
+        for digest, *sbom in rows:
+            found.setdefault(digest, []).append(_Sbom(*sbom))
+    return found

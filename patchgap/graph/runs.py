@@ -1,0 +1,215 @@
+"""Which workloads ran which image when: the intervals of the inventory's readings, joined where one follows another.
+
+What was seen running ran; what was seen to have ended ran before that; what is scheduled or pending may have run between
+two readings. Times in which a cluster was not read are unknown and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
+from patchgap.graph.query import Memory, Query, decode_workload, repository_of
+from patchgap.graph.question import Question
+from patchgap.graph.reading import Run, among, sortable
+from patchgap.graph.selection import Selection
+from patchgap.model.unknown import EVERY_CLUSTER, Unknown
+from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
+
+_ENDS = frozenset({"Job", "Pod"})  # what ended runs no second time
+
+
+class Manner(StrEnum):
+    """How it is known that it ran."""
+
+    RAN = "ran"
+    ENDED = "ended"  # seen after its end: it ran before `since`
+    MAY = "may have run"  # scheduled or pending while it was looked at
+
+
+_MANNERS = {
+    RunState.RUNNING: Manner.RAN,
+    RunState.ENDED: Manner.ENDED,
+    RunState.SCHEDULED: Manner.MAY,
+    RunState.PENDING: Manner.MAY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A workload with an image under one digest ("" where none was told), seen from `since` until it was seen otherwise
+    (None: it stands). `workload` and `container` are as last seen then. `from_start`: at the cluster's first reading
+    already, so that it may be older."""
+
+    workload: Workload
+    container: Container
+    digest: str
+    repository: str
+    manner: Manner
+    since: datetime
+    until: datetime | None
+    from_start: bool
+    verdict: Verdict | None  # on the image, where a package was asked for
+
+
+class Answer(NamedTuple):
+    """What ran in the time, oldest first, and what could not be told."""
+
+    runs: tuple[Seen, ...]
+    unknown: tuple[Unknown, ...]
+
+
+def runs(read: Run, question: Question | None, selection: Selection, since: datetime, until: datetime) -> Answer:
+    """What ran from `since` on and before `until`; with a question, of images that hold what it asks for."""
+    found = list(_intervals(read, selection, since, until))
+    verdicts = _verdicts(read, question, found)
+    kept, doubtful = [], []
+    for one in found:
+        verdict = verdicts.get(one.digest)
+        if question is not None and (verdict is None or verdict.verdict not in {AFFECTED, CLEAN}):
+            doubtful.append((one, verdict))
+        elif (verdict is None or verdict.verdict == AFFECTED) and one.kept:
+            kept.append(
+                Seen(
+                    one.workload, one.container, one.digest, repository_of(one.container.image), one.manner,
+                    datetime.fromisoformat(one.since), datetime.fromisoformat(one.until) if one.until else None,
+                    one.from_start, verdict,
+                )
+            )  # fmt: skip
+    untold = (*_clusters(read, selection, since, until), *_images(doubtful))
+    return Answer(tuple(sorted(kept, key=_order)), untold)
+
+
+def _order(one: Seen) -> tuple[object, ...]:
+    return one.since, str(one.workload.ref), one.digest, one.manner
+
+
+class _Interval(NamedTuple):
+    workload: Workload
+    container: Container
+    digest: str
+    manner: Manner
+    since: str
+    until: str | None
+    from_start: bool
+    kept: bool  # by the filters, as the workload was labelled then
+
+
+_Key = tuple[WorkloadRef, str, str, bool, Manner]
+
+
+def _intervals(read: Run, selection: Selection, since: datetime, until: datetime) -> Iterator[_Interval]:
+    """The joined intervals that reach into the time. An image without a digest is told apart by its reference."""
+    rows = read("SELECT cluster, first_read_at FROM graph_cluster WHERE first_read_at IS NOT NULL")
+    firsts = {cluster: sortable(datetime.fromisoformat(first)) for cluster, first in rows}
+    start, end = sortable(since), sortable(until)
+    joined: dict[_Key, list[_Interval]] = {}
+    for begun, ended, document in _rows(read, selection, start, end):
+        workload = decode_workload(document)
+        kept = selection.keeps(workload)
+        oldest = begun <= firsts.get(workload.ref.cluster, "")
+        for container in workload.containers:
+            manner = _MANNERS.get(container.state)
+            if manner is None:
+                continue
+            digest = container.digest if isinstance(container.digest, str) else ""
+            one = _Interval(workload, container, digest, manner, begun, ended, oldest, kept)
+            _join(joined.setdefault((workload.ref, digest, "" if digest else container.image, kept, manner), []), one)
+    for (ref, digest, image, kept, manner), held in joined.items():
+        ran = joined.get((ref, digest, image, kept, Manner.RAN), ()) if manner is not Manner.RAN else ()
+        yield from (one for one in held if _reaches(one, start, end) and not _is_told(one, ran))
+
+
+def _join(held: list[_Interval], one: _Interval) -> None:
+    """Rows come by their beginning; what touches the last interval prolongs it."""
+    if held and (held[-1].until is None or held[-1].until >= one.since):
+        until = None if held[-1].until is None or one.until is None else max(held[-1].until, one.until)
+        held[-1] = one._replace(since=held[-1].since, until=until, from_start=held[-1].from_start)
+    else:
+        held.append(one)
+
+
+def _reaches(one: _Interval, start: str, end: str) -> bool:
+    if one.since >= end:
+        return False
+    if one.manner is Manner.ENDED and one.workload.ref.kind in _ENDS:
+        return one.since >= start  # it had ended when it was first seen so
+    return one.until is None or one.until > start
+
+
+def _is_told(one: _Interval, ran: Iterable[_Interval]) -> bool:
+    """Whether an interval in which it was seen running tells all of this one: that it may have run then, or that the
+    Job which ran then has ended."""
+    if one.manner is Manner.ENDED:
+        return one.workload.ref.kind in _ENDS and any(other.until == one.since for other in ran)
+    return any(
+        other.since <= one.since and (other.until is None or (one.until is not None and one.until <= other.until))
+        for other in ran
+    )
+
+
+def _rows(read: Run, selection: Selection, start: str, end: str) -> Sequence[tuple[str, str | None, str]]:
+    """The rows of every workload that has one in that time, the earlier and later ones too: intervals are whole."""
+    some, named = among("cluster", sorted(selection.cluster)) if selection.cluster else ("1 = 1", {})
+    found = read(
+        "SELECT since, until, document FROM graph_workload WHERE (cluster, namespace, kind, name) IN"  # noqa: S608
+        " (SELECT cluster, namespace, kind, name FROM graph_workload"
+        f" WHERE since < :end AND (until IS NULL OR until > :start) AND {some}) ORDER BY since, id",
+        {"start": start, "end": end, **named},
+    )
+    return [(row[0], row[1], row[2]) for row in found]
+
+
+def _verdicts(read: Run, question: Question | None, found: Iterable[_Interval]) -> Mapping[str, Verdict]:
+    if question is None:
+        return {}
+    matches = Query(read, Memory()).matches(question)
+    return standings(read, matches, question, sorted({one.digest for one in found} - {""}))
+
+
+def _images(doubtful: Iterable[tuple[_Interval, Verdict | None]]) -> Iterator[Unknown]:
+    """One for each image of which it is not known whether it holds what is asked for."""
+    places: dict[tuple[str, str], dict[WorkloadRef, None]] = {}
+    for one, verdict in doubtful:
+        image = one.container.image
+        digest = one.container.digest
+        what = f"image {image.partition('@')[0]}@{digest}" if isinstance(digest, str) else f"image {image}"
+        reason = verdict.reason if verdict else "its digest is unknown"
+        places.setdefault((what, reason), {})[one.workload.ref] = None
+    for (what, reason), refs in places.items():
+        first, *others = refs
+        yield Unknown(what, f"{reason}; {first}{f' and {len(others)} more' if others else ''} ran it, or may have")
+
+
+def _clusters(read: Run, selection: Selection, since: datetime, until: datetime) -> Iterator[Unknown]:
+    """The times in which a cluster was not read yet, did not answer, or is no longer read."""
+    rows = read("SELECT cluster, first_read_at, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY 1")
+    if not rows:
+        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
+    for cluster, first, read_at, silent, reason in rows:
+        if selection.cluster and cluster not in selection.cluster:
+            continue
+        what = f"cluster {cluster}"
+        if not first:
+            yield Unknown(what, f"it was never read: unreachable since {silent}: {reason}")
+            continue
+        if datetime.fromisoformat(first) > since:
+            yield Unknown(what, f"what ran before {_told(first)} is not known: it was first read then")
+        for begun, ended, why in read(
+            "SELECT since, until, reason FROM graph_outage WHERE cluster = :cluster AND since < :end AND until > :start"
+            " ORDER BY since",
+            {"cluster": cluster, "start": sortable(since), "end": sortable(until)},
+        ):
+            yield Unknown(what, f"what ran from {_told(begun)} to {_told(ended)} is not known: {why}")
+        if silent and datetime.fromisoformat(silent) < until:
+            yield Unknown(
+                what, f"what ran after {_told(read_at)} is not known: unreachable since {_told(silent)}: {reason}"
+            )
+
+
+def _told(stamp: str) -> str:
+    return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M UTC")
