@@ -1,0 +1,152 @@
+"""`patchgap blast-radius`: the exposed workloads, the worst first, and what they come to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from patchgap.cli import asking
+from patchgap.cli.context import Cli
+from patchgap.cli.exposure import Asked, ask, exposed, inventory
+from patchgap.cli.exposure_text import readings
+from patchgap.cli.output import emit, safe, styled, wrapped
+from patchgap.cli.rows import table
+from patchgap.cli.times import moment
+from patchgap.graph.radius import Privilege, Reach, Total, ranked, total
+from patchgap.model.codec import plain
+from patchgap.model.exposure import Standing
+from patchgap.model.workload import Classification
+
+_WORDS = {
+    Privilege.CLUSTER_ADMIN: "cluster admin",
+    Privilege.PRIVILEGED: "privileged",
+    Privilege.HOST_NAMESPACE: "host namespace",
+    Privilege.CAPABILITIES: "capabilities",
+    Privilege.NONE: "none",
+}
+_ORDER = (
+    "Ordered by data (sensitive or unknown first), then internet exposure, then privilege, then running replicas; "
+    "what is unknown counts as the worst, and what VEX clears comes last."
+)
+
+
+@click.command("blast-radius")
+@click.argument("what", required=False)
+@click.option("--advisory", type=click.Path(path_type=Path), help="Ask for what an OSV advisory (JSON, YAML) affects.")
+@click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
+@asking.filtered
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def blast_radius(
+    cli: Cli, /, what: str | None, advisory: Path | None, at: str | None, as_json: bool, **filters: Any
+) -> None:
+    """Rank the workloads that include a package by what they reach.
+
+    WHAT is a name, name@version, or a purl. The order: data scope, internet exposure, privilege, running replicas; what
+    is unknown counts as the worst and is shown as unknown.
+    """
+    selection = asking.selection_of(filters)
+    question = asking.question_of(what, advisory, selection)
+    asked = ask(cli, question, selection, moment(at, "--at", cli.clock()) if at else None)
+    asking.warn(asked.missing)
+    reached = ranked(asked.answer.exposures)
+    if as_json:
+        emit(_document(asked, reached))
+    else:
+        click.echo("\n\n".join(_text(asked, reached, sys.stdout)))
+
+
+def _document(asked: Asked, reached: Sequence[Reach]) -> dict[str, Any]:
+    return {
+        "query": asked.answer.query,
+        "asked_at": plain(asked.answer.asked_at),
+        "at": plain(asked.at),
+        "filters": asked.selection.asked(),
+        "order": _ORDER,
+        "total": plain(total(reached)),
+        "workloads": [_workload(n, one) for n, one in enumerate(reached, 1)],
+        "unknown": plain(asked.answer.unknown),
+        "inventory": inventory(asked.read_at, asked.answer.asked_at),
+    }
+
+
+def _workload(rank: int, one: Reach) -> dict[str, Any]:
+    shown = exposed(one.exposures[0])
+    return {
+        "rank": rank,
+        "standing": one.standing.value,
+        "data_scope": shown["data_scope"],
+        "internet_exposed": one.workload.internet_exposed,
+        "privilege": _WORDS[one.privilege] if one.privilege_known else "unknown",
+        "privileges": shown["privileges"],
+        "workload": shown["workload"],
+        "components": sorted({e.component.purl or f"{e.component.name}@{e.component.version}" for e in one.exposures}),
+        "digests": sorted({e.artifact.digest for e in one.exposures}),
+    }
+
+
+def _text(asked: Asked, reached: Sequence[Reach], stream: IO[str]) -> Iterator[str]:
+    answer, sums = asked.answer, total(reached)
+    yield styled(wrapped(_headline(asked, sums)), stream, bold=True, fg=_colour(asked, reached))
+    if reached:
+        headings = ("#", "DATA", "INTERNET", "PRIVILEGE", "RUNNING", "WORKLOAD")
+        several = len({one.workload.ref.cluster for one in reached}) > 1
+        yield "\n".join(table(headings, [_row(n, one, several) for n, one in enumerate(reached, 1)]))
+        stores = ", ".join(sums.writes_to) or "nothing that is declared"
+        yield wrapped(safe(f"They write to {stores}."))
+        yield wrapped(_ORDER)
+    if answer.unknown:
+        yield "\n".join(asking.untold(answer.unknown, stream))
+    if read := list(readings(asked.read_at, answer.asked_at)):
+        yield "\n".join(read)
+
+
+def _headline(asked: Asked, sums: Total) -> str:
+    query = safe(asked.answer.query) + (f" (only {safe(str(asked.selection))})" if asked.selection.asked() else "")
+    if not sums.workloads and not sums.cleared:
+        more = "not found, but not everything could be told" if asked.answer.unknown else "no running workload has it"
+        return f"{query}: {more}."
+    text = (
+        f"{query}: {_many(sums.workloads, 'workload')}, {_many(sums.replicas, 'running replica')}, "
+        f"{_many(sums.namespaces, 'namespace')}, {_many(sums.clusters, 'cluster')}; "
+        f"{sums.sensitive} on sensitive data{_unknown(sums.unknown_scope)}, "
+        f"{sums.internet} exposed to the internet{_unknown(sums.unknown_internet)}"
+    )
+    text += f"; VEX clears {sums.cleared} more" if sums.cleared else ""
+    return (
+        f"{text}; {_many(len(asked.answer.unknown), 'thing')} could not be told."
+        if asked.answer.unknown
+        else f"{text}."
+    )
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _unknown(number: int) -> str:
+    return f" ({number} of them unknown)" if number else ""
+
+
+def _colour(asked: Asked, reached: Sequence[Reach]) -> str:
+    if any(one.standing is not Standing.NOT_AFFECTED for one in reached):
+        return "red"
+    return "yellow" if asked.answer.unknown else "green"
+
+
+def _row(rank: int, one: Reach, with_cluster: bool) -> tuple[object, ...]:
+    workload, ref = one.workload, one.workload.ref
+    scope = workload.data_scope.classification
+    notes = {Standing.UNKNOWN: " (may include it)", Standing.NOT_AFFECTED: " (VEX clears it)"}.get(one.standing, "")
+    return (
+        rank,
+        "UNKNOWN" if scope is Classification.UNKNOWN else scope.value,
+        {True: "exposed", False: "no", None: "UNKNOWN"}[workload.internet_exposed],
+        _WORDS[one.privilege] if one.privilege_known else "UNKNOWN",
+        f"{workload.running} of {workload.replicas}",
+        f"{ref.namespace}/{ref.kind}/{ref.name}{f' in {ref.cluster}' if with_cluster else ''}{notes}",
+    )
