@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from patchgap.graph import platforms
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable
@@ -31,6 +32,7 @@ def by_kind(read: Run, moment: Moment) -> dict[str, tuple[Unknown, ...]]:
         "no SBOM": tuple(_without_sbom(read, moment)),
         "SBOM without packages": tuple(_without_packages(read, moment)),
         "SBOM that may hide packages": tuple(_hiding(read, moment)),
+        "SBOM of some platforms alone": tuple(_of_platforms(read, moment)),
     }
 
 
@@ -129,6 +131,11 @@ def _hiding(read: Run, moment: Moment) -> Iterator[Unknown]:
             yield Unknown(*_image(read, image_id, workload_id, count, "; ".join(told)))
 
 
+def _of_platforms(read: Run, moment: Moment) -> Iterator[Unknown]:
+    for one, reason in platforms.spots(platforms.running(read, moment)):
+        yield Unknown(*_image(read, one.image_id, one.workload_id, one.workloads, reason))
+
+
 class Partly(NamedTuple):
     """An image that runs, and of which no SBOM tells everything."""
 
@@ -152,7 +159,12 @@ def partly(read: Run, moment: Moment) -> tuple[Partly, ...]:
     sboms: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
     for image_id, lists, whole, workload_id, count in rows:
         sboms.setdefault((image_id, workload_id, count), []).append((lists, whole))
-    return tuple(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in sboms.items())
+    of_platforms = [
+        Partly(one.image_id, platforms.coverage(one), one.workload_id, one.workloads)
+        for one in platforms.running(read, moment)
+        if one.sboms
+    ]
+    return (*(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in sboms.items()), *of_platforms)
 
 
 def untold(read: Run, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:

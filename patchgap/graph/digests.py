@@ -31,7 +31,7 @@ def standings(
     read: Run, matches: Mapping[int, Match], question: Question, digests: Sequence[str]
 ) -> dict[str, Verdict]:
     """The verdict on each digest; `matches` are the components that the question touches."""
-    held = _sboms_of(read, digests)
+    held = sboms_of(read, digests)
     found = _found(read, matches, [one.id for sboms in held.values() for one in sboms])
     nothing = unanswerable(question)
     return {
@@ -40,7 +40,9 @@ def standings(
     }
 
 
-class _Sbom(NamedTuple):
+class Sbom(NamedTuple):
+    """What is stored of an SBOM beside its packages."""
+
     id: int
     packages: int
     lists: str
@@ -48,7 +50,7 @@ class _Sbom(NamedTuple):
     hides: str
 
 
-def _verdict(question: Question, sboms: Sequence[_Sbom], found: Mapping[int, Sequence[Match]], nothing: str) -> Verdict:
+def _verdict(question: Question, sboms: Sequence[Sbom], found: Mapping[int, Sequence[Match]], nothing: str) -> Verdict:
     hits = [match for sbom in sboms for match in found.get(sbom.id, ())]
     affected = [match.reason for match in hits if match.standing is Standing.AFFECTED]
     doubts = [match.reason for match in hits if match.standing is Standing.UNKNOWN]
@@ -78,16 +80,16 @@ def _found(read: Run, matches: Mapping[int, Match], sbom_ids: Sequence[int]) -> 
     return found
 
 
-def _hidden(sboms: Sequence[_Sbom]) -> str:
+def _hidden(sboms: Sequence[Sbom]) -> str:
     """Why packages may be missing in the lists of an image's SBOMs; "" where one of them hides nothing."""
     if any(one.packages and one.hides == "[]" for one in sboms):
         return ""
     return "; ".join(json.loads(sboms[0].hides))
 
 
-def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
+def sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[Sbom]]:
     """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
-    found: dict[str, list[_Sbom]] = {}
+    found: dict[str, list[Sbom]] = {}
     for start in range(0, len(digests), 500):
         some, parameters = among("d.digest", digests[start : start + 500])
         rows = read(
@@ -96,5 +98,5 @@ def _sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[_Sbom]]:
             parameters,
         )
         for digest, *sbom in rows:
-            found.setdefault(digest, []).append(_Sbom(*sbom))
+            found.setdefault(digest, []).append(Sbom(*sbom))
     return found

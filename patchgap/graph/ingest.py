@@ -56,6 +56,7 @@ class Ingest:
         row = (
             sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
             kinds, document.whole or is_system(kinds), json.dumps(document.gaps), json.dumps(document.hides), at,
+            json.dumps(document.digests),
         )  # fmt: skip
         insert_many(self._connection, tables.sbom, (row,))
         ids = self._components(document.packages)
@@ -63,6 +64,7 @@ class Ingest:
         for part in _parts(document.packages):
             set_id = self._set([ids[n] for n in part], [texts.get(n) for n in part] if texts else None)
             insert_many(self._connection, tables.sbom_part, ((set_id, sbom_id),))
+        self.images.tell_indexes(image_id)
         if document.vex is not None:
             self.vex(document.vex, at)
         return True

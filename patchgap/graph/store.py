@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
 from patchgap.graph import tables
-from patchgap.graph.digests import standings
+from patchgap.graph.digests import sboms_of, standings
 from patchgap.graph.images import Images
 from patchgap.graph.ingest import Ingest
+from patchgap.graph.platforms import Platform, apart, of_indexes, weakest
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, of_connection
@@ -75,8 +76,20 @@ class Graph:
             for artifact in artifacts:
                 images.artifact(artifact, (artifact.digest,))
 
+    def add_index(self, index: str, platforms: Sequence[Platform]) -> None:
+        """Says which images an index leads to. Where that is one platform, they are one image; else each is its own, the
+        index runs as any of them, and what an SBOM said to be one of two platforms is told apart again."""
+        for digest in (index, *(one for platform in platforms for one in platform.digests)):
+            _check_digest(digest)
+        with self._writing() as connection:
+            Images(connection, of_connection(connection)).index(index, platforms)
+
+    def knows(self, digests: Sequence[str]) -> frozenset[str]:
+        """Those of the digests whose image has an SBOM."""
+        return self._reading(lambda read: frozenset(sboms_of(read, digests)))
+
     def add_equivalents(self, digests: Sequence[str]) -> None:
-        """Says that these digests (index, platform, config) are one image."""
+        """Says that these digests (index, platform, config) are one image. An index of several platforms stays apart."""
         for digest in digests:
             _check_digest(digest)
         with self._writing() as connection:
@@ -127,8 +140,15 @@ class Graph:
         """What the graph knows of each digest against the question; a digest without an SBOM is unknown."""
 
         def ask(read: Run) -> Mapping[str, DigestStanding]:
-            found = standings(read, self._query(read).matches(question), question, digests)
-            return {digest: DigestStanding(digest, *told) for digest, told in found.items()}
+            indexes = of_indexes(read, digests)
+            parts = (manifest for one in indexes.values() for manifest in one)
+            wanted = tuple(dict.fromkeys((*digests, *parts)))
+            told = standings(read, self._query(read).matches(question), question, wanted)
+            each = {digest: DigestStanding(digest, *one) for digest, one in told.items()}
+            answers = {digest: each[digest] for digest in digests}
+            for index, names in indexes.items():
+                answers[index] = weakest(each[index], [(name, each[one]) for one, name in names.items()])
+            return answers
 
         return self._reading(ask)
 
@@ -216,15 +236,16 @@ def holds(read: Run, document: SbomDocument) -> bool:
     """Whether that SBOM is stored for that artifact, with all that it says of its digests and commit. Raises
     BadInputError for a document that names no artifact."""
     _check_digest(document.artifact.digest)
+    digests = apart(read, document.digests)
     rows = read(
         "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"
         " JOIN graph_sbom s ON s.image_id = i.id JOIN graph_digest d ON d.image_id = i.id"
         " WHERE own.digest = :digest AND s.document = :document",
-        {"digest": document.artifact.digest, "document": document.document},
+        {"digest": digests[0], "document": document.document},
     )
     held = {row[0] for row in rows}
     commits = {row[1] for row in rows}
-    return held.issuperset(document.digests) and (not document.artifact.commit or document.artifact.commit in commits)
+    return held.issuperset(digests) and (not document.artifact.commit or document.artifact.commit in commits)
 
 
 def _batches(documents: Iterable[SbomDocument]) -> Iterator[list[SbomDocument]]:

@@ -36,6 +36,17 @@ digest = sa.Table(
     sa.Column("image_id", sa.ForeignKey("graph_image.id"), nullable=False, index=True),
 )
 
+platform = sa.Table(  # of indexes of several platforms alone: an index of one is that image's other digest
+    "graph_platform",
+    metadata,
+    sa.Column("index_digest", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),  # a platform's manifest, or its config
+    sa.Column("manifest", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # linux/arm64
+    sa.Index("graph_platform_digest", "digest"),
+    sqlite_with_rowid=False,
+)
+
 component = sa.Table(
     "graph_component",
     metadata,
@@ -76,6 +87,7 @@ sbom = sa.Table(
         "hides", sa.Text, nullable=False, server_default="[]"
     ),  # JSON: where packages may be that it does not list
     sa.Column("added_at", sa.Text, nullable=False),
+    sa.Column("named", sa.Text, nullable=False, server_default="[]"),  # JSON: the digests that it says the image has
     sa.UniqueConstraint("document", "image_id"),
 )
 
