@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import httpx
@@ -25,10 +25,11 @@ _GRACE = 1.0  # a name that resolves slowly holds its thread longer; the caller 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, whole."""
+    """An HTTP answer, whole. Header names are in small letters."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Service:
     url: str
     token: str = ""
     timeout_seconds: float = 10
+    largest: int = MAX_ANSWER  # bytes of an answer
 
     @property
     def shown(self) -> str:
@@ -97,7 +99,7 @@ class Service:
                 ) as client,
             ):
                 answer = await client.send(request, stream=True)
-                return Answer(answer.status_code, await self._body(answer))
+                return Answer(answer.status_code, await self._body(answer), dict(answer.headers))
         except (TimeoutError, httpx.TimeoutException) as error:
             raise self._unreachable(f"did not answer within {self.timeout_seconds:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -109,8 +111,8 @@ class Service:
         body = bytearray()
         async for part in answer.aiter_raw():
             body += part
-            if len(body) > MAX_ANSWER:
-                raise self._unreachable(f"answered with more than {MAX_ANSWER // 1024 // 1024} MiB")
+            if len(body) > self.largest:
+                raise self._unreachable(f"answered with more than {_size(self.largest)}")
         return bytes(body)
 
     def _unreachable(self, problem: str) -> UnreachableError:
@@ -122,3 +124,7 @@ class Service:
 @lru_cache
 def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count} bytes"

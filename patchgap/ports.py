@@ -5,13 +5,14 @@ Integrations implement them; flows hand them what they need. Nothing here perfor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from patchgap.graph.sources import Found
 from patchgap.model.evidence import Evidence
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import Finding, IncidentId
@@ -175,6 +176,19 @@ class InventorySource(Protocol):
 
     def read(self, cluster: str, connections: Connections) -> ClusterInventory:
         """Everything that cluster runs, would run, or could roll back to. Raises UnreachableError."""
+
+
+class DocumentSource(Protocol):
+    """Where SBOMs, provenance and VEX are kept: `sources` of an integration, found by the scheme of an address."""
+
+    scheme: ClassVar[str]
+
+    def fetch(self, address: str, settings: Settings) -> Iterator[Found]:
+        """What stands at that address (`SCHEME://…`), as it comes; what cannot be had is told in between. Raises a
+        PatchgapError where nothing at all can be had."""
+
+    def address_of(self, image: str, digest: str, settings: Settings) -> str:
+        """Where what runs as that image by that digest would be found; "" where this source is not set to be asked."""
 
 
 class FlowStarter(Protocol):

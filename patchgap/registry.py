@@ -1,7 +1,7 @@
-"""Actions, checks and inventory sources, found by walking the packages behind the entry points.
+"""Actions, checks, inventory sources and sources of documents, found by walking the packages behind the entry points.
 
 A package named by the entry-point group `patchgap.integrations` is walked for modules under `actions/`, `checks/` and
-for a module `inventory`; a class registers itself with the decorators below. Two classes for one verb on one platform
+for modules `inventory` and `sources`; a class registers itself with the decorators below. Two classes for one verb on one platform
 are an error, never a silent win of the last.
 """
 
@@ -16,11 +16,12 @@ from importlib.metadata import entry_points
 from typing import TypeVar
 
 from patchgap.errors import NotFoundError, PatchgapError
-from patchgap.ports import Action, Check, InventorySource
+from patchgap.ports import Action, Check, DocumentSource, InventorySource
 
 _ACTIONS: dict[tuple[str, str], Action] = {}
 _CHECKS: dict[tuple[str, str], Check] = {}
 _INVENTORIES: dict[str, InventorySource] = {}
+_SOURCES: dict[str, DocumentSource] = {}
 
 A = TypeVar("A", bound=type)
 
@@ -38,6 +39,11 @@ def check(cls: A) -> A:
 def inventory(cls: A) -> A:
     """Registers an inventory source."""
     return _register(cls, _INVENTORIES, cls.platform)  # type: ignore[attr-defined]
+
+
+def source(cls: A) -> A:
+    """Registers a source of documents."""
+    return _register(cls, _SOURCES, cls.scheme)  # type: ignore[attr-defined]
 
 
 def _register(cls: A, table: dict, key: object) -> A:  # type: ignore[type-arg]
@@ -58,6 +64,7 @@ class Registry:
     actions: Mapping[str, Mapping[str, Action]] = field(default_factory=dict)
     checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)
     inventories: Sequence[InventorySource] = ()
+    sources: Mapping[str, DocumentSource] = field(default_factory=dict)  # by scheme
 
     def action(self, verb: str, platform: str) -> Action:
         """The action. Raises NotFoundError naming what exists."""
@@ -93,12 +100,12 @@ def load() -> Registry:
     checks: dict[str, dict[str, Check]] = {}
     for (verb, platform), seen in sorted(_CHECKS.items()):
         checks.setdefault(verb, {})[platform] = seen
-    return Registry(actions, checks, tuple(_INVENTORIES[k] for k in sorted(_INVENTORIES)))
+    return Registry(actions, checks, tuple(_INVENTORIES[k] for k in sorted(_INVENTORIES)), dict(_SOURCES))
 
 
 def _walk(package: str) -> None:
     importlib.import_module(package)
-    for part in ("actions", "checks", "inventory"):
+    for part in ("actions", "checks", "inventory", "sources"):
         name = f"{package}.{part}"
         if importlib.util.find_spec(name) is None:
             continue

@@ -84,6 +84,23 @@ class PrometheusSettings(_Section):
     queries: Mapping[str, str] = Field(default_factory=dict)  # name -> PromQL that is above 0 while the anomaly lasts
 
 
+class RegistrySettings(_Section):
+    """An OCI registry whose images are looked up on their own when the inventory is refreshed."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")  # as image references write it
+    plain_http: bool = False
+    refresh: bool = True  # whether the inventory asks it for the SBOMs of images that have none
+
+
+class RegistriesSettings(_Section):
+    """OCI registries. `docker_config` holds the credentials, as `docker login` writes it."""
+
+    docker_config: Path | None = None
+    timeout_seconds: float = Field(default=30, gt=0)  # of each request
+    refresh_seconds: float = Field(default=120, gt=0)  # of all that one refresh of the inventory asks
+    hosts: tuple[RegistrySettings, ...] = ()
+
+
 class TicketSink(_Section):
     """Where incidents and tickets are opened: a generic webhook (`url`) or a folder (`folder`)."""
 
@@ -109,6 +126,7 @@ class Settings(_Section):
     kubernetes: KubernetesSettings = KubernetesSettings()
     webhook: WebhookSettings = WebhookSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
+    registries: RegistriesSettings = RegistriesSettings()
     tickets: TicketSink = TicketSink()
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,17 @@ import click
 
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Group, Story, emit, safe, wrapped
-from patchgap.errors import BadInputError
+from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
 from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import NotAnSbomError
+from patchgap.graph.sources import Index, opened, put
 from patchgap.graph.store import Graph
 from patchgap.model.exposure import Artifact
 from patchgap.model.vex import VexDocument
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass
@@ -29,16 +34,17 @@ class Outcome:
     sboms: list[dict[str, Any]] = field(default_factory=list)
     provenance: list[dict[str, Any]] = field(default_factory=list)
     vex: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     new: int = 0  # SBOMs that were not stored before
 
     def sort(self) -> None:
         """By file: they come as they are read."""
-        for some in (self.sboms, self.provenance, self.vex, self.failed, self.skipped):
+        for some in (self.sboms, self.provenance, self.vex, self.images, self.failed, self.skipped):
             some.sort(key=lambda one: str(one["file"]))
 
-    def fail(self, path: Path, error: BadInputError, story: Story) -> None:
+    def fail(self, path: str | Path, error: PatchgapError, story: Story) -> None:
         """Names it on stderr; the others go on."""
         story.warn(f"patchgap: {error}")
         self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
@@ -55,7 +61,7 @@ def graph() -> None:
 
 
 @graph.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH|ADDRESS...")
 @click.option("--artifact", metavar="REF@DIGEST", help="The image of an SBOM that names none.")
 @click.option("--commit", metavar="SHA", help="The source commit that the image was built from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -64,12 +70,14 @@ def graph() -> None:
 def add(
     ctx: click.Context,
     cli: Cli,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     artifact: str | None,
     commit: str | None,
     as_json: bool,
 ) -> None:
-    """Add SBOMs, SLSA provenance and VEX; a folder is walked.
+    """Add SBOMs, SLSA provenance and VEX; a folder is walked, an address asked.
+
+    oci://REGISTRY/REPOSITORY@sha256:… is an image: its registry is asked what it is made of, and for what is attached.
 
     CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX 3.0
     JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope,
@@ -79,14 +87,16 @@ def add(
     Exit codes: 0 all went in, 2 at least one did not.
     """
     story, outcome = Story(), Outcome()
-    found = _found(paths, story, outcome)
-    if (artifact or commit) and len(found) > 1:
-        raise BadInputError(
-            "--artifact" if artifact else "--commit", f"it stands for one image, and {len(found)} files were named",
-            "Add the files one by one.",
-        )  # fmt: skip
-    adding = _Adding(paths, artifact, commit, cli.graph(), cli.clock, story, outcome)
-    outcome.new = adding.store.add_sboms(adding.documents(found), cli.clock())
+    addresses = [path for path in paths if _ADDRESS.match(path)]
+    named = tuple(Path(path) for path in paths if path not in addresses)
+    found = _found(named, story, outcome)
+    if (artifact or commit) and (len(found) > 1 or addresses):
+        flag = "--artifact" if artifact else "--commit"
+        many = "addresses name their own" if addresses else f"{len(found)} files were named"
+        raise BadInputError(flag, f"it stands for one image, and {many}", "Add the files one by one.")
+    adding = _Adding(named, artifact, commit, cli.graph(), cli.clock, story, outcome)
+    documents = chain(adding.documents(found), adding.fetched(addresses, cli))
+    outcome.new = adding.store.add_sboms(documents, cli.clock())
     outcome.sort()
     story.done()
     if as_json:
@@ -123,23 +133,57 @@ class _Adding:
         """The SBOMs as they are read; provenance and VEX go in on the way."""
         for n, (path, content) in enumerate(load(found, self.artifact), 1):
             self.story.progress(f"{n}/{len(found)} {path}")
-            if isinstance(content, NotAnSbomError) and path not in self.named:
-                self.outcome.skip(content, self.story)
-            elif isinstance(content, BadInputError):
-                self.outcome.fail(path, content, self.story)
-            elif isinstance(content, SbomDocument):
-                yield self._sbom(path, content)
-            elif self.artifact or self.commit:
-                problem = "provenance and VEX name their own artifacts"
-                self.outcome.fail(path, BadInputError(path, problem, "Leave --artifact and --commit out."), self.story)
-            elif isinstance(content, VexDocument):
-                self._vex(path, content)
-            else:
-                self.store.add_artifacts(content)
-                told = {"file": str(path), "digests": [one.digest for one in content]}
-                self.outcome.provenance.append(told | _source(content))
+            several = content if isinstance(content, files.Several) else files.Several((content,), ())  # type: ignore[arg-type]
+            for one in (*several.contents, *several.failed):
+                if isinstance(one, NotAnSbomError) and path not in self.named:
+                    self.outcome.skip(one, self.story)
+                elif not isinstance(one, PatchgapError | SbomDocument) and (self.artifact or self.commit):
+                    problem = "provenance and VEX name their own artifacts"
+                    error = BadInputError(path, problem, "Leave --artifact and --commit out.")
+                    self.outcome.fail(path, error, self.story)
+                else:
+                    yield from self._taken(path, one)
 
-    def _sbom(self, path: Path, content: SbomDocument) -> SbomDocument:
+    def fetched(self, addresses: Sequence[str], cli: Cli) -> Iterator[SbomDocument]:
+        """What stands at the addresses, as it comes; what is no SBOM goes in on the way."""
+        if not addresses:
+            return
+        from patchgap.registry import load as load_registry  # imported late: it imports every integration
+
+        sources = load_registry().sources
+        for address in addresses:
+            self.story.progress(f"asking {address}")
+            source = sources.get(address.partition("://")[0].lower())
+            try:
+                if source is None:
+                    known = ", ".join(f"{one}://" for one in sorted(sources))
+                    raise BadInputError(address, "nothing reads such addresses", f"Name a path, or one of {known}.")
+                for where, one in opened(source.fetch(address, cli.settings())):
+                    if isinstance(one, NotAnSbomError):
+                        self.outcome.skip(one, self.story)
+                    else:
+                        yield from self._taken(where, one)
+            except PatchgapError as error:
+                self.outcome.fail(address, error, self.story)
+
+    def _taken(self, where: str | Path, one: files.One | Index | PatchgapError) -> Iterator[SbomDocument]:
+        if isinstance(one, SbomDocument):
+            yield self._sbom(where, one)
+            return
+        if isinstance(one, PatchgapError):
+            self.outcome.fail(where, one, self.story)
+            return
+        if isinstance(one, VexDocument):
+            self._told(where, one)
+        elif isinstance(one, Index):
+            platforms = {platform.digests[0]: platform.name for platform in one.platforms}
+            self.outcome.images.append({"file": str(where), "digest": one.digest, "platforms": platforms})
+        else:
+            told = {"file": str(where), "digests": [artifact.digest for artifact in one]}
+            self.outcome.provenance.append(told | _source(one))
+        put(self.store, one, self.clock())
+
+    def _sbom(self, path: str | Path, content: SbomDocument) -> SbomDocument:
         self.outcome.sboms.append(
             {
                 "file": str(path),
@@ -157,11 +201,7 @@ class _Adding:
             return content
         return replace(content, artifact=replace(content.artifact, commit=self.commit))
 
-    def _vex(self, path: Path, content: VexDocument) -> None:
-        self._told(path, content)
-        self.store.add_vex(content, self.clock())
-
-    def _told(self, path: Path, content: VexDocument) -> None:
+    def _told(self, path: str | Path, content: VexDocument) -> None:
         told = {"file": str(path), "format": content.format, "statements": len(content.statements)}
         open_ = [f"{one.what}: {one.reason}" for one in content.unknown]
         self.outcome.vex.append(told | {"open": open_})
@@ -180,6 +220,9 @@ def _report(outcome: Outcome) -> None:
         _open(one["open"])
     for one in outcome.provenance:
         click.echo(f"{one['file']}: provenance of {len(one['digests'])} digests, commit {one['commit'] or 'unknown'}")
+    for one in outcome.images:
+        names = ", ".join(one["platforms"].values())
+        click.echo(f"{one['file']}: {len(one['platforms'])} platforms ({names})")
     for one in outcome.vex:
         click.echo(f"{one['file']}: VEX ({one['format']}), {one['statements']} statements")
         _open(one["open"])

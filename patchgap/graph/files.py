@@ -1,16 +1,18 @@
-"""What a path holds: a folder is walked, and a file is an SBOM or provenance by its content, not by its name."""
+"""What a path holds: a folder is walked, and a file is an SBOM, provenance or VEX by its content, not by its name."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from patchgap.errors import BadInputError
+from patchgap.graph.attestation import Statement, statements, unwrapped
 from patchgap.graph.documents import read_bytes, read_head
-from patchgap.graph.provenance import parse_provenance
+from patchgap.graph.provenance import SLSA, parse_provenance, repository_of_subject
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of, kind_of_head
 from patchgap.graph.sbom.read import parse_sbom
@@ -20,7 +22,18 @@ from patchgap.model.vex import VexDocument
 
 _CLAIMS = re.compile(r"(?:^|[._-])(?:cdx|cyclonedx|spdx|sbom|bom|syft|intoto)(?:[._-]|$)", re.IGNORECASE)
 
-Content = SbomDocument | tuple[Artifact, ...] | VexDocument
+One = SbomDocument | tuple[Artifact, ...] | VexDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a file of several statements holds, and those that cannot be taken."""
+
+    contents: tuple[One, ...]
+    failed: tuple[BadInputError, ...]
+
+
+Content = One | Several
 
 
 def walk(path: Path) -> Iterator[Path]:
@@ -40,38 +53,81 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
     something else and does not claim by its name to be one: of a folder it is passed over, with that reason."""
     try:
         kind_of_head(read_head(path), path)  # a large file of another kind is not read whole
-        content = read_bytes(path)
-        kind = kind_of(content, path)
-        if kind is Kind.VEX:
-            return parse_vex(content, path)
-        if kind is Kind.PROVENANCE:
-            return _statement(content, path)
-        if kind is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content:
-            return _with_vulnerabilities(content, path, artifact)
-        return parse_sbom(content, path, artifact)
+        return read_content(read_bytes(path), path, artifact)
     except NotAnSbomError as error:
         if _CLAIMS.search(path.name):
             raise BadInputError(path, error.reason, error.fix) from error
         raise
 
 
-def _statement(content: bytes, path: Path) -> Content:
-    """An in-toto statement is provenance, or a VEX document's envelope."""
-    try:
-        return parse_provenance(content, path)
-    except BadInputError:
+def read_content(
+    content: bytes, where: str | Path, artifact: str | None = None, equals: frozenset[str] = frozenset()
+) -> Content:
+    """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` the digests
+    of which an attestation found with it may be. Raises BadInputError, NotAnSbomError for another document."""
+    kind = kind_of(content, where)
+    if kind is Kind.VEX:
+        return parse_vex(content, where)
+    if kind is Kind.PROVENANCE:
+        return _attested(content, where, artifact, equals)
+    return _bom(content, where, artifact)
+
+
+def _attested(content: bytes, where: str | Path, artifact: str | None, equals: frozenset[str]) -> Content:
+    """What the statements hold; where it is one, that one."""
+    found: list[One] = []
+    failed: list[BadInputError] = []
+    for one in statements(content, where):
         try:
-            return parse_vex(content, path)
-        except BadInputError:
-            pass
-        raise
+            found += _held(one, where, artifact, equals) if isinstance(one, Statement) else _raised(one)
+        except BadInputError as error:
+            failed.append(error)
+    if len(found) + len(failed) == 1:
+        return found[0] if found else _raised(failed[0])
+    return Several(tuple(found), tuple(failed))
 
 
-def _with_vulnerabilities(content: bytes, path: Path, artifact: str | None) -> Content:
-    """A CycloneDX document may be an SBOM, VEX, or both."""
-    vex = parse_vex(content, path)
+def _held(statement: Statement, where: str | Path, artifact: str | None, equals: frozenset[str]) -> Iterator[One]:
+    """Provenance, VEX, or an SBOM: of each digest that the statement is about."""
+    subjects = {digest: name for name, digest in statement.subjects if not equals or digest in equals}
+    if equals and not subjects:
+        raise BadInputError(
+            where, "its statement is about another image than the one it was found with", "Attach it to its own."
+        )
+    if statement.predicate_type.startswith(SLSA):
+        found = parse_provenance(statement.whole, where)
+        yield tuple(one for one in found if one.digest in subjects)
+        return
+    predicate = unwrapped(statement.predicate)
     try:
-        found = parse_sbom(content, path, artifact)
+        kind = kind_of(predicate, f"{where}: predicate")
+    except NotAnSbomError as error:
+        what = f"it is an attestation of {statement.predicate_type[:200]}, which is no SBOM, provenance or VEX"
+        raise NotAnSbomError(where, what) from error
+    if kind is Kind.VEX:
+        yield parse_vex(statement.whole, where)
+        return
+    repository = artifact.partition("@")[0] if artifact else ""
+    named = [f"{repository or repository_of_subject(name)}@{digest}" for digest, name in subjects.items()]
+    for image in named or (artifact,):
+        yield _bom(predicate, where, image)
+
+
+def _raised(error: BadInputError) -> NoReturn:
+    raise error
+
+
+def _bom(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
+    if kind_of(content, where) is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content:
+        return _with_vulnerabilities(content, where, artifact)
+    return parse_sbom(content, where, artifact)
+
+
+def _with_vulnerabilities(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
+    """A CycloneDX document may be an SBOM, VEX, or both."""
+    vex = parse_vex(content, where)
+    try:
+        found = parse_sbom(content, where, artifact)
     except BadInputError:
         if vex.statements:
             return vex

@@ -53,7 +53,7 @@ class Images:
     def index(self, index: str, platforms: Sequence[Platform]) -> None:
         """What an index leads to: one image with it where that is one platform, else images of their own."""
         if len(platforms) == 1:
-            self.of((index, *platforms[0].digests))
+            self.of(tuple(dict.fromkeys((index, *platforms[0].digests))))
             return
         known = self._run("SELECT digest FROM graph_platform WHERE index_digest = :index", {"index": index})
         rows = {(index, digest): (p.digests[0], p.name) for p in reversed(platforms) for digest in p.digests}

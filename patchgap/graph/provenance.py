@@ -17,7 +17,9 @@ from patchgap.graph.documents import parse_json
 from patchgap.model.exposure import Artifact
 
 _STATEMENT = "https://in-toto.io/Statement/"
-_SLSA = "https://slsa.dev/provenance/"
+SLSA = "https://slsa.dev/provenance/"
+_BUILDKIT = "https://mobyproject.org/buildkit@v1#metadata"
+_GIT = re.compile(r"\.git(?:[#@]|$)")
 _HEX = re.compile(r"[0-9a-f]{40,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -28,7 +30,7 @@ def parse_provenance(content: bytes, where: str | Path) -> tuple[Artifact, ...]:
     if "payload" in statement:
         statement = opened(statement, where)
     kind = statement.get("predicateType")
-    if not str(statement.get("_type")).startswith(_STATEMENT) or not str(kind).startswith(_SLSA):
+    if not str(statement.get("_type")).startswith(_STATEMENT) or not str(kind).startswith(SLSA):
         raise BadInputError(
             where,
             f"predicateType {kind!r} is no SLSA provenance",
@@ -36,13 +38,21 @@ def parse_provenance(content: bytes, where: str | Path) -> tuple[Artifact, ...]:
         )
     predicate = _mapping(statement.get("predicate"))
     details = _mapping(predicate.get("runDetails"))
+    definition = _mapping(predicate.get("buildDefinition"))
+    # A builder on one's own machine has no address, and BuildKit writes "": the kind of build is what there is to tell.
     builder = _mapping(details.get("builder") or predicate.get("builder")).get("id")
+    builder = builder or definition.get("buildType") or predicate.get("buildType")
     commit = next(_commits(predicate), "")
     subjects = statement.get("subject")
     if not isinstance(subjects, list) or not isinstance(builder, str) or not builder:
         raise BadInputError(where, "it names no subject or no builder", "Add the statement as the builder wrote it.")
     found = tuple(
-        Artifact(digest=f"sha256:{sha}", repository=_repository(subject), commit=commit, provenance=builder)
+        Artifact(
+            digest=f"sha256:{sha}",
+            repository=repository_of_subject(subject.get("name")),
+            commit=commit,
+            provenance=builder,
+        )
         for subject in map(_mapping, subjects)
         if _SHA256.fullmatch(sha := str(_mapping(subject.get("digest")).get("sha256")))
     )
@@ -60,27 +70,37 @@ def opened(envelope: Mapping[str, Any], where: str | Path) -> Mapping[str, Any]:
 
 
 def _commits(predicate: Mapping[str, Any]) -> Iterator[str]:
-    """Of v0.2's config source and materials, and v1's resolved dependencies, those that are git commits."""
+    """The git commits that the build says it was made from: of where its configuration stands, of the checkout that it
+    was started in (BuildKit), then of its materials (v0.2) and resolved dependencies (v1)."""
     definition = _mapping(predicate.get("buildDefinition"))
-    invocation = _mapping(predicate.get("invocation"))
-    sources: list[Any] = [_mapping(invocation.get("configSource"))]
+    sources: list[Any] = [
+        _mapping(predicate.get("invocation")).get("configSource"),
+        _mapping(definition.get("externalParameters")).get("configSource"),
+    ]
+    yield from filter(None, map(_commit, sources))
+    run = _mapping(_mapping(predicate.get("runDetails")).get("metadata"))
+    for metadata in (_mapping(predicate.get("metadata")).get(_BUILDKIT), run.get("buildkit_metadata")):
+        revision = str(_mapping(_mapping(metadata).get("vcs")).get("revision") or "").removesuffix("-dirty")
+        if _HEX.fullmatch(revision):
+            yield revision
     for some in (predicate.get("materials"), definition.get("resolvedDependencies")):
-        sources += some if isinstance(some, Sequence) and not isinstance(some, str) else []
-    for source in map(_mapping, sources):
-        digests = _mapping(source.get("digest"))
-        if not str(source.get("uri")).startswith("git") and "gitCommit" not in digests:
-            continue
-        commit = str(digests.get("gitCommit") or digests.get("sha1") or "").strip(
-            "'"
-        )  # Kubernetes' own are quoted twice
-        if _HEX.fullmatch(commit):
-            yield commit
+        if isinstance(some, Sequence) and not isinstance(some, str):
+            yield from filter(None, map(_commit, some))
 
 
-def _repository(subject: Mapping[str, Any]) -> str:
-    """The subject's name where it is an image's; a file's name is no repository."""
-    name = subject.get("name")
-    return name if isinstance(name, str) and "://" not in name and "/" in name else ""
+def _commit(source: Any) -> str:
+    """The commit that a resource is, where it is one of a git repository."""
+    digests, uri = _mapping(_mapping(source).get("digest")), str(_mapping(source).get("uri"))
+    if not (uri.startswith("git") or _GIT.search(uri) or "gitCommit" in digests):
+        return ""
+    commit = str(digests.get("gitCommit") or digests.get("sha1") or "").strip("'")  # Kubernetes' own are quoted twice
+    return commit if _HEX.fullmatch(commit) else ""
+
+
+def repository_of_subject(name: object) -> str:
+    """A subject's name where it is an image's; a file's name and a purl are no repository."""
+    told = isinstance(name, str) and "://" not in name and "/" in name and not name.startswith("pkg:")
+    return str(name) if told else ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

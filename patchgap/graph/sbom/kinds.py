@@ -56,7 +56,7 @@ _MARKS = (b"bomFormat", b"spdxVersion", b"spdx.org/rdf/3", b"artifactRelationshi
 
 class _Outermost(msgspec.Struct, rename={
     "cyclonedx": "bomFormat", "spdx": "spdxVersion", "context": "@context", "graph": "@graph", "type": "_type",
-    "payload_type": "payloadType", "related": "artifactRelationships",
+    "payload_type": "payloadType", "bundle": "dsseEnvelope", "signed": "messageSignature", "related": "artifactRelationships",
 }):  # fmt: skip
     cyclonedx: object = None
     spdx: object = None
@@ -68,6 +68,8 @@ class _Outermost(msgspec.Struct, rename={
     schema: msgspec.Raw = msgspec.Raw()
     type: object = None
     payload_type: object = None
+    bundle: msgspec.Raw = msgspec.Raw()
+    signed: msgspec.Raw = msgspec.Raw()
     document: msgspec.Raw = msgspec.Raw()
 
 
@@ -131,7 +133,7 @@ def _kind_of_keys(keys: _Outermost, where: str | Path) -> Kind:
         return Kind.SYFT
     if "openvex" in str(keys.context)[:HEAD] or b'"csaf_version"' in bytes(keys.document):
         return Kind.VEX
-    if keys.type is not None or keys.payload_type is not None:
+    if keys.type is not None or keys.payload_type is not None or keys.bundle or keys.signed:
         return Kind.PROVENANCE
     raise NotAnSbomError(
         where,
@@ -140,7 +142,13 @@ def _kind_of_keys(keys: _Outermost, where: str | Path) -> Kind:
 
 
 def _seeming(content: bytes, where: str | Path) -> Kind:
-    """Of malformed JSON: what it was meant to be."""
+    """Of malformed JSON: what it was meant to be. Statements in JSON lines are told by the first of them."""
+    try:
+        first = _OUTERMOST.decode(content.partition(b"\n")[0])
+        if first.type is not None or first.payload_type is not None or first.bundle:
+            return Kind.PROVENANCE
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
     found = next((mark for mark in _MARKS if mark in content), None)
     if found is None:
         if b"\0" in content[:4]:
