@@ -183,7 +183,7 @@ class DocumentSource(Protocol):
 
     scheme: ClassVar[str]
 
-    def fetch(self, address: str, settings: Settings) -> Iterator[Found]:
+    def fetch(self, address: str, connections: Connections) -> Iterator[Found]:
         """What stands at that address (`SCHEME://…`), as it comes; what cannot be had is told in between. Raises a
         PatchgapError where nothing at all can be had."""
 

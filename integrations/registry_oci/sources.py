@@ -11,6 +11,7 @@ from integrations.registry_oci.manifests import Repository
 from integrations.registry_oci.reference import Reference
 from integrations.registry_oci.transport import Transport
 from patchgap.graph.sources import Found
+from patchgap.ports import Connections
 from patchgap.registry import source
 from patchgap.settings import Settings
 
@@ -23,10 +24,10 @@ class RegistrySource:
 
     scheme: ClassVar[str] = "oci"
 
-    def fetch(self, address: str, settings: Settings) -> Iterator[Found]:
+    def fetch(self, address: str, connections: Connections) -> Iterator[Found]:
         """What the registry holds of the image. Raises BadInputError, NotFoundError, RefusedError, UnreachableError."""
         reference = Reference.parse(address)
-        wanted = settings.registries
+        wanted = connections.settings.registries
         known = next((one for one in wanted.hosts if one.host.lower() == reference.host), None)
         transport = Transport(
             reference.api,

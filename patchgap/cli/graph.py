@@ -148,9 +148,10 @@ class _Adding:
         """What stands at the addresses, as it comes; what is no SBOM goes in on the way."""
         if not addresses:
             return
-        from patchgap.registry import load as load_registry  # imported late: it imports every integration
+        from patchgap.ports import Connections  # imported late, as the registry, which imports every integration
+        from patchgap.registry import load as load_registry
 
-        sources = load_registry().sources
+        sources, connections = load_registry().sources, Connections(cli.settings())
         for address in addresses:
             self.story.progress(f"asking {address}")
             source = sources.get(address.partition("://")[0].lower())
@@ -158,7 +159,7 @@ class _Adding:
                 if source is None:
                     known = ", ".join(f"{one}://" for one in sorted(sources))
                     raise BadInputError(address, "nothing reads such addresses", f"Name a path, or one of {known}.")
-                for where, one in opened(source.fetch(address, cli.settings())):
+                for where, one in opened(source.fetch(address, connections)):
                     if isinstance(one, NotAnSbomError):
                         self.outcome.skip(one, self.story)
                     else:
