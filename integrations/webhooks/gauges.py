@@ -18,6 +18,9 @@ class Gauges:
         self.deliveries = Counter(
             "patchgap_webhook_deliveries", "Deliveries by status answered.", ["status"], registry=self.registry
         )
+        self.sboms = Counter(
+            "patchgap_webhook_sboms", "SBOMs sent in, by status answered.", ["status"], registry=self.registry
+        )
         self.duplicates = Counter(
             "patchgap_webhook_duplicates", "Deliveries that were stored before.", registry=self.registry
         )

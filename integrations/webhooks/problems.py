@@ -54,16 +54,14 @@ async def _patchgap(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, f"{status.description or status.phrase}. Signals are sent by POST to /v1/signals.")
+    return problem(
+        status, f"{status.description or status.phrase}. Signals are sent by POST to /v1/signals, SBOMs to /v1/sboms."
+    )
 
 
 async def _storage(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "The database did not take the signal; nothing was accepted. Send it again."
-    )
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database did not take it; nothing was accepted. Send it again.")
 
 
 async def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "The receiver failed; its log says why. Send the signal again later."
-    )
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The receiver failed; its log says why. Send it again later.")

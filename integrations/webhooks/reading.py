@@ -20,16 +20,25 @@ MAX_DEPTH = 64
 
 
 async def body_of(request: Request, within: float) -> bytes:
-    """The raw bytes. Raises DeliveryRefusedError: 415 for another type or an encoding, 413 over 1 MiB, 408 where they
-    have not all come within so many seconds."""
-    _hold_headers(request)
+    """The raw bytes of a JSON document. Raises DeliveryRefusedError: 415 for another type or an encoding, 413 over 1
+    MiB, 408 where they have not all come within so many seconds."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise DeliveryRefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type is not application/json", "Send JSON, and say so."
+        )
+    return await bytes_of(request, within, MAX_BODY)
+
+
+async def bytes_of(request: Request, within: float, largest: int) -> bytes:
+    """The raw bytes, of whatever type. Raises DeliveryRefusedError, as `body_of`."""
+    _hold_headers(request, largest)
     body = bytearray()
     try:
         async with asyncio.timeout(within):
             async for part in request.stream():
                 body += part
-                if len(body) > MAX_BODY:
-                    raise _too_large()
+                if len(body) > largest:
+                    raise _too_large(largest)
     except TimeoutError as error:
         raise DeliveryRefusedError(
             HTTPStatus.REQUEST_TIMEOUT, f"the body did not come whole within {within:g} s", "Send it in one go."
@@ -37,23 +46,20 @@ async def body_of(request: Request, within: float) -> bytes:
     return bytes(body)
 
 
-def _hold_headers(request: Request) -> None:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise DeliveryRefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type is not application/json", "Send JSON, and say so."
-        )
+def _hold_headers(request: Request, largest: int) -> None:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise DeliveryRefusedError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body has a content encoding", "Send it uncompressed."
         )
     length = request.headers.get("content-length", "0")
-    if not (length.isascii() and length.isdecimal() and len(length) <= len(str(MAX_BODY)) and int(length) <= MAX_BODY):
-        raise _too_large()
+    if not (length.isascii() and length.isdecimal() and len(length) <= len(str(largest)) and int(length) <= largest):
+        raise _too_large(largest)
 
 
-def _too_large() -> DeliveryRefusedError:
+def _too_large(largest: int) -> DeliveryRefusedError:
+    fix = "Send one signal in a message." if largest == MAX_BODY else "Add it by patchgap graph add instead."
     return DeliveryRefusedError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than 1 MiB", "Send one signal in a message."
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {largest >> 20} MiB", fix
     )
 
 

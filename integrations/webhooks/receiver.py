@@ -1,4 +1,5 @@
-"""The webhook receiver: POST /v1/signals takes one signed envelope, stores it, and asks for the run that looks at it.
+"""The webhook receiver: POST /v1/signals takes one signed envelope, stores it, and asks for the run that looks at it;
+POST /v1/sboms is `sboms`'.
 
 Owns the order: size, signature, form, storage, start, answer. What is not stored is not accepted, and what is stored
 is not lost when no run can be started. It decides nothing about the signal.
@@ -25,9 +26,11 @@ from integrations.webhooks import problems
 from integrations.webhooks.gauges import Gauges, asked_from_here
 from integrations.webhooks.problems import DeliveryRefusedError
 from integrations.webhooks.reading import body_of, document_of
+from integrations.webhooks.sboms import SbomDesk
 from integrations.webhooks.signature import secrets_of, verify
 from integrations.webhooks.sweeper import Sweeper
 from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.graph.store import Graph
 from patchgap.incident.envelope import signal_from
 from patchgap.incident.inbox import Inbox
 from patchgap.model.signal import SignalId
@@ -45,6 +48,7 @@ def create_app(
     starter: FlowStarter,
     clock: Clock,
     *,
+    graph: Graph,
     sweep_every: timedelta = timedelta(seconds=5),
     sweep_at_most: timedelta = timedelta(minutes=5),
     body_within: float = 10,
@@ -65,6 +69,8 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     problems.install(app)
     app.add_api_route("/v1/signals", receiver.accept, methods=["POST"], response_model=None)
+    sboms = SbomDesk(settings.webhook.secret, graph, clock, gauges)
+    app.add_api_route("/v1/sboms", sboms.accept, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)
     app.add_api_route("/metrics", receiver.metrics, methods=["GET"], response_model=None)
     return app

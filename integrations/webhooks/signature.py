@@ -58,6 +58,17 @@ def _unconfigured() -> DeliveryRefusedError:
 
 def verify(keys: Sequence[Webhook], headers: Headers, body: bytes, now: datetime) -> str:
     """The delivery's id. Raises DeliveryRefusedError: 401 for what is missing, unfit, old or wrongly signed."""
+    delivery, signed_at, offered = claimed(headers, now)
+    if len(offered) > _MAX_SIGNATURES or not _matches(keys, delivery, signed_at, body, offered):
+        raise _refused(
+            "webhook-signature does not fit the body", "Sign the raw bytes with the secret that patchgap holds."
+        )
+    return delivery
+
+
+def claimed(headers: Headers, now: datetime) -> tuple[str, datetime, list[str]]:
+    """The delivery's id, when it says that it was signed, and the signatures that it offers: nothing is proved by
+    them. Raises DeliveryRefusedError, 401, for what is missing, unfit or old; a large body is not taken for such."""
     delivery = _one(headers, "webhook-id", _ID)
     timestamp = int(_one(headers, "webhook-timestamp", _TIMESTAMP))
     offered = _one(headers, "webhook-signature", _SIGNATURES).split()
@@ -66,12 +77,7 @@ def verify(keys: Sequence[Webhook], headers: Headers, body: bytes, now: datetime
             f"webhook-timestamp is more than {TOLERANCE} s from this machine's clock",
             "Sign the message anew when sending it again, and check both clocks.",
         )
-    signed_at = datetime.fromtimestamp(timestamp, UTC)
-    if len(offered) > _MAX_SIGNATURES or not _matches(keys, delivery, signed_at, body, offered):
-        raise _refused(
-            "webhook-signature does not fit the body", "Sign the raw bytes with the secret that patchgap holds."
-        )
-    return delivery
+    return delivery, datetime.fromtimestamp(timestamp, UTC), offered
 
 
 def _matches(keys: Sequence[Webhook], delivery: str, signed_at: datetime, body: bytes, offered: Sequence[str]) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from patchgap.errors import BadInputError
+from patchgap.errors import BadInputError, ConflictError
 from patchgap.graph import tables
 from patchgap.graph.digests import sboms_of, standings
 from patchgap.graph.images import Images
@@ -20,7 +20,7 @@ from patchgap.graph.ingest import Ingest
 from patchgap.graph.platforms import Platform, apart, of_indexes, weakest
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among_ids, of_connection
+from patchgap.graph.reading import Run, among_ids, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.graph.snapshots import Snapshots
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
@@ -28,7 +28,7 @@ from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexDocument
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import DigestStanding
-from patchgap.storage import told, writing
+from patchgap.storage import insert_many, told, writing
 
 T = TypeVar("T")
 
@@ -94,6 +94,21 @@ class Graph:
             _check_digest(digest)
         with self._writing() as connection:
             Images(connection, of_connection(connection)).of(tuple(dict.fromkeys(digests)))
+
+    def deliver(self, delivery: str, content: str, at: datetime) -> bool:
+        """Notes a delivery by its id and what it holds (a digest); False where it came before. Raises ConflictError where
+        that id came with something else. A delivery is forgotten after a day."""
+        with self._writing() as connection:
+            run = of_connection(connection)
+            run("DELETE FROM graph_delivery WHERE received_at < :old", {"old": sortable(at - timedelta(days=1))})
+            held = run("SELECT content FROM graph_delivery WHERE delivery = :delivery", {"delivery": delivery})
+            if held and held[0][0] != content:
+                raise ConflictError(
+                    f"the delivery {delivery} came before with another content", "Give it an id of its own."
+                )
+            if not held:
+                insert_many(connection, tables.delivery, ((delivery, content, sortable(at)),))
+            return not held
 
     def add_vex(self, document: VexDocument, at: datetime) -> int:
         """Stores what a VEX document states; how many statements were new. They change an exposure's standing in the

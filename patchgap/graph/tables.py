@@ -47,6 +47,14 @@ platform = sa.Table(  # of indexes of several platforms alone: an index of one i
     sqlite_with_rowid=False,
 )
 
+delivery = sa.Table(  # of SBOMs that were sent in; kept for longer than a signature holds
+    "graph_delivery",
+    metadata,
+    sa.Column("delivery", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),  # SHA-256 over the body and the image that it was sent for
+    sa.Column("received_at", sa.Text, nullable=False),
+)
+
 component = sa.Table(
     "graph_component",
     metadata,

@@ -19,6 +19,7 @@ from integrations.webhooks.receiver import create_app
 from integrations.webhooks.server import serving
 from integrations.webhooks.sign import sign
 from patchgap.errors import UnreachableError
+from patchgap.graph.store import Graph
 from patchgap.incident.inbox import Inbox
 from patchgap.settings import Settings, WebhookSettings
 from patchgap.storage import connect
@@ -83,16 +84,23 @@ class Desk:
     inbox: Inbox
     starter: CountingStarter
     clock: VirtualClock
+    graph: Graph
 
     def post(
-        self, body: bytes | dict[str, Any], *, delivery: str = "msg_1", secret: str = SECRET, **headers: str | None
+        self,
+        body: bytes | dict[str, Any],
+        *,
+        delivery: str = "msg_1",
+        secret: str = SECRET,
+        to: str = "/v1/signals",
+        **headers: str | None,
     ) -> httpx.Response:
         """Signs and sends; `headers` replace (None removes) what was signed, with _ for -."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         signed: dict[str, str | None] = dict(sign(secret, delivery, self.clock(), raw))
         signed.update({k.replace("_", "-"): v for k, v in headers.items()})
         sent = {k: v.encode() for k, v in signed.items() if v is not None}
-        return httpx.post(f"{self.url}/v1/signals", content=raw, headers=sent, trust_env=False, timeout=60)
+        return httpx.post(f"{self.url}{to}", content=raw, headers=sent, trust_env=False, timeout=60)
 
     def stored(self) -> int:
         return len(self.inbox.pending())
@@ -114,11 +122,11 @@ def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
             home=tmp_path, database_url=database, webhook=WebhookSettings(secret="env:TEST_WEBHOOK_SECRET")
         )
         engine = connect(database)
-        inbox = Inbox(engine, clock)
+        inbox, graph = Inbox(engine, clock), Graph(engine)
         options.setdefault("sweep_every", timedelta(milliseconds=20))
-        app = create_app(settings, inbox, starter, clock, **options)
+        app = create_app(settings, inbox, starter, clock, graph=graph, **options)
         with serving(app) as address:
-            yield Desk(address.url, inbox, starter, clock)
+            yield Desk(address.url, inbox, starter, clock, graph)
         engine.dispose()
 
     return open_desk

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from integrations.webhooks.receiver import create_app
 from integrations.webhooks.server import serving
+from patchgap.graph.store import Graph
 from patchgap.incident.inbox import Inbox
 from patchgap.settings import Settings, WebhookSettings
 from patchgap.storage import connect
@@ -31,7 +32,7 @@ from tests.integrations.webhooks.desk import CountingStarter
 clock = lambda: datetime.now(UTC)
 url = "sqlite:///" + sys.argv[1]
 settings = Settings(home=Path(), database_url=url, webhook=WebhookSettings(secret="env:TEST_WEBHOOK_SECRET"))
-app = create_app(settings, Inbox(connect(url), clock), CountingStarter(down=True), clock, sweep_every=timedelta(hours=1))
+app = create_app(settings, Inbox(connect(url), clock), CountingStarter(down=True), clock, graph=Graph(connect(url)), sweep_every=timedelta(hours=1))
 with serving(app) as address:
     print(address.url, flush=True)
     threading.Event().wait()
