@@ -16,6 +16,7 @@ from patchgap.cli.context import Cli
 from patchgap.cli.output import Group, Story, emit, safe, wrapped
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
+from patchgap.graph.claims import Claim
 from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import NotAnSbomError
@@ -35,13 +36,14 @@ class Outcome:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     vex: list[dict[str, Any]] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     new: int = 0  # SBOMs that were not stored before
 
     def sort(self) -> None:
         """By file: they come as they are read."""
-        for some in (self.sboms, self.provenance, self.vex, self.images, self.failed, self.skipped):
+        for some in (self.sboms, self.provenance, self.vex, self.images, self.claims, self.failed, self.skipped):
             some.sort(key=lambda one: str(one["file"]))
 
     def fail(self, path: str | Path, error: PatchgapError, story: Story) -> None:
@@ -75,7 +77,7 @@ def add(
     commit: str | None,
     as_json: bool,
 ) -> None:
-    """Add SBOMs, SLSA provenance and VEX; a folder is walked, an address asked.
+    """Add SBOMs, SLSA provenance, VEX and exposure documents; a folder is walked, an address asked.
 
     oci://REGISTRY/REPOSITORY@sha256:… is an image: its registry is asked what it is made of, and for what is attached.
 
@@ -138,7 +140,7 @@ class _Adding:
                 if isinstance(one, NotAnSbomError) and path not in self.named:
                     self.outcome.skip(one, self.story)
                 elif not isinstance(one, PatchgapError | SbomDocument) and (self.artifact or self.commit):
-                    problem = "provenance and VEX name their own artifacts"
+                    problem = "provenance, VEX and exposure documents name their own artifacts"
                     error = BadInputError(path, problem, "Leave --artifact and --commit out.")
                     self.outcome.fail(path, error, self.story)
                 else:
@@ -176,6 +178,9 @@ class _Adding:
             return
         if isinstance(one, VexDocument):
             self._told(where, one)
+        elif isinstance(one, Claim):
+            self._claimed(where, one)
+            return
         elif isinstance(one, Index):
             platforms = {platform.digests[0]: platform.name for platform in one.platforms}
             self.outcome.images.append({"file": str(where), "digest": one.digest, "platforms": platforms})
@@ -183,6 +188,12 @@ class _Adding:
             told = {"file": str(where), "digests": [artifact.digest for artifact in one]}
             self.outcome.provenance.append(told | _source(one))
         put(self.store, one, self.clock())
+
+    def _claimed(self, where: str | Path, one: Claim) -> None:
+        read = put(self.store, one, self.clock())
+        gaps = [f"cluster {name} has been read: what the document says runs there is not recorded" for name in read]
+        told = {"file": str(where), "digest": one.artifact.digest, "workloads": [str(w.ref) for w in one.workloads]}
+        self.outcome.claims.append(told | {"packages": len(one.sbom.packages) if one.sbom else 0, "open": gaps})
 
     def _sbom(self, path: str | Path, content: SbomDocument) -> SbomDocument:
         self.outcome.sboms.append(
@@ -224,6 +235,10 @@ def _report(outcome: Outcome) -> None:
     for one in outcome.images:
         names = ", ".join(one["platforms"].values())
         click.echo(f"{one['file']}: {len(one['platforms'])} platforms ({names})")
+    for one in outcome.claims:
+        click.echo(f"{one['file']}: {one['packages']} packages and {len(one['workloads'])} workloads, as it claims")
+        click.echo(f"    {one['digest']}")
+        _open(one["open"])
     for one in outcome.vex:
         click.echo(f"{one['file']}: VEX ({one['format']}), {one['statements']} statements")
         _open(one["open"])

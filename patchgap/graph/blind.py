@@ -14,6 +14,7 @@ from patchgap.graph import platforms
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable
+from patchgap.model.claimed import SUFFIX
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 
 
@@ -28,6 +29,7 @@ def by_kind(read: Run, moment: Moment) -> dict[str, tuple[Unknown, ...]]:
     clusters = _clusters(read, moment) if moment.at is None else _clusters_then(read, moment)
     return {
         "cluster not read": tuple(clusters),
+        "claimed, not read": tuple(_claimed(read, moment)),
         "digest unknown": tuple(_without_digest(read, moment)),
         "no SBOM": tuple(_without_sbom(read, moment)),
         "SBOM without packages": tuple(_without_packages(read, moment)),
@@ -70,6 +72,18 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
     for cluster, since, until, reason in outages:
         if moment.asks_for(cluster):
             yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
+
+
+def _claimed(read: Run, moment: Moment) -> Iterator[Unknown]:
+    """The clusters of which documents alone tell what runs there."""
+    rows = read(
+        "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed ORDER BY 1",
+        {"claimed": f"%{SUFFIX}"},
+    )
+    for (cluster,) in rows:
+        name = cluster.removesuffix(SUFFIX)
+        if moment.asks_for(cluster) or moment.asks_for(name):
+            yield Unknown(f"cluster {name}", "it was never read: what runs there is an exposure document's claim")
 
 
 def _without_digest(read: Run, moment: Moment) -> Iterator[Unknown]:

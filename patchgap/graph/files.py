@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from patchgap.errors import BadInputError
 from patchgap.graph.attestation import Statement, statements, unwrapped
+from patchgap.graph.claims import Claim, parse_claim, seems
 from patchgap.graph.documents import read_bytes, read_head
 from patchgap.graph.provenance import SLSA, parse_provenance, repository_of_subject
 from patchgap.graph.sbom.document import SbomDocument
@@ -22,7 +23,7 @@ from patchgap.model.vex import VexDocument
 
 _CLAIMS = re.compile(r"(?:^|[._-])(?:cdx|cyclonedx|spdx|sbom|bom|syft|intoto)(?:[._-]|$)", re.IGNORECASE)
 
-One = SbomDocument | tuple[Artifact, ...] | VexDocument
+One = SbomDocument | tuple[Artifact, ...] | VexDocument | Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
     """The SBOM, or the artifacts whose provenance it is. Raises BadInputError, and NotAnSbomError for a file that is
     something else and does not claim by its name to be one: of a folder it is passed over, with that reason."""
     try:
-        kind_of_head(read_head(path), path)  # a large file of another kind is not read whole
+        head = read_head(path)
+        if not seems(head) and head.lstrip()[:1] != b"{":
+            kind_of_head(head, path)  # a large file of another kind is not read whole
         return read_content(read_bytes(path), path, artifact)
     except NotAnSbomError as error:
         if _CLAIMS.search(path.name):
@@ -65,12 +68,23 @@ def read_content(
 ) -> Content:
     """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` the digests
     of which an attestation found with it may be. Raises BadInputError, NotAnSbomError for another document."""
+    if seems(content) and not _is_another(content, where):
+        return parse_claim(content, where)
     kind = kind_of(content, where)
     if kind is Kind.VEX:
         return parse_vex(content, where)
     if kind is Kind.PROVENANCE:
         return _attested(content, where, artifact, equals)
     return _bom(content, where, artifact)
+
+
+def _is_another(content: bytes, where: str | Path) -> bool:
+    """Whether it is a document of a kind that names itself."""
+    try:
+        kind_of(content, where)
+    except NotAnSbomError:
+        return False
+    return True
 
 
 def _attested(content: bytes, where: str | Path, artifact: str | None, equals: frozenset[str]) -> Content:

@@ -7,6 +7,7 @@ of whoever holds the graph's lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,12 +17,14 @@ from patchgap.graph import tables
 from patchgap.graph.images import Images
 from patchgap.graph.reading import Run, among_ids, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST
+from patchgap.model.claimed import SUFFIX
 from patchgap.model.codec import plain
 from patchgap.model.workload import ClusterInventory, RunState, Workload, WorkloadRef
 from patchgap.storage import insert_many
 
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
 _BATCH = 5000
+_DECODER = msgspec.json.Decoder(Workload)
 
 
 class Snapshots:
@@ -38,7 +41,32 @@ class Snapshots:
         """The cluster's snapshot in place of its last one; how many workloads began or ended with it."""
         held = self._live(found.cluster)
         self._answered(found)
+        claimed = found.cluster + SUFFIX
+        self._replace(claimed, self._live(claimed), ())  # it tells itself from now on
         return self._replace(found.cluster, held, found.workloads)
+
+    def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
+        """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
+        have been read, of which nothing is recorded."""
+        read = {f"{row[0]}{SUFFIX}" for row in self._run("SELECT cluster FROM graph_cluster WHERE first_read_at <> ''")}
+        rows = self._run(
+            "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed",
+            {"claimed": f"%{SUFFIX}"},
+        )
+        told = [one for one in workloads if one.ref.cluster not in read]
+        for cluster in dict.fromkeys([row[0] for row in rows] + [one.ref.cluster for one in told]):
+            held = self._live(cluster)
+            named = {_place(old.ref): _without(old, digest) for old in map(_DECODER.decode, held)}
+            for one in told:
+                if one.ref.cluster == cluster:
+                    before = named.get(_place(one.ref))
+                    named[_place(one.ref)] = (
+                        one if before is None else replace(one, containers=(*before.containers, *one.containers))
+                    )
+            self._replace(cluster, held, [one for one in named.values() if one.containers])
+        return tuple(
+            dict.fromkeys(one.ref.cluster.removesuffix(SUFFIX) for one in workloads if one.ref.cluster in read)
+        )
 
     def some(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef]) -> int:
         """What a watch told of: these workloads as they are now, and those that are no more."""
@@ -120,6 +148,10 @@ class Snapshots:
             ]
         insert_many(self._connection, tables.workload, workloads)
         insert_many(self._connection, tables.container, containers)
+
+
+def _without(workload: Workload, digest: str) -> Workload:
+    return replace(workload, containers=tuple(c for c in workload.containers if c.digest != digest))
 
 
 def _place(ref: WorkloadRef) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from patchgap.errors import BadInputError, PatchgapError
+from patchgap.graph.claims import Claim
 from patchgap.graph.files import One, Several, read_content
 from patchgap.graph.platforms import Platform
 from patchgap.graph.sbom.document import SbomDocument
@@ -130,8 +131,13 @@ def take(graph: Graph, found: Iterable[Found], at: datetime) -> Taken:
     return Taken(images, stored, tuple(failed))
 
 
-def put(graph: Graph, one: Index | tuple[Artifact, ...] | VexDocument, at: datetime) -> None:
-    """Stores what is no SBOM."""
+def put(graph: Graph, one: Index | tuple[Artifact, ...] | VexDocument | Claim, at: datetime) -> tuple[str, ...]:
+    """Stores what is no SBOM; the clusters of which a claim was not recorded, since they told themselves."""
+    if isinstance(one, Claim):
+        if one.sbom is not None:
+            graph.add_sbom(one.sbom, at)
+        graph.add_artifact(one.artifact)
+        return graph.claim(one.artifact.digest, one.workloads, at)
     if isinstance(one, Index):
         graph.add_index(one.digest, one.platforms)
         digests = dict.fromkeys((one.digest, *(platform.digests[0] for platform in one.platforms)))
@@ -140,3 +146,4 @@ def put(graph: Graph, one: Index | tuple[Artifact, ...] | VexDocument, at: datet
         graph.add_vex(one, at)
     else:
         graph.add_artifacts(one)
+    return ()

@@ -122,6 +122,12 @@ class Graph:
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory)
 
+    def claim(self, digest: str, workloads: Sequence[Workload], at: datetime) -> tuple[str, ...]:
+        """Records where a document says that the image runs, in place of what was claimed of it before. Of a cluster that
+        has been read nothing is recorded: it told itself; their names."""
+        with self._writing() as connection:
+            return Snapshots(connection, at).claimed(digest, workloads)
+
     def record_changes(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime) -> int:
         """What a watch told of: these workloads of the cluster as they are now, and those that are no more."""
         with self._writing() as connection:

@@ -92,17 +92,31 @@ class _Stopped(Exception):  # noqa: N818  (no error of a user's: the problem is 
     """Reading cannot go on."""
 
 
-def read(text: str, file: str) -> Source:
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """What is read, in the words of its problems: `a NOUN starts with STARTS`; and how large it may be."""
+
+    noun: str
+    starts: str
+    bytes: int
+    nodes: int
+
+
+PLAYBOOK = Sort("playbook", "`playbook: NAME`", BYTES, NODES)
+
+
+def read(text: str, file: str, sort: Sort = PLAYBOOK) -> Source:
     """The text's one document. Whatever is wrong is in `problems`; `document` is None where reading stopped."""
     source = Source(file, text.splitlines())
-    if len(text.encode("utf-8", "surrogatepass")) > BYTES:
-        source.refuse(Span(0, 0, 0, 0), f"the file is larger than {BYTES // 1024} KiB; split it into several playbooks")
+    if len(text.encode("utf-8", "surrogatepass")) > sort.bytes:
+        larger = f"the file is larger than {sort.bytes // 1024} KiB; split it into several {sort.noun}s"
+        source.refuse(Span(0, 0, 0, 0), larger)
         return source
     from ruamel.yaml import YAML  # imported late: most commands read no playbook
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        reader = _Reader(source, iter(YAML(typ="safe", pure=True).parse(text)))
+        reader = _Reader(source, sort, iter(YAML(typ="safe", pure=True).parse(text)))
         source.document = reader.document()
     except _Stopped:
         source.document = None
@@ -122,8 +136,9 @@ def _first_line(text: str) -> str:
 class _Reader:
     """Turns events into values. Events come one at a time, so that what is refused is never expanded."""
 
-    def __init__(self, source: Source, events: Iterator[Any]) -> None:
+    def __init__(self, source: Source, sort: Sort, events: Iterator[Any]) -> None:
         self.source = source
+        self.sort = sort
         self.events = events
         self.nodes = 0
 
@@ -131,16 +146,16 @@ class _Reader:
         next(self.events)  # the stream's start
         start = next(self.events)
         if type(start).__name__ == "StreamEndEvent":
-            self._stop(start, "the file is empty; a playbook starts with `playbook: NAME`")
+            self._stop(start, f"the file is empty; a {self.sort.noun} starts with {self.sort.starts}")
         if start.version or start.tags:
             line = next((n for n, text in enumerate(self.source.lines) if text.startswith("%")), 0)
-            self.source.refuse(Span(line, 0, line, 0), "a playbook takes no YAML directive; remove this line")
+            self.source.refuse(Span(line, 0, line, 0), f"a {self.sort.noun} takes no YAML directive; remove this line")
             raise _Stopped
         value = self._value(next(self.events), ())
         next(self.events)  # the document's end
         after = next(self.events)
         if type(after).__name__ != "StreamEndEvent":
-            self._stop(after, "a second document starts here; a file holds one playbook", comment=True)
+            self._stop(after, f"a second document starts here; a file holds one {self.sort.noun}", comment=True)
         return value
 
     def _stop(self, event: Any, what: str, *, comment: bool = False) -> None:
@@ -170,9 +185,10 @@ class _Reader:
         if event.tag is not None:
             self._unwanted(event, str(event.tag), "a tag is not taken")
         if len(path) > DEPTH:
-            self._stop(event, f"this is nested deeper than {DEPTH} levels; a playbook never is")
-        if self.nodes > NODES:
-            self._stop(event, f"the file holds more than {NODES} values; split it into several playbooks")
+            self._stop(event, f"this is nested deeper than {DEPTH} levels; a {self.sort.noun} never is")
+        if self.nodes > self.sort.nodes:
+            many = f"the file holds more than {self.sort.nodes} values; split it into several {self.sort.noun}s"
+            self._stop(event, many)
 
     def _unwanted(self, event: Any, mark: str, what: str) -> None:
         span = _span(event)

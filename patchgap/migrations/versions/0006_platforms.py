@@ -1,4 +1,4 @@
-"""The platforms of indexes, which digests each SBOM names, and deliveries of SBOMs."""
+"""The platforms of indexes, and which digests each SBOM names."""
 
 from __future__ import annotations
 
@@ -21,9 +21,3 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("graph_platform_digest", "graph_platform", ["digest"])
-    op.create_table(
-        "graph_delivery",
-        sa.Column("delivery", sa.Text(), nullable=False, primary_key=True),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("received_at", sa.Text(), nullable=False),
-    )
