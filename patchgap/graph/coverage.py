@@ -52,7 +52,11 @@ class Coverage(NamedTuple):
             return (
                 f"its SBOM tells no {' or '.join(blurred)} package's source package, which is what the advisory names"
             )
-        missing = sorted(asked - self.lists - {*blurred})
+        return self.missing(asked - {*blurred})
+
+    def missing(self, kinds: Iterable[str]) -> str:
+        """Why packages of these kinds may be in the image, of which its SBOMs list none; "" where they would have."""
+        missing = sorted(frozenset(kinds) - {kind.removesuffix(_BLURRED) for kind in self.lists})
         if self.whole or not missing:
             return ""
         return f"its SBOM describes an application and not the whole image, and lists no {' or '.join(missing)} package"

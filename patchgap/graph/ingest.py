@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from patchgap.graph import chains, tables
 from patchgap.graph.coverage import is_system, listed
 from patchgap.graph.images import Images
+from patchgap.graph.members import pack
 from patchgap.graph.purl import loose_key
 from patchgap.graph.reading import Run, among_ids, of_connection
 from patchgap.graph.sbom.document import Package, SbomDocument
@@ -144,19 +144,6 @@ def set_content(members: Sequence[tuple[int, str | None]]) -> str:
     if any(path is not None for _, path in members):
         content.update("\n".join([f"{one} {path}" for one, path in members if path is not None]).encode())
     return content.hexdigest()
-
-
-def pack(ids: Iterable[int]) -> bytes:
-    """A set's members as they are stored: four bytes each, little endian."""
-    packed = array("I", ids)
-    if packed.itemsize != 4:  # noqa: PLR2004  (no machine that runs Python today)
-        raise RuntimeError("an unsigned int has not four bytes here")
-    return packed.tobytes()
-
-
-def unpack(members: bytes) -> list[int]:
-    """The component ids of a set as it is stored."""
-    return array("I", bytes(members)).tolist()
 
 
 def fingerprint(package: Package) -> int:
