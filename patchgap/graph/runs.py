@@ -15,7 +15,7 @@ from typing import NamedTuple
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
 from patchgap.graph.query import Memory, Query, decode_workload, repository_of
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, sortable
+from patchgap.graph.reading import Run, among, among_ids, sortable
 from patchgap.graph.selection import Selection
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
@@ -65,12 +65,12 @@ class Answer(NamedTuple):
 
 def runs(read: Run, question: Question | None, selection: Selection, since: datetime, until: datetime) -> Answer:
     """What ran from `since` on and before `until`; with a question, of images that hold what it asks for."""
-    found = list(_intervals(read, selection, since, until))
-    verdicts = _verdicts(read, question, found)
+    time = _Time(sortable(since), sortable(until), selection.cluster)
+    verdicts = _verdicts(read, question, time)
     kept, doubtful = [], []
-    for one in found:
+    for one in _intervals(read, selection, time, verdicts if question else None):
         verdict = verdicts.get(one.digest)
-        if question is not None and (verdict is None or verdict.verdict not in {AFFECTED, CLEAN}):
+        if question is not None and (verdict is None or verdict.verdict != AFFECTED):
             doubtful.append((one, verdict))
         elif (verdict is None or verdict.verdict == AFFECTED) and one.kept:
             kept.append(
@@ -102,26 +102,43 @@ class _Interval(NamedTuple):
 _Key = tuple[WorkloadRef, str, str, bool, Manner]
 
 
-def _intervals(read: Run, selection: Selection, since: datetime, until: datetime) -> Iterator[_Interval]:
-    """The joined intervals that reach into the time. An image without a digest is told apart by its reference."""
+class _Time(NamedTuple):
+    """As the store writes times; and the clusters that are asked for, none: every one."""
+
+    start: str
+    end: str
+    clusters: frozenset[str]
+
+    def rows(self, columns: str) -> tuple[str, dict[str, str]]:
+        """The workloads' rows `w` that reach into it."""
+        some, named = among("w.cluster", sorted(self.clusters)) if self.clusters else ("1 = 1", {})
+        where = f"w.since < :end AND (w.until IS NULL OR w.until > :start) AND {some}"
+        return f"SELECT {columns} FROM graph_workload w WHERE {where}", {"start": self.start, "end": self.end, **named}  # noqa: S608
+
+
+def _intervals(
+    read: Run, selection: Selection, time: _Time, verdicts: Mapping[str, Verdict] | None
+) -> Iterator[_Interval]:
+    """The joined intervals that reach into the time; of images that are clean, none. An image without a digest is told
+    apart by its reference."""
     rows = read("SELECT cluster, first_read_at FROM graph_cluster WHERE first_read_at IS NOT NULL")
     firsts = {cluster: sortable(datetime.fromisoformat(first)) for cluster, first in rows}
-    start, end = sortable(since), sortable(until)
+    clean = {digest for digest, told in (verdicts or {}).items() if told.verdict == CLEAN}
     joined: dict[_Key, list[_Interval]] = {}
-    for begun, ended, document in _rows(read, selection, start, end):
+    for begun, ended, document in _rows(read, time, clean if verdicts is not None else None):
         workload = decode_workload(document)
         kept = selection.keeps(workload)
         oldest = begun <= firsts.get(workload.ref.cluster, "")
         for container in workload.containers:
             manner = _MANNERS.get(container.state)
-            if manner is None:
-                continue
             digest = container.digest if isinstance(container.digest, str) else ""
+            if manner is None or digest in clean:
+                continue
             one = _Interval(workload, container, digest, manner, begun, ended, oldest, kept)
             _join(joined.setdefault((workload.ref, digest, "" if digest else container.image, kept, manner), []), one)
     for (ref, digest, image, kept, manner), held in joined.items():
         ran = joined.get((ref, digest, image, kept, Manner.RAN), ()) if manner is not Manner.RAN else ()
-        yield from (one for one in held if _reaches(one, start, end) and not _is_told(one, ran))
+        yield from (one for one in held if _reaches(one, time.start, time.end) and not _is_told(one, ran))
 
 
 def _join(held: list[_Interval], one: _Interval) -> None:
@@ -152,23 +169,40 @@ def _is_told(one: _Interval, ran: Iterable[_Interval]) -> bool:
     )
 
 
-def _rows(read: Run, selection: Selection, start: str, end: str) -> Sequence[tuple[str, str | None, str]]:
-    """The rows of every workload that has one in that time, the earlier and later ones too: intervals are whole."""
-    some, named = among("cluster", sorted(selection.cluster)) if selection.cluster else ("1 = 1", {})
+def _rows(read: Run, time: _Time, clean: Iterable[str] | None) -> Sequence[tuple[str, str | None, str]]:
+    """The rows of every workload that has one in that time, the earlier and later ones too: intervals are whole. Where
+    `clean` digests are told, those of workloads that ran something else."""
+    places, named = time.rows("w.cluster, w.namespace, w.kind, w.name")
+    if clean is not None:
+        images = _images_of(read, clean)
+        among_others = f"image_id IS NULL OR NOT {among_ids('image_id', images)}" if images else "1 = 1"
+        places += f" AND w.id IN (SELECT workload_id FROM graph_container WHERE {among_others})"  # noqa: S608  (ids alone)
     found = read(
-        "SELECT since, until, document FROM graph_workload WHERE (cluster, namespace, kind, name) IN"  # noqa: S608
-        " (SELECT cluster, namespace, kind, name FROM graph_workload"
-        f" WHERE since < :end AND (until IS NULL OR until > :start) AND {some}) ORDER BY since, id",
-        {"start": start, "end": end, **named},
+        "SELECT since, until, document FROM graph_workload"  # noqa: S608  (our own text)
+        f" WHERE (cluster, namespace, kind, name) IN ({places}) ORDER BY since, id",
+        named,
     )
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def _verdicts(read: Run, question: Question | None, found: Iterable[_Interval]) -> Mapping[str, Verdict]:
+def _images_of(read: Run, digests: Iterable[str]) -> set[int]:
+    """Their images, those alone of which all digests are among them."""
+    wanted = frozenset(digests)
+    rows = read("SELECT digest, image_id FROM graph_digest")
+    return {row[1] for row in rows if row[0] in wanted} - {row[1] for row in rows if row[0] not in wanted}
+
+
+def _verdicts(read: Run, question: Question | None, time: _Time) -> Mapping[str, Verdict]:
+    """Of each digest of the images that containers had in that time."""
     if question is None:
         return {}
-    matches = Query(read, Memory()).matches(question)
-    return standings(read, matches, question, sorted({one.digest for one in found} - {""}))
+    workloads, named = time.rows("w.id")
+    rows = read(
+        "SELECT digest FROM graph_digest WHERE image_id IN"  # noqa: S608  (our own text)
+        f" (SELECT image_id FROM graph_container WHERE workload_id IN ({workloads})) ORDER BY digest",
+        named,
+    )
+    return standings(read, Query(read, Memory()).matches(question), question, [row[0] for row in rows])
 
 
 def _images(doubtful: Iterable[tuple[_Interval, Verdict | None]]) -> Iterator[Unknown]:
