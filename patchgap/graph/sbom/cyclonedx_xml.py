@@ -1,6 +1,7 @@
 """CycloneDX XML, 1.0 to 1.7: streamed through expat; only the elements that the graph stores become values.
 
-Entity declarations are refused before any is expanded, external ones are never fetched, and depth is bounded.
+Entity declarations are refused before any is expanded, external ones are never fetched; depth, the length of a tag and
+the number of different names are bounded.
 """
 
 from __future__ import annotations
@@ -33,8 +34,12 @@ from patchgap.graph.sbom.document import SbomDocument
 VERSIONS = ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
 _NAMESPACE = re.compile(r"https?://cyclonedx\.org/schema/bom/(\d+\.\d+)")
 _END = re.compile(rb"</(?:[\w.-]+:)?bom\s*>")
+_GRAPH = "http://cyclonedx.org/schema/ext/dependency-graph/"  # the extension in which 1.0 and 1.1 write edges
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 _CHUNK = 1 << 16
 _LARGE = 1 << 20
+_LONGEST = 1 << 20  # bytes of one tag or comment, which expat reads again with each chunk
+_NAMES = 10_000  # of elements and attributes, which expat keeps
 _TEXTS = frozenset({"group", "name", "version", "purl", "hash", "property", "url", "aggregate"})
 _KEPT: dict[str, frozenset[str]] = {  # which elements are looked into, by the element that holds them
     "": frozenset({"bom"}),
@@ -66,7 +71,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     builder.parse(content)
     bom = builder.bom
     check_version("its namespace's version", bom.spec_version, VERSIONS)
-    return document(bom, digest, content.count(b"urn:cdx:"))
+    return document(bom, digest, max(content.count("urn:cdx:".encode(one)) for one in _ENCODINGS))
 
 
 class _Builder:
@@ -81,6 +86,8 @@ class _Builder:
         self._services: list[Service] = []
         self._edges: list[Dependency] = []
         self._compositions: list[Composition] = []
+        self._namespace = ""
+        self._names: dict[str, str] = {}
         self._path: list[str] = []
         self._skipped = 0
         self._text: list[str] = []
@@ -96,17 +103,19 @@ class _Builder:
             "composition": self._composition,
             "assembly": self._assembly,
         }
-        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser = expat.ParserCreate(namespace_separator=" ", intern=self._names)
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.EntityDeclHandler = self._entity
         self._parser.ExternalEntityRefHandler = self._entity
+        self._parser.SkippedEntityHandler = self._skipped_entity
 
     def parse(self, content: bytes) -> None:
         try:
             for start in range(0, len(content), _CHUNK):
                 self._parser.Parse(content[start : start + _CHUNK], False)
+                self._check_bounds(min(start + _CHUNK, len(content)))
             self._parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise self._refused(
@@ -135,6 +144,17 @@ class _Builder:
         line = self._parser.CurrentLineNumber
         raise self._refused(f"line {line}: it declares an entity, which can grow without end")
 
+    def _skipped_entity(self, name: str, _: bool) -> None:
+        line = self._parser.CurrentLineNumber
+        raise self._refused(f"line {line}: it uses the entity {name[:80]!r}, which it does not declare")
+
+    def _check_bounds(self, parsed: int) -> None:
+        """Refuses what costs more the further it goes on."""
+        if parsed - self._parser.CurrentByteIndex > _LONGEST:
+            raise self._refused(f"line {self._parser.CurrentLineNumber}: a tag or comment is longer than 1 MiB")
+        if len(self._names) > _NAMES:
+            raise self._refused(f"it has more than {_NAMES:,} different names of elements and attributes")
+
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._skipped:
             self._skipped += 1
@@ -143,7 +163,7 @@ class _Builder:
             return
         namespace, _, name = tag.rpartition(" ")
         path = self._path
-        if name not in _KEPT.get(path[-1] if path else "", ()):
+        if name not in _KEPT.get(path[-1] if path else "", ()) or (path and not self._own(namespace)):
             self._skipped = 1
             return
         if len(path) > MAX_DEPTH:
@@ -159,10 +179,15 @@ class _Builder:
         elif name == "bom":
             self._open_bom(namespace, attributes)
 
+    def _own(self, namespace: str) -> bool:
+        """Another namespace's elements say nothing here, whatever they are called."""
+        return namespace == self._namespace or namespace.startswith(_GRAPH)
+
     def _open_bom(self, namespace: str, attributes: dict[str, str]) -> None:
         match = _NAMESPACE.fullmatch(namespace)
         if match is None:
             raise self._refused(f"its root is in the namespace {namespace[:80]!r}, which is not CycloneDX's")
+        self._namespace = namespace
         self._version, self._serial = match[1], attributes.get("serialNumber", "")
 
     def _component(self, attributes: dict[str, str]) -> None:
@@ -193,7 +218,8 @@ class _Builder:
             self._properties[-1].append(Property(self._attributes.get("name"), text))
         elif name == "url":
             if isinstance(root := self._components[-1], Root):
-                root.links = [*(root.links or ()), Reference(self._reference_type, text)]
+                root.links = root.links or []
+                root.links.append(Reference(self._reference_type, text))
         elif name == "aggregate":
             self._compositions[-1].aggregate = text
         elif held == "component":
@@ -201,7 +227,8 @@ class _Builder:
 
     def _hash(self, text: str) -> None:
         if isinstance(root := self._components[-1], Root):
-            root.hashes = [*(root.hashes or ()), Hash(self._attributes.get("alg"), text)]
+            root.hashes = root.hashes or []
+            root.hashes.append(Hash(self._attributes.get("alg"), text))
 
     def _end_component(self) -> None:
         made, properties = self._components.pop(), self._properties.pop()
@@ -223,7 +250,9 @@ class _Builder:
         reference = attributes.get("ref", "")
         children: list[str] = []
         if self._path[-3] == "composition":
-            self._compositions[-1].dependencies = [*(self._compositions[-1].dependencies or ()), reference]
+            last = self._compositions[-1]
+            last.dependencies = last.dependencies or []
+            last.dependencies.append(reference)
         elif self._dependencies:
             self._dependencies[-1].append(reference)
         else:
@@ -238,4 +267,5 @@ class _Builder:
 
     def _assembly(self, attributes: dict[str, str]) -> None:
         last = self._compositions[-1]
-        last.assemblies = [*(last.assemblies or ()), attributes.get("ref", "")]
+        last.assemblies = last.assemblies or []
+        last.assemblies.append(attributes.get("ref", ""))
