@@ -51,10 +51,10 @@ def read_head(path: Path, size: int = 4096) -> bytes:
     head = _read(path, size, whole=False)
     if packing(head):
         try:
-            return unpack_head(head, size)
+            head = unpack_head(head, size)
         except BrokenStreamError as error:
             raise BadInputError(path, str(error), "Fetch the file again.") from error
-    return head
+    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:

@@ -54,7 +54,7 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
     something else and does not claim by its name to be one: of a folder it is passed over, with that reason."""
     try:
         head = read_head(path)
-        if not seems(head) and head.lstrip()[:1] != b"{":
+        if head and not seems(head) and head.lstrip()[:1] != b"{":
             kind_of_head(head, path)  # a large file of another kind is not read whole
         return read_content(read_bytes(path), path, artifact)
     except NotAnSbomError as error:

@@ -6,6 +6,7 @@ Knows streams and nothing of what they hold. What swells past the bound is refus
 from __future__ import annotations
 
 import io
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ else:
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 OTHERS = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"7z\xbc\xaf": "7-Zip"}
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # the frame with which pzstd starts
 _CHUNK = 1 << 20
+_MEMBERS = 10_000  # streams one after another; blocks of 64 KiB, as bgzip writes them, fit 128 MiB five times
 _OPTIONS: dict[int, int] = {
     zstd.DecompressionParameter.window_log_max: 25
 }  # a window of 32 MiB, more than `zstd -19` uses
@@ -30,15 +33,14 @@ class BrokenStreamError(ValueError):
 
 def packing(head: bytes) -> str:
     """What a file that starts so is packed with: `gzip`, `zstd`, or "" where with neither."""
-    return "gzip" if head[:2] == GZIP else "zstd" if head[:4] == ZSTD else ""
+    return "gzip" if head[:2] == GZIP else "zstd" if head[:4] == ZSTD or _SKIPPABLE.match(head) else ""
 
 
 def unpack(content: bytes, limit: int) -> bytes:
     """The unpacked bytes, at most `limit` and one chunk; more than `limit` means that there is more. Raises
     BrokenStreamError."""
-    parts = _gunzip(content) if content[:2] == GZIP else _unzstd(content)
     unpacked = io.BytesIO()
-    for part in parts:
+    for part in _parts(content):
         unpacked.write(part)
         if unpacked.tell() > limit:
             break
@@ -46,42 +48,76 @@ def unpack(content: bytes, limit: int) -> bytes:
 
 
 def unpack_head(head: bytes, size: int) -> bytes:
-    """What the start of a packed file unpacks to, at most `size` bytes. Raises BrokenStreamError."""
+    """What the start of a packed file unpacks to, at most `size` bytes; where the start ends is no error. Raises
+    BrokenStreamError."""
+    unpacked = b""
     try:
-        if packing(head) == "gzip":
-            return zlib.decompressobj(wbits=31).decompress(head, size)
-        return zstd.ZstdDecompressor(options=_OPTIONS).decompress(head, size)
-    except (zlib.error, zstd.ZstdError) as error:
-        raise BrokenStreamError(f"its {packing(head)} stream is broken") from error
+        for part in _parts(head, size):
+            unpacked += part
+            if len(unpacked) >= size:
+                break
+    except BrokenStreamError as error:
+        if not unpacked and not isinstance(error, _EndsEarlyError):
+            raise
+    return unpacked[:size]
 
 
-def _gunzip(content: bytes) -> Iterator[bytes]:
+class _EndsEarlyError(BrokenStreamError):
+    """A stream that goes on."""
+
+
+def _parts(content: bytes, size: int = _CHUNK) -> Iterator[bytes]:
+    return _gunzip(content, size) if packing(content) == "gzip" else _unzstd(content, size)
+
+
+def _fed(content: bytes, place: int) -> bytes:
+    """The next bytes for a stream: what it leaves over is copied, and a whole file's would be with each."""
+    return content[place : place + _CHUNK]
+
+
+def _gunzip(content: bytes, size: int) -> Iterator[bytes]:
+    place = members = 0
     try:
-        while content[:2] == GZIP:
+        while content[place : place + 2] == GZIP:
+            members = _one_more(members, "gzip")
             stream = zlib.decompressobj(wbits=31)
             while not stream.eof:
-                part = stream.decompress(content, _CHUNK)
-                content = stream.unconsumed_tail
-                if not part and not content and not stream.eof:
-                    raise BrokenStreamError("its gzip stream ends early")
+                fed = stream.unconsumed_tail
+                if not fed:
+                    fed = _fed(content, place)
+                    place += len(fed)
+                part = stream.decompress(fed, size)
+                if not part and not fed and not stream.eof:
+                    raise _EndsEarlyError("its gzip stream ends early")
                 yield part
-            content = stream.unused_data.lstrip(b"\0")
+            place -= len(stream.unused_data)
+            while content[place : place + 1] == b"\0":  # padding
+                place += 1
     except zlib.error as error:
         raise BrokenStreamError("its gzip stream is broken") from error
-    if content:
+    if place < len(content):
         raise BrokenStreamError("its gzip stream is followed by something else")
 
 
-def _unzstd(content: bytes) -> Iterator[bytes]:
+def _unzstd(content: bytes, size: int) -> Iterator[bytes]:
+    place = members = 0
     try:
-        while content:
+        while place < len(content):
+            members = _one_more(members, "zstd")
             stream = zstd.ZstdDecompressor(options=_OPTIONS)
-            part = stream.decompress(content, _CHUNK)
-            while part or not stream.eof:
-                if not part and stream.needs_input:
-                    raise BrokenStreamError("its zstd stream ends early")
+            while not stream.eof:
+                fed = _fed(content, place) if stream.needs_input else b""
+                place += len(fed)
+                part = stream.decompress(fed, size)
+                if not part and not fed and stream.needs_input:
+                    raise _EndsEarlyError("its zstd stream ends early")
                 yield part
-                part = b"" if stream.eof else stream.decompress(b"", _CHUNK)
-            content = stream.unused_data
+            place -= len(stream.unused_data)
     except zstd.ZstdError as error:
         raise BrokenStreamError("its zstd stream is broken or needs a window of more than 32 MiB") from error
+
+
+def _one_more(members: int, name: str) -> int:
+    if members == _MEMBERS:
+        raise BrokenStreamError(f"it is more than {_MEMBERS:,} {name} streams one after another")
+    return members + 1

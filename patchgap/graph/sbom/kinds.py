@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from patchgap.errors import BadInputError
-from patchgap.graph.unpack import OTHERS
+from patchgap.graph.unpack import OTHERS, packing
 
 HEAD = 4096
 READ = "CycloneDX JSON, XML or protobuf, SPDX 2.2 and 2.3 JSON or tag-value, SPDX 3 JSON-LD, or Syft's JSON"
@@ -95,6 +95,8 @@ def kind_of_head(head: bytes, where: str | Path) -> Kind | None:
     if (binary := _PROTOBUF.match(head)) is not None and binary[1] >= b"1.3":
         return Kind.CYCLONEDX_PROTOBUF
     text = head.lstrip()
+    if not text and len(head) >= HEAD:
+        return None
     for magic, name in OTHERS.items():
         if head.startswith(magic):
             raise NotAnSbomError(where, f"it is {name}, which is not unpacked")
@@ -163,6 +165,8 @@ def _seeming(content: bytes, where: str | Path) -> Kind:
 def _what_else(head: bytes) -> str:
     if not head.strip():
         return "it is empty"
+    if packing(head):
+        return "it is packed twice"
     if b"\0" in head:
         return "it is a binary file"
     if head.lstrip()[:1] == b"[":

@@ -127,9 +127,12 @@ class _Reader:
             words = value.split()
             if len(words) < 3:  # noqa: PLR2004 - category, type and locator
                 raise ValueError("an external reference has three words")
-            opened.references = [*(opened.references or ()), ExternalReference(words[1], words[2])]
+            opened.references = opened.references or []
+            opened.references.append(ExternalReference(words[1], words[2]))
         elif tag == b"PackageChecksum":
             algorithm, _, found = value.partition(":")
-            opened.checksums = [*(opened.checksums or ()), Checksum(algorithm.strip(), found.strip())]
+            opened.checksums = opened.checksums or []
+            opened.checksums.append(Checksum(algorithm.strip(), found.strip()))
         elif tag == b"PackageAttributionText":
-            opened.attributions = [*(opened.attributions or ()), value]
+            opened.attributions = opened.attributions or []
+            opened.attributions.append(value)
