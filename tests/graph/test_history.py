@@ -63,7 +63,7 @@ def test_before_the_first_reading_is_unknown(graph: Graph) -> None:
     """Nothing tells what ran then."""
     graph.record(cluster(workload("app", container(IMAGE))), NOW)
     assert reasons(then(graph, "a", NOW - HOUR)) == [
-        "cluster prod-ml-eu: what ran then is not known: first read at 2026-11-24T07:10:00Z"
+        "cluster prod-ml-eu: what ran then is not known: it was first read at 2026-11-24T07:10:00Z"
     ]
 
 

@@ -46,7 +46,7 @@ def test_a_reader_that_dies_names_its_file(monkeypatch: pytest.MonkeyPatch) -> N
     next(reading)
     for pid in started:
         os.kill(pid, signal.SIGKILL)
-    with pytest.raises(BadInputError, match=r"cdx\.json.*was killed"):
+    with pytest.raises(BadInputError, match=r"data/sboms/.*was killed"):
         list(reading)
 
 

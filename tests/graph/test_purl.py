@@ -31,7 +31,7 @@ def real_purls() -> list[str]:
             for child in value:
                 walk(child)
 
-    for path in (*SBOMS.glob("*.cdx.json*"), *(DATA / "sboms").glob("*.gz")):
+    for path in (*SBOMS.glob("*.cdx.json*"), *(DATA / "sboms").glob("*.json.gz")):
         walk(json.loads(read_bytes(path)))
     return sorted(texts)
 
