@@ -26,7 +26,7 @@ _HELP = {
     "classification": "Only data of this classification: sensitive, internal, public.",
     "cluster": "Only this cluster; what is unknown of others is left out.",
     "namespace": "Only this namespace.",
-    "ecosystem": "Only packages of this ecosystem: PyPI, npm, deb, …",
+    "ecosystem": "Only packages of this ecosystem: PyPI, npm, deb.",
 }
 _SHOWN = 8  # values that an error lists
 

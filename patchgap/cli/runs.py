@@ -192,9 +192,10 @@ def _workload(group: Sequence[Seen], stream: IO[str]) -> Iterator[str]:
 
 
 def _when(one: Seen) -> str:
-    start = told(one.since) + (", the first reading, or earlier," if one.from_start else "")
+    start = told(one.since) + (" or earlier (the first reading)" if one.from_start else "")
     if one.manner is Manner.ENDED:
         end = f"to {told(one.until)}" if one.until else "on"
         return f"ran before {told(one.since)}: seen ended from then {end}"
-    end = f"to {told(one.until)}" if one.until else "on; it stands at the last reading"
-    return f"{one.manner.value} from {start} {end}"
+    if one.until is None:
+        return f"{one.manner.value} since {start}; it stands at the last reading"
+    return f"{one.manner.value} from {start} to {told(one.until)}"

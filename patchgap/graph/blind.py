@@ -29,7 +29,7 @@ def by_kind(read: Run, moment: Moment) -> dict[str, tuple[Unknown, ...]]:
     clusters = _clusters(read, moment) if moment.at is None else _clusters_then(read, moment)
     return {
         "cluster not read": tuple(clusters),
-        "claimed, not read": tuple(_claimed(read, moment)),
+        "claimed, not read": tuple(claimed(read, moment)),
         "digest unknown": tuple(_without_digest(read, moment)),
         "no SBOM": tuple(_without_sbom(read, moment)),
         "SBOM without packages": tuple(_without_packages(read, moment)),
@@ -74,7 +74,7 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
             yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
 
 
-def _claimed(read: Run, moment: Moment) -> Iterator[Unknown]:
+def claimed(read: Run, moment: Moment) -> Iterator[Unknown]:
     """The clusters of which documents alone tell what runs there."""
     rows = read(
         "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed ORDER BY 1",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.matching import Match
+from patchgap.graph.platforms import of_indexes
 from patchgap.graph.query import unanswerable
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids
@@ -30,7 +31,27 @@ class Verdict(NamedTuple):
 def standings(
     read: Run, matches: Mapping[int, Match], question: Question, digests: Sequence[str]
 ) -> dict[str, Verdict]:
-    """The verdict on each digest; `matches` are the components that the question touches."""
+    """The verdict on each digest; `matches` are the components that the question touches. An index of several platforms
+    is affected where any of them is, and clean only where each is."""
+    indexes = of_indexes(read, digests)
+    parts = (manifest for names in indexes.values() for manifest in names)
+    each = _each(read, matches, question, tuple(dict.fromkeys((*digests, *parts))))
+    told = {digest: each[digest] for digest in digests}
+    return told | {index: _weakest(each[index], names, each) for index, names in indexes.items()}
+
+
+def _weakest(own: Verdict, names: Mapping[str, str], each: Mapping[str, Verdict]) -> Verdict:
+    """Of an index, whose own SBOMs make `own`, and its platforms, named by their manifests' digests."""
+    for verdict in (AFFECTED, UNKNOWN):
+        for digest, name in names.items():
+            if each[digest].verdict == verdict:
+                return Verdict(verdict, f"its platform {name} ({digest}): {each[digest].reason}")
+        if own.verdict == verdict:
+            return own
+    return own
+
+
+def _each(read: Run, matches: Mapping[int, Match], question: Question, digests: Sequence[str]) -> dict[str, Verdict]:
     held = sboms_of(read, digests)
     found = _found(read, matches, [one.id for sboms in held.values() for one in sboms])
     nothing = unanswerable(question)

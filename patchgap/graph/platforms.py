@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.reading import Moment, Run, among, among_ids
 
 if TYPE_CHECKING:  # slow to import, and an answer needs it not
-    from patchgap.ports import DigestStanding
+    pass
 
 
 class Platform(NamedTuple):
@@ -66,18 +65,6 @@ def of_indexes(read: Run, digests: Sequence[str]) -> Mapping[str, Mapping[str, s
         for index, manifest, name in rows:
             found.setdefault(index, {})[manifest] = name
     return found
-
-
-def weakest(own: DigestStanding, platforms: Sequence[tuple[str, DigestStanding]]) -> DigestStanding:
-    """The standing of an index, whose own SBOMs and its platforms' make `own`: affected where it or any platform (by
-    name) is, clean only where each of them is."""
-    for verdict in ("affected", "unknown"):
-        for name, one in platforms:
-            if one.verdict == verdict:
-                return replace(one, digest=own.digest, reason=f"its platform {name} ({one.digest}): {one.reason}")
-        if own.verdict == verdict:
-            return own
-    return own
 
 
 def running(read: Run, moment: Moment) -> tuple[Running, ...]:

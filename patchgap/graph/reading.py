@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from patchgap.errors import PatchgapError
+from patchgap.model.claimed import SUFFIX
 
 if TYPE_CHECKING:  # imported for its type alone: it is slow to import
     import sqlalchemy as sa
@@ -65,7 +66,7 @@ class Moment(NamedTuple):
 
 def moment_of(at: datetime | None, clusters: Iterable[str] = ()) -> Moment:
     """Now (None), or that time; in these clusters, or in every one."""
-    wanted = frozenset(clusters)
+    wanted = with_claims(clusters)
     if at is None and not wanted:
         return Moment("", "c.live", NOTHING)
     stands, parameters = "c.live", {}
@@ -75,6 +76,11 @@ def moment_of(at: datetime | None, clusters: Iterable[str] = ()) -> Moment:
         some, named = among("w.cluster", sorted(wanted))
         stands, parameters = f"{stands} AND {some}", {**parameters, **named}
     return Moment(" JOIN graph_workload w ON w.id = c.workload_id", stands, parameters, at, wanted)
+
+
+def with_claims(clusters: Iterable[str]) -> frozenset[str]:
+    """The clusters, and what exposure documents claim of them."""
+    return frozenset(name for cluster in clusters for name in (cluster, f"{cluster}{SUFFIX}"))
 
 
 def sortable(at: datetime) -> str:

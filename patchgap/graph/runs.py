@@ -12,11 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from patchgap.graph.blind import claimed
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
 from patchgap.graph.query import Memory, Query, decode_workload, repository_of
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids, sortable
+from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, with_claims
 from patchgap.graph.selection import Selection
+from patchgap.model.claimed import PLATFORM
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
 
@@ -28,7 +30,7 @@ class Manner(StrEnum):
 
     RAN = "ran"
     ENDED = "ended"  # seen after its end: it ran before `since`
-    MAY = "may have run"  # scheduled or pending while it was looked at
+    MAY = "may have run"  # scheduled or pending while it was looked at, or claimed by a document
 
 
 _MANNERS = {
@@ -65,7 +67,7 @@ class Answer(NamedTuple):
 
 def runs(read: Run, question: Question | None, selection: Selection, since: datetime, until: datetime) -> Answer:
     """What ran from `since` on and before `until`; with a question, of images that hold what it asks for."""
-    time = _Time(sortable(since), sortable(until), selection.cluster)
+    time = _Time(sortable(since), sortable(until), with_claims(selection.cluster))
     verdicts = _verdicts(read, question, time)
     kept, doubtful = [], []
     for one in _intervals(read, selection, time, verdicts if question else None):
@@ -130,7 +132,7 @@ def _intervals(
         kept = selection.keeps(workload)
         oldest = begun <= firsts.get(workload.ref.cluster, "")
         for container in workload.containers:
-            manner = _MANNERS.get(container.state)
+            manner = Manner.MAY if workload.ref.platform == PLATFORM else _MANNERS.get(container.state)
             digest = container.digest if isinstance(container.digest, str) else ""
             if manner is None or digest in clean:
                 continue
@@ -220,7 +222,8 @@ def _images(doubtful: Iterable[tuple[_Interval, Verdict | None]]) -> Iterator[Un
 
 
 def _clusters(read: Run, selection: Selection, since: datetime, until: datetime) -> Iterator[Unknown]:
-    """The times in which a cluster was not read yet, did not answer, or is no longer read."""
+    """The times in which a cluster was not read yet, did not answer, or is no longer read; and claims."""
+    yield from claimed(read, moment_of(None, selection.cluster))
     rows = read("SELECT cluster, first_read_at, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY 1")
     if not rows:
         yield Unknown(EVERY_CLUSTER, "no cluster has been read")

@@ -15,6 +15,7 @@ import msgspec
 from patchgap.graph.ecosystems import is_known, kinds, purl_type
 from patchgap.graph.purl import type_of
 from patchgap.graph.reading import Run
+from patchgap.model.claimed import SUFFIX
 from patchgap.model.exposure import Exposure
 from patchgap.model.workload import Classification, Workload
 
@@ -114,7 +115,7 @@ EVERYTHING = Selection()
 def _held(workload: Workload) -> Iterator[tuple[str, str]]:
     yield "environment", workload.environment
     yield "region", workload.region
-    yield "cluster", workload.ref.cluster
+    yield "cluster", workload.ref.cluster.removesuffix(SUFFIX)
     yield "namespace", workload.ref.namespace
     yield "classification", workload.data_scope.classification.value
 
@@ -140,7 +141,7 @@ def _known(read: Run, dimensions: Iterable[str]) -> dict[str, set[str]]:
     known: dict[str, set[str]] = {}
     if "cluster" in wanted:
         rows = read("SELECT cluster FROM graph_cluster UNION SELECT cluster FROM graph_workload")
-        known["cluster"] = {row[0] for row in rows}
+        known["cluster"] = {row[0].removesuffix(SUFFIX) for row in rows}
     if "namespace" in wanted:
         known["namespace"] = {row[0] for row in read("SELECT DISTINCT namespace FROM graph_workload")}
     if "ecosystem" in wanted:

@@ -17,7 +17,7 @@ from patchgap.graph import tables
 from patchgap.graph.digests import sboms_of, standings
 from patchgap.graph.images import Images
 from patchgap.graph.ingest import Ingest
-from patchgap.graph.platforms import Platform, apart, of_indexes, weakest
+from patchgap.graph.platforms import Platform, apart
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, of_connection, sortable
@@ -161,15 +161,8 @@ class Graph:
         """What the graph knows of each digest against the question; a digest without an SBOM is unknown."""
 
         def ask(read: Run) -> Mapping[str, DigestStanding]:
-            indexes = of_indexes(read, digests)
-            parts = (manifest for one in indexes.values() for manifest in one)
-            wanted = tuple(dict.fromkeys((*digests, *parts)))
-            told = standings(read, self._query(read).matches(question), question, wanted)
-            each = {digest: DigestStanding(digest, *one) for digest, one in told.items()}
-            answers = {digest: each[digest] for digest in digests}
-            for index, names in indexes.items():
-                answers[index] = weakest(each[index], [(name, each[one]) for one, name in names.items()])
-            return answers
+            found = standings(read, self._query(read).matches(question), question, digests)
+            return {digest: DigestStanding(digest, *one) for digest, one in found.items()}
 
         return self._reading(ask)
 

@@ -16,13 +16,17 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from graph_fleet import IMAGE, NOW, NOWHERE, OTHER, bom, bom_of, cluster, container, workload
 
+from patchgap.cli.chains import why
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import exposure
 from patchgap.cli.rows import csv_of
+from patchgap.graph.paths import Found
 from patchgap.graph.query import Memory, Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import of_connection
 from patchgap.graph.store import Graph
+from patchgap.model.claimed import PLATFORM, SUFFIX
+from patchgap.model.exposure import Component, Standing
 from patchgap.model.workload import Classification, DataScope, Workload
 from patchgap.storage import connect
 
@@ -107,6 +111,17 @@ def test_a_configured_cluster_that_nobody_read_may_be_asked_for(tmp_path: Path) 
     (tmp_path / "patchgap.toml").write_text('[[kubernetes.clusters]]\nname = "edge"\n')
     assert [one["what"] for one in asked("a", "--cluster", "edge")["unknown"]] == ["cluster edge"]
     assert asked("a", "--cluster", "us")["unknown"][0]["what"] != "cluster edge"
+
+
+def test_a_cluster_filter_keeps_what_documents_claim_of_it(graph: Graph) -> None:
+    """Under the cluster's own name; the cluster stays unknown."""
+    graph.add_sbom(bom("pkg:npm/a@1.0.0"), NOW)
+    graph.record(cluster(), NOW)
+    claimed = workload("app", container(IMAGE), cluster=f"edge{SUFFIX}")
+    graph.claim(IMAGE, [replace(claimed, ref=replace(claimed.ref, platform=PLATFORM))], NOW)
+    assert found("a", "--cluster", "edge") == ["app"]
+    assert [one["what"] for one in asked("a", "--cluster", "edge")["unknown"]] == ["cluster edge"]
+    assert found("a", "--cluster", "prod-ml-eu") == []
 
 
 @pytest.mark.usefixtures("fleet")
@@ -234,6 +249,15 @@ def test_a_long_chain_is_drawn_within_80_columns(graph: Graph) -> None:
     assert max(map(len, told.splitlines())) <= 80
     assert all(f"package-number-{n} 1.0.{n}" in " ".join(told.split()) for n in range(40))
     assert told.rstrip().splitlines()[-3].endswith("package-number-39 1.0.39 <- it")
+
+
+def test_a_stream_without_lines_gets_plain_ones() -> None:
+    """A terminal or a file in ASCII does not stop the answer."""
+    found = Found(
+        Component("pkg:npm/a@1", "a", "1"), Standing.AFFECTED, True, (("app", "pkg:npm/a@1"), ("app", "b", "c"))
+    )
+    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert list(why([found], plain)) == ["app", "|- a 1 <- it, a direct dependency", "`- b", "   `- c <- it"]
 
 
 def test_more_chains_than_are_kept_are_told(graph: Graph) -> None:

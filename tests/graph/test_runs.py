@@ -16,10 +16,12 @@ from graph_fleet import IMAGE, NOW, NOWHERE, OTHER, bom, cluster, container, wor
 from patchgap.cli.context import Cli
 from patchgap.cli.runs import runs as command
 from patchgap.errors import BadInputError
+from patchgap.graph.platforms import Platform
 from patchgap.graph.question import Question
 from patchgap.graph.runs import Answer, runs
 from patchgap.graph.selection import EVERYTHING, Selection
 from patchgap.graph.store import Graph
+from patchgap.model.claimed import PLATFORM, SUFFIX
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Classification, DataScope, RunState, Workload
 from patchgap.storage import connect
@@ -159,7 +161,7 @@ def test_the_command_tells_words_json_and_csv(home: Path) -> None:
     """The same in each: what ran, when, on which data, and what is unknown."""
     words = run(home, "--since", "24h", "--component", "a", "--classification", "sensitive")
     assert "1 workload ran an image with a (only classification sensitive)." in words.replace("\n", " ")
-    assert "ran from 2026-11-24 07:10 UTC, the first reading, or earlier, to" in words
+    assert "ran from 2026-11-24 07:10 UTC or earlier (the first reading) to" in words
     assert "production environment, sensitive data; writes to model-registry," in words
     assert max(len(line) for line in words.splitlines() if IMAGE not in line and NOWHERE not in line) <= 80
     document = json.loads(run(home, "--since", "24h", "--component", "a", "--json"))
@@ -188,3 +190,27 @@ def test_what_cannot_be_answered_is_refused(home: Path, words: list[str]) -> Non
     """A time that ends before it begins, an ecosystem of no package, two questions, a value that nothing has."""
     with pytest.raises(BadInputError):
         run(home, *words)
+
+
+def test_a_document_s_claim_may_have_run(graph: Graph) -> None:
+    """Nobody saw it: it is told as that, under the cluster's own name too, and the cluster stays unknown."""
+    claimed = workload("app", container(IMAGE), cluster=f"edge{SUFFIX}")
+    graph.record(cluster(), NOW)
+    graph.claim(IMAGE, [replace(claimed, ref=replace(claimed.ref, platform=PLATFORM))], NOW)
+    for only in (EVERYTHING, Selection.of({"cluster": ["edge"]})):
+        answer = ran(graph, NOW, NOW + HOUR, only=only)
+        assert told(answer) == [("app", "may have run", 0, None)]
+        assert [one.what for one in answer.unknown] == ["cluster edge"]
+    assert told(ran(graph, NOW, NOW + HOUR, only=Selection.of({"cluster": ["prod-ml-eu"]}))) == []
+
+
+def test_an_index_ran_what_any_of_its_platforms_holds(graph: Graph) -> None:
+    """The node does not tell which platform of the index it ran: clean takes each of them."""
+    graph.add_index(OTHER, [Platform("linux/amd64", (IMAGE,)), Platform("linux/arm64", (NOWHERE,))])
+    graph.add_sbom(bom("pkg:npm/a@1.0.0"), NOW)
+    graph.record(cluster(workload("app", container(OTHER))), NOW)
+    assert told(ran(graph, NOW, NOW + HOUR, "a")) == [("app", "ran", 0, None)]
+    clean = ran(graph, NOW, NOW + HOUR, "b")
+    assert (told(clean), ["linux/arm64" in one.reason for one in clean.unknown]) == ([], [True])
+    graph.add_sbom(bom("pkg:npm/a@1.0.0", digest=NOWHERE, name="y"), NOW)
+    assert ran(graph, NOW, NOW + HOUR, "b").unknown == ()
