@@ -29,13 +29,6 @@ def digest_in(text: str) -> str:
     return found[1] if found else ""
 
 
-def repository_of(image: str) -> str:
-    """The reference without its tag and digest; a registry's port is no tag."""
-    bare = image.split("@", 1)[0]
-    head, slash, last = bare.rpartition("/")
-    return head + slash + last.split(":", 1)[0]
-
-
 def images_of(spec: Json) -> tuple[str, ...]:
     """Every image of a pod's spec, in each of its three lists."""
     return tuple(c.get("image") or "" for _, listed, _ in _LISTS for c in spec.get(listed) or ())

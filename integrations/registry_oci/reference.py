@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple, Self
 
 from patchgap.errors import BadInputError
+from patchgap.model.exposure import repository_of
 
 _HUB = "docker.io"
 _HUB_API = "registry-1.docker.io"
@@ -42,9 +43,7 @@ class Reference(NamedTuple):
         name = image.partition("@")[0]
         head, _, rest = name.partition("/")
         named = bool(rest) and ("." in head or ":" in head or head == "localhost")
-        path = (rest if named else name).rpartition("/")
-        repository = path[0] + path[1] + path[2].partition(":")[0]
-        return cls.parse(f"oci://{head if named else _HUB}/{repository}@{digest}")
+        return cls.parse(f"oci://{head if named else _HUB}/{repository_of(rest if named else name)}@{digest}")
 
     @property
     def api(self) -> str:

@@ -5,12 +5,15 @@ Owns which error is which status. No body, header or secret that came in is ever
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from http import HTTPStatus
 
 import sqlalchemy as sa
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from patchgap.errors import BadInputError, ConflictError, PatchgapError
 
@@ -46,6 +49,19 @@ def status_of(error: Exception) -> HTTPStatus:
     if isinstance(error, ConflictError):
         return HTTPStatus.CONFLICT
     return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+async def counted(work: Awaitable[Response], counter: Counter) -> Response:
+    """The answer to a delivery, counted by its status whether it is taken or refused."""
+    try:
+        answer = await work
+    except ClientDisconnect:
+        answer = problem(HTTPStatus.BAD_REQUEST, "The sender went away. Send it again.")
+    except (PatchgapError, sa.exc.SQLAlchemyError) as error:
+        counter.labels(int(status_of(error))).inc()
+        raise
+    counter.labels(answer.status_code).inc()
+    return answer
 
 
 async def _patchgap(_request: Request, error: Exception) -> JSONResponse:

@@ -20,7 +20,6 @@ from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import ClientDisconnect
 
 from integrations.webhooks import problems
 from integrations.webhooks.gauges import Gauges, asked_from_here
@@ -100,15 +99,7 @@ class Receiver:
     async def accept(self, request: Request) -> Response:
         """202 with the signal's id once it is stored; a problem document where it is not."""
         with self._gauges.seconds.time():
-            try:
-                answer = await self._accept(request)
-            except ClientDisconnect:
-                answer = problems.problem(HTTPStatus.BAD_REQUEST, "The sender went away. Send it again.")
-            except (PatchgapError, sa.exc.SQLAlchemyError) as error:
-                self._gauges.deliveries.labels(int(problems.status_of(error))).inc()
-                raise
-        self._gauges.deliveries.labels(answer.status_code).inc()
-        return answer
+            return await problems.counted(self._accept(request), self._gauges.deliveries)
 
     async def _accept(self, request: Request) -> Response:
         keys = secrets_of(self._settings.webhook.secret)

@@ -12,18 +12,16 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 from anyio import to_thread
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
 
 from integrations.webhooks import problems
 from integrations.webhooks.gauges import Gauges
 from integrations.webhooks.problems import DeliveryRefusedError
 from integrations.webhooks.reading import bytes_of
 from integrations.webhooks.signature import claimed, secrets_of, verify
-from patchgap.errors import BadInputError, PatchgapError
+from patchgap.errors import BadInputError
 from patchgap.graph.files import read_content
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.store import Graph
@@ -49,15 +47,7 @@ class SbomDesk:
     async def accept(self, request: Request) -> Response:
         """201 with the image's digest and what the SBOM leaves open once it is stored, 200 where it was before; else a
         problem document."""
-        try:
-            answer = await self._accept(request)
-        except ClientDisconnect:
-            answer = problems.problem(HTTPStatus.BAD_REQUEST, "The sender went away. Send it again.")
-        except (PatchgapError, sa.exc.SQLAlchemyError) as error:
-            self._gauges.sboms.labels(int(problems.status_of(error))).inc()
-            raise
-        self._gauges.sboms.labels(answer.status_code).inc()
-        return answer
+        return await problems.counted(self._accept(request), self._gauges.sboms)
 
     async def _accept(self, request: Request) -> Response:
         keys = secrets_of(self._secret)

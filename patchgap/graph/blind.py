@@ -127,22 +127,28 @@ def _without_packages(read: Run, moment: Moment) -> Iterator[Unknown]:
 def _hiding(read: Run, moment: Moment) -> Iterator[Unknown]:
     """An image is told of once, by the SBOM of it that hides least: one that hides nothing tells all."""
     rows = read(
-        "SELECT s.image_id, s.hides FROM graph_sbom s WHERE s.image_id IN"
-        " (SELECT image_id FROM graph_sbom WHERE hides <> '[]') AND packages > 0 ORDER BY s.id"
+        "SELECT s.image_id, s.hides, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
+        f" JOIN {_running(moment)} r ON r.image_id = s.image_id WHERE s.packages > 0"
+        " AND s.image_id IN (SELECT image_id FROM graph_sbom WHERE hides <> '[]') ORDER BY s.id",
+        moment.parameters,
     )
-    best: dict[int, list[str]] = {}
-    for image_id, hides in rows:
+    best: dict[tuple[int, int, int], list[str]] = {}
+    for image_id, hides, workload_id, count in rows:
         told = json.loads(hides)
-        if image_id not in best or len(told) < len(best[image_id]):
-            best[image_id] = told
-    for image_id, told in best.items():
-        workload_id, count = read(
-            "SELECT min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
-            f" FROM graph_container c{moment.joined} WHERE c.image_id = :image AND c.exposed AND {moment.stands}",
-            {**moment.parameters, "image": image_id},
-        )[0]
-        if told and count:
-            yield Unknown(*_image(read, image_id, workload_id, count, "; ".join(told)))
+        key = (image_id, workload_id, count)
+        if key not in best or len(told) < len(best[key]):
+            best[key] = told
+    for key, told in best.items():
+        if told:
+            yield Unknown(*_image(read, *key, "; ".join(told)))
+
+
+def _running(moment: Moment) -> str:
+    """The images that run, each with the first workload that runs it and how many do."""
+    return (
+        "(SELECT c.image_id, min(c.workload_id) AS workload_id, count(DISTINCT c.workload_id) AS workloads"  # noqa: S608
+        f" FROM graph_container c{moment.joined} WHERE c.exposed AND {moment.stands} GROUP BY c.image_id)"
+    )
 
 
 def _of_platforms(read: Run, moment: Moment) -> Iterator[Unknown]:
@@ -162,11 +168,9 @@ class Partly(NamedTuple):
 def partly(read: Run, moment: Moment) -> tuple[Partly, ...]:
     """The images that run and whose SBOMs may leave something out that is asked for."""
     rows = read(
-        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s JOIN (SELECT c.image_id,"  # noqa: S608
-        " min(c.workload_id) AS workload_id, count(DISTINCT c.workload_id) AS workloads"
-        f" FROM graph_container c{moment.joined} WHERE c.exposed AND {moment.stands} GROUP BY c.image_id) r"
-        " ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
-        f" EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE :blurred)"
+        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
+        f" JOIN {_running(moment)} r ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
+        " EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE :blurred)"
         " OR NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole)) ORDER BY 4, 1",
         {**moment.parameters, "blurred": "%~%"},
     )

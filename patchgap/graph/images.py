@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from patchgap.graph import tables
 from patchgap.graph.platforms import Platform, apart
-from patchgap.graph.query import repository_of
-from patchgap.graph.reading import Run, among
-from patchgap.model.exposure import Artifact
+from patchgap.graph.reading import Run, among, next_id
+from patchgap.model.exposure import Artifact, repository_of
 from patchgap.storage import insert_many
 
 _FIELDS = ("repository", "commit_id", "provenance")
@@ -149,7 +148,7 @@ class Images:
 
     def _copy(self, sbom_id: int, image_id: int) -> None:
         columns = [column.name for column in tables.sbom.columns if column.name not in {"id", "image_id"}]
-        made = self._run("SELECT coalesce(max(id), 0) + 1 FROM graph_sbom")[0][0]
+        made = next_id(self._run, "graph_sbom")
         names = ", ".join(columns)
         parameters = {"made": made, "image": image_id, "id": sbom_id}
         self._run(
@@ -172,7 +171,7 @@ class Images:
         return held
 
     def _new(self, count: int) -> int:
-        first = int(self._run("SELECT coalesce(max(id), 0) FROM graph_image")[0][0]) + 1
+        first = next_id(self._run, "graph_image")
         insert_many(self._connection, tables.image, [(first + n, "", "", "") for n in range(count)])
         return first
 

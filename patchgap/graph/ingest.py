@@ -21,7 +21,7 @@ from patchgap.graph.coverage import is_system, listed
 from patchgap.graph.images import Images
 from patchgap.graph.members import pack
 from patchgap.graph.purl import loose_key
-from patchgap.graph.reading import Run, among_ids, of_connection
+from patchgap.graph.reading import Run, among_ids, next_id, of_connection
 from patchgap.graph.sbom.document import Package, SbomDocument
 from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
@@ -50,7 +50,7 @@ class Ingest:
         )
         if held:
             return False
-        sbom_id = next_id(self._run, tables.sbom)
+        sbom_id = next_id(self._run, tables.sbom.name)
         count = len(document.packages) - sum([package[4] == document.root for package in document.packages])
         kinds = listed(document.packages)
         row = (
@@ -70,11 +70,11 @@ class Ingest:
         return True
 
     def vex(self, document: VexDocument, at: str) -> int:
-        """Its statements; how many. None where it was stored already."""
+        """Its statements; how many of them were new: none where the document was stored already."""
         held = self._run("SELECT 1 FROM graph_vex WHERE document = :document LIMIT 1", {"document": document.digest})
         if held:
             return 0
-        first = next_id(self._run, tables.vex)
+        first = next_id(self._run, tables.vex.name)
         told = list(enumerate(document.statements, first))
         rows = [(id_, document.digest, msgspec.json.encode(one).decode(), at) for id_, one in told]
         names = {(name.lower(), id_) for id_, one in told for name in one.vulnerabilities}
@@ -89,7 +89,7 @@ class Ingest:
         held = self._run("SELECT id FROM graph_set WHERE content = :content", {"content": content})
         if held:
             return int(held[0][0])
-        set_id = next_id(self._run, tables.part)
+        set_id = next_id(self._run, tables.part.name)
         insert_many(self._connection, tables.part, ((set_id, content, pack([one for one, _ in members])),))
         insert_many(self._connection, tables.occurrence, [(one, set_id, path) for one, path in members])
         return set_id
@@ -100,16 +100,17 @@ class Ingest:
         if len(known) > _CACHED:
             known.clear()
         ids = [*map(known.get, packages)]
-        if None in ids:
-            self._learn([one for one, id_ in zip(packages, ids, strict=True) if id_ is None])
-        return [known[one] for one in packages] if None in ids else cast("list[int]", ids)
+        if None not in ids:
+            return cast("list[int]", ids)
+        self._learn([one for one, id_ in zip(packages, ids, strict=True) if id_ is None])
+        return [known[one] for one in packages]
 
     def _learn(self, packages: Iterable[Package]) -> None:
         """The ids of packages that are not known yet: found, or given."""
         missing = {one: fingerprint(one) for one in packages}
         self._load(missing)
         new = [one for one in missing if one not in self._known]
-        first = next_id(self._run, tables.component)
+        first = next_id(self._run, tables.component.name)
         rows = [(first + n, missing[one], *_keys(one), *one) for n, one in enumerate(new)]
         insert_many(self._connection, tables.component, rows)
         self._known.update((one, first + n) for n, one in enumerate(new))
@@ -166,11 +167,6 @@ def _parts(packages: Sequence[Package]) -> Iterable[list[int]]:
     held = {*base}
     others = [n for n in range(len(packages)) if n not in held]
     return (base, others) if others else (base,)
-
-
-def next_id(run: Run, table: sa.Table) -> int:
-    """The next free id; the graph's lock is held."""
-    return int(run(f"SELECT coalesce(max(id), 0) FROM {table.name}")[0][0]) + 1  # noqa: S608  (our own name)
 
 
 def _batches(values: Iterable[int]) -> Iterable[list[int]]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from patchgap.errors import BadInputError, NotFoundError
 from patchgap.graph.purl import parse
-from patchgap.graph.query import repository_of
 from patchgap.graph.reading import Run, among_ids
+from patchgap.model.exposure import repository_of
 
 _DIGEST = re.compile(r"(?:.*@)?(?:sha256:)?([0-9a-fA-F]{7,64})")
 _SHOWN = 5

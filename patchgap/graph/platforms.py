@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.reading import Moment, Run, among, among_ids
-
-if TYPE_CHECKING:  # slow to import, and an answer needs it not
-    pass
 
 
 class Platform(NamedTuple):

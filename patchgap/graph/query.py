@@ -20,8 +20,8 @@ from patchgap.graph import blind
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of
-from patchgap.graph.vex.standing import Subject, VexVerdict, standing_of
-from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing
+from patchgap.graph.vex.standing import Subject, VexVerdict, settled, standing_of
+from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing, repository_of
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexStatement
 from patchgap.model.workload import Container, ContainerRole, Workload
@@ -189,7 +189,7 @@ class Query:
             if key not in verdicts:
                 verdicts[key] = standing_of(statements, ids, self._subject(one))
             verdict = verdicts[key]
-            found.append(replace(one, standing=verdict.standing, vex=verdict.reason) if verdict else one)
+            found.append(replace(one, standing=settled(one.standing, verdict), vex=verdict.reason) if verdict else one)
         return found
 
     def _statements(self, question: Question) -> list[VexStatement]:
@@ -337,13 +337,6 @@ def _once(exposures: Iterable[Exposure]) -> Collection[Exposure]:
         if key not in best or (one.chains and not best[key].chains):
             best[key] = one
     return best.values()
-
-
-def repository_of(image: str) -> str:
-    """The repository of an image reference, without tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
 
 
 def decode_workload(document: str) -> Workload:

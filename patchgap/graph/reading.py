@@ -36,18 +36,28 @@ def of_connection(connection: sa.Connection) -> Run:
     """Runs statements through a SQLAlchemy connection's driver: SQLAlchemy's own layers cost more than it."""
     cursor: Any = connection.connection.cursor()
     if connection.dialect.name == "sqlite":
-
-        def straight(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
-            rows: Sequence[tuple[Any, ...]] = cursor.execute(statement, dict(parameters)).fetchall()
-            return rows
-
-        return straight
+        return _of_sqlite(cursor)
 
     def run(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
         cursor.execute(_NAMED.sub(r"%(\1)s", statement), parameters or None)
         return cursor.fetchall() if cursor.description else ()
 
     return run
+
+
+def _of_sqlite(cursor: Any) -> Run:
+    """Its driver takes the statements as they are."""
+
+    def run(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
+        rows: Sequence[tuple[Any, ...]] = cursor.execute(statement, dict(parameters)).fetchall()
+        return rows
+
+    return run
+
+
+def next_id(run: Run, table: str) -> int:
+    """The next free id of one of our tables; the graph's lock is held."""
+    return int(run(f"SELECT coalesce(max(id), 0) FROM {table}")[0][0]) + 1  # noqa: S608  (our own name)
 
 
 class Moment(NamedTuple):
@@ -104,10 +114,7 @@ def open_file(database_url: str) -> Iterator[Run | None]:
     try:
         cursor = connection.cursor()
         cursor.execute("BEGIN")  # one snapshot for all that an answer reads
-
-        def read(statement: str, parameters: Mapping[str, Any] = NOTHING, /) -> Sequence[tuple[Any, ...]]:
-            return cursor.execute(statement, dict(parameters)).fetchall()
-
+        read = _of_sqlite(cursor)
         yield read if _is_current(read) else None
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error

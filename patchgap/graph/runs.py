@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from patchgap.graph.blind import claimed
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
-from patchgap.graph.query import Memory, Query, decode_workload, repository_of
+from patchgap.graph.query import Memory, Query, decode_workload
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, with_claims
 from patchgap.graph.selection import Selection
 from patchgap.model.claimed import PLATFORM
+from patchgap.model.exposure import repository_of
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
 

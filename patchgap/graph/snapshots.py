@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 
 from patchgap.graph import tables
 from patchgap.graph.images import Images
-from patchgap.graph.reading import Run, among_ids, of_connection, sortable
+from patchgap.graph.reading import Run, among_ids, next_id, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.codec import plain
@@ -35,7 +35,7 @@ class Snapshots:
         self._run: Run = of_connection(connection)
         self._images = Images(connection, self._run)
         self._at = sortable(at)
-        self._stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        self._stamp = plain(at)
 
     def whole(self, found: ClusterInventory) -> int:
         """The cluster's snapshot in place of its last one; how many workloads began or ended with it."""
@@ -139,7 +139,7 @@ class Snapshots:
 
     def _begin(self, cluster: str, new: dict[str, Workload]) -> None:
         images = self._images.each(_known(c.digest) for one in new.values() for c in one.containers if _known(c.digest))
-        first = int(self._run("SELECT coalesce(max(id), 0) FROM graph_workload")[0][0]) + 1
+        first = next_id(self._run, "graph_workload")
         workloads, containers = [], []
         for id_, (document, one) in enumerate(new.items(), first):
             workloads.append((id_, cluster, *_place(one.ref), document, self._at, None))

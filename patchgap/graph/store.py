@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.graph.snapshots import Snapshots
+from patchgap.model.codec import plain
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexDocument
@@ -59,7 +60,7 @@ class Graph:
             if new:
                 with self._writing() as connection:
                     ingest = Ingest(connection, known)
-                    stored += sum([ingest.sbom(document, _stamp(at)) for document in new])
+                    stored += sum([ingest.sbom(document, plain(at)) for document in new])
         return stored
 
     def add_artifact(self, artifact: Artifact) -> None:
@@ -114,7 +115,7 @@ class Graph:
         """Stores what a VEX document states; how many statements were new. They change an exposure's standing in the
         answers to an advisory's questions, and remove none."""
         with self._writing() as connection:
-            return Ingest(connection).vex(document, _stamp(at))
+            return Ingest(connection).vex(document, plain(at))
 
     def record(self, inventory: ClusterInventory, at: datetime) -> int:
         """Makes that the cluster's snapshot, whole, in one transaction. What is as before stays as it is, what is not
@@ -282,7 +283,3 @@ def _check_digest(digest: str) -> None:
             f"{digest or 'nothing'!r} is no image digest",
             "Name it as sha256:<64 hex digits>.",
         )
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

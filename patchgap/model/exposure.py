@@ -40,6 +40,12 @@ class Artifact:
     gaps: tuple[str, ...] = ()  # what its SBOM leaves open of the packages that it lists
 
 
+def repository_of(image: str) -> str:
+    """The repository of an image reference, without tag and digest; a registry's port is no tag."""
+    head, slash, last = image.partition("@")[0].rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class Exposure:
     """One component in one workload. `chains` run from the artifact's root to the component, as purls;

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from integrations.kubernetes import admission, proof, standing
-from integrations.kubernetes.images import digest_in, repository_of
+from integrations.kubernetes.images import digest_in
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, scoped, settings_of
 from integrations.kubernetes.resources import POLICIES
 from patchgap.errors import RefusedError, UnreachableError
-from patchgap.model.exposure import Standing
+from patchgap.model.exposure import Standing, repository_of
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.playbook.quantities import Duration

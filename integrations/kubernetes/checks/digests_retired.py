@@ -11,11 +11,11 @@ from typing import ClassVar
 from integrations.kubernetes import proof
 from integrations.kubernetes.actions.block_artifacts import exposed_digests, policy_name
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import repository_of
 from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
 from integrations.kubernetes.live import Seen, all_clusters, digests_of, each_cluster, named, workloads
 from integrations.kubernetes.reach import PLATFORM
 from patchgap.model.evidence import Evidence
+from patchgap.model.exposure import repository_of
 from patchgap.model.workload import Container, RunState, WorkloadRef
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from patchgap.graph.purl import canonical
-from patchgap.graph.sbom.document import ROOT, Package, package
+from patchgap.graph.sbom.document import ROOT, Package, SbomDocument, package
+from patchgap.model.exposure import Artifact
 
 _NAMED = 5  # how many odd names a sentence lists
 
@@ -124,6 +125,25 @@ class Collector:
     def hide(self, sentence: str) -> None:
         """Something that the SBOM leaves open, and where any package may be that it does not list."""
         self._hides[sentence] = None
+
+    def document(
+        self,
+        digest: str,
+        kind: str,
+        reference: str,
+        root: str,
+        digests: tuple[str, ...],
+        *,
+        whole: bool,
+        repository: str = "",
+        commit: str = "",
+    ) -> SbomDocument:
+        """The SBOM of what was gathered. `digest` is the file's own, `kind` its format, `root` what chains call the
+        artifact, and `digests` those that the artifact goes by, its own first."""
+        artifact = Artifact(digests[0] if digests else "", repository, commit, sbom_ref=reference)
+        return SbomDocument(
+            digest, kind, reference, artifact, digests, root, self.packages, self.edges, whole, self.gaps, self.hides
+        )
 
     @property
     def packages(self) -> tuple[Package, ...]:

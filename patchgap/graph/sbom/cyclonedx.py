@@ -13,7 +13,6 @@ from patchgap.graph.sbom.collector import Collector, label
 from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
 from patchgap.graph.sbom.packages import known
-from patchgap.model.exposure import Artifact
 
 MAX_DEPTH = 60
 _NO_PACKAGE = frozenset({"file", "data", "cryptographic-asset"})
@@ -118,25 +117,15 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
     for sentence in amiss:
         collector.hide(sentence)
     properties = [*properties_of(root), *(metadata.properties or ())]
-    digests = _digests(root, properties)
-    reference = bom.serial_number or digest
-    return SbomDocument(
-        document=digest,
-        format=f"CycloneDX {bom.spec_version}",
-        reference=reference,
-        artifact=Artifact(
-            digest=digests[0] if digests else "",
-            repository=_repository(root),
-            commit=_property(properties, REVISION) or _revision_link(root),
-            sbom_ref=reference,
-        ),
-        digests=digests,
-        root=label(root.name or "", root.version or "", root.group or "", root.purl or ""),
-        packages=collector.packages,
-        edges=collector.edges,
+    return collector.document(
+        digest,
+        f"CycloneDX {bom.spec_version}",
+        bom.serial_number or digest,
+        label(root.name or "", root.version or "", root.group or "", root.purl or ""),
+        _digests(root, properties),
         whole=root.type == "container" or (root.purl or "").startswith(IMAGE_PURLS),
-        gaps=collector.gaps,
-        hides=collector.hides,
+        repository=_repository(root),
+        commit=_property(properties, REVISION) or _revision_link(root),
     )
 
 

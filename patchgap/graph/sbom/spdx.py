@@ -13,7 +13,6 @@ import msgspec
 from patchgap.graph.sbom.collector import Collector, label, many
 from patchgap.graph.sbom.document import IMAGE_PURLS, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in
-from patchgap.model.exposure import Artifact
 
 DOCUMENT = "SPDXRef-DOCUMENT"
 FOREIGN = "DocumentRef-"  # starts a reference into another document
@@ -125,24 +124,15 @@ def document(spdx: Spdx, digest: str, amiss: Sequence[str] = ()) -> SbomDocument
     for sentence in amiss:
         collector.hide(sentence)
     digests = _digests(root, spdx.name or "")
-    reference = spdx.document_namespace or digest
-    return SbomDocument(
-        document=digest,
-        format=spdx.spdx_version.replace("-", " "),
-        reference=reference,
-        artifact=Artifact(
-            digest=digests[0] if digests else "",
-            repository=(root.name or "").partition("@")[0] if root and digests else "",
-            sbom_ref=reference,
-        ),
-        digests=digests,
-        root=_label(root, spdx.name or ""),
-        packages=collector.packages,
-        edges=collector.edges,
+    return collector.document(
+        digest,
+        spdx.spdx_version.replace("-", " "),
+        spdx.document_namespace or digest,
+        _label(root, spdx.name or ""),
+        digests,
         whole=root is not None
         and (root.purpose == "CONTAINER" or any(p.startswith(IMAGE_PURLS) for p in root.purls())),
-        gaps=collector.gaps,
-        hides=collector.hides,
+        repository=(root.name or "").partition("@")[0] if root and digests else "",
     )
 
 

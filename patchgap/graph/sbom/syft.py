@@ -10,7 +10,7 @@ from patchgap.graph.documents import check_keys, decode_json
 from patchgap.graph.sbom.collector import Collector
 from patchgap.graph.sbom.document import REVISION, SbomDocument, package
 from patchgap.graph.sbom.image import digests_in
-from patchgap.model.exposure import Artifact
+from patchgap.model.exposure import repository_of
 
 _DEPENDENCY = "dependency-of"
 _NO_EDGES = frozenset({"contains", "described-by", "evident-by", "ownership-by-file-overlap", "derived-from"})
@@ -74,25 +74,16 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     purls = [one.purl for one in syft.artifacts or ()]
     for sentence in check_keys(content, where, {"purl": len(purls) - purls.count(None), "artifacts": 1}):
         collector.hide(sentence)
-    digests = _digests(source, image)
     name = source.name or image.input or ""
-    return SbomDocument(
-        document=digest,
-        format=f"Syft {syft.schema.version if syft.schema and syft.schema.version else 'JSON'}",
-        reference=digest,
-        artifact=Artifact(
-            digest=digests[0] if digests else "",
-            repository=_repository(image),
-            commit=(image.labels or {}).get(REVISION, ""),
-            sbom_ref=digest,
-        ),
-        digests=digests,
-        root=f"{name}@{source.version}" if source.version else name,
-        packages=collector.packages,
-        edges=collector.edges,
+    return collector.document(
+        digest,
+        f"Syft {syft.schema.version if syft.schema and syft.schema.version else 'JSON'}",
+        digest,
+        f"{name}@{source.version}" if source.version else name,
+        _digests(source, image),
         whole=source.type == "image",
-        gaps=collector.gaps,
-        hides=collector.hides,
+        repository=_repository(image),
+        commit=(image.labels or {}).get(REVISION, ""),
     )
 
 
@@ -122,6 +113,4 @@ def _digests(source: SourceOfAll, image: Image) -> tuple[str, ...]:
 def _repository(image: Image) -> str:
     if image.others:
         return image.others[0].partition("@")[0]
-    name = (image.input or "").partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
+    return repository_of(image.input or "")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from integrations.kubernetes.images import digest_in, of_pod, of_template, repository_of
+from integrations.kubernetes.images import digest_in, of_pod, of_template
 from integrations.kubernetes.inventory.families import Family
 from integrations.kubernetes.inventory.states import containers
+from patchgap.model.exposure import repository_of
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import ContainerRole, RunState
 
