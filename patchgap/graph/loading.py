@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -99,7 +99,8 @@ class _Reader:
         """The next file, where there is one."""
         if paths:
             self.pending.append(paths.popleft())
-            self.pipe.send(str(self.pending[-1]))
+            with suppress(OSError):  # it is dead: `take` says so, of the first file that it leaves unread
+                self.pipe.send(str(self.pending[-1]))
 
     def take(self) -> Loaded:
         """What it read of the file that it got first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from patchgap.stages.engine import Engine
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 ACTOR = "patchgap recover"
+_PATIENCE, _PAUSE = 60.0, 0.2  # seconds
+_BY_HAND = "Release these by hand, then dismiss again."
 
 
 # What makes a verdict one about another world, before and after the releases have begun.
@@ -156,25 +159,37 @@ def papers(engine: Engine, incident: IncidentId) -> Closed:
 def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[Receipt, ...]:
     """A false positive: every control is released, then the incident ends as dismissed and counts in the metrics.
 
-    Raises RefusedError where a release failed: the incident stays open until all of them are out.
+    Waits for what another run is carrying out, a minute at most. Raises RefusedError where a release failed: the
+    incident stays open until all of them are out.
     """
     receipts: list[Receipt] = []
+    patience = time.monotonic() + _PATIENCE
     while True:  # another run may contain meanwhile: what it did is released too, before anything ends
-        state = state_of(engine, incident)
-        held = state.to_release
+        state = _settled(engine, incident)
+        held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))
         round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
         receipts += round_
         failed = [f"{r.action}: {'; '.join(r.detail)}" for r in round_ if r.outcome is not Outcome.DONE]
+        if under_way and not failed and time.monotonic() < patience:
+            time.sleep(_PAUSE)
+            continue
         failed += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in _open(state)]
         if failed:
             raise RefusedError(
                 f"{incident} is not dismissed: {'; '.join(failed)}",
-                "Release these by hand, then dismiss again.",
+                "Another run is at it still, or was cut off: dismiss again." if under_way else _BY_HAND,
                 tuple(failed),
             )
         dismissed = events.Dismissed(why=why, who=who)
         if not held and engine.ledger.append_if(incident, state.head, dismissed, who) is not None:
             return tuple(receipts)
+
+
+def _settled(engine: Engine, incident: IncidentId) -> IncidentState:
+    """The incident, once what a run that was cut off left behind is settled, by looking."""
+    since, state = engine.clock() - verify.LEFT_BEHIND, state_of(engine, incident)
+    conduct.settle(engine.ledger, incident, engine.registry, situation_of(engine, state), since)
+    return state_of(engine, incident)
 
 
 def _open(state: IncidentState) -> tuple[Intent, ...]:

@@ -186,34 +186,6 @@ def test_a_joined_claim_raises_the_severity(engine: Engine, world: World) -> Non
     assert (finding.severity.value, finding.malicious) == ("critical", True)
 
 
-def rewritten(engine: Engine, contain_: str) -> None:
-    """The playbook with another containment in tier 1."""
-    (folder,) = engine.settings.playbooks
-    (folder / "small.yaml").write_text(PLAYBOOK.replace("contain: [hold]", f"contain: {contain_}", 1))
-
-
-def test_what_cannot_be_released_does_not_hold_up_a_dismissal(engine: Engine, world: World) -> None:
-    """A capture changes nothing: a false positive with one is dismissed, its control released."""
-    rewritten(engine, "[note, hold]")
-    world.runs("trainer", BAD)
-    incident = contained(engine)
-    assert world.reads == ["trainer"]
-    recover.dismiss(engine, incident, "test traffic", "dana")
-    assert world.held == set()
-    assert state_of(engine, incident).status.value == "dismissed"
-
-
-def test_a_dismissal_releases_what_was_done_by_halves(engine: Engine, world: World) -> None:
-    """An effect that failed on the way may stand in part: it is released before the incident ends."""
-    world.runs("trainer", BAD)
-    world.broken = {"trainer"}
-    incident = contained(engine)
-    assert not state_of(engine, incident).controls
-    world.broken = set()
-    recover.dismiss(engine, incident, "test traffic", "dana")
-    assert world.calls == ["hold trainer", "release trainer"]
-
-
 def test_recovery_releases_what_was_done_by_halves(engine: Engine, world: World) -> None:
     """A containment that failed on the way is in recover's order like one that stands."""
     world.runs("trainer", BAD)
@@ -225,28 +197,6 @@ def test_recovery_releases_what_was_done_by_halves(engine: Engine, world: World)
     assert recover.release(engine, incident, half.intent.action.id).outcome is Outcome.DONE
     assert verified(engine, incident)
     recover.close(engine, incident)
-
-
-def test_a_dismissal_does_not_overtake_a_containment(
-    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What another run contains while the controls are being released is released too, before the incident ends."""
-    world.runs("trainer", BAD)
-    world.runs("notebook", BAD, Classification.INTERNAL)
-    incident = contained(engine)
-    plan = state_of(engine, incident).plan
-    assert plan is not None
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
-    real, late = engine.registry.actions["hold"]["fake"].release, [a for a in plan.actions if a.needs_approval]
-
-    def meanwhile(control: Any, situation: Any) -> Any:
-        while late:
-            contain.carry_out(engine, incident, late.pop().id)
-        return real(control, situation)
-
-    monkeypatch.setattr(engine.registry.actions["hold"]["fake"], "release", meanwhile)
-    recover.dismiss(engine, incident, "test traffic", "dana")
-    assert world.held == set()
 
 
 def test_an_unsettled_effect_of_an_older_plan_is_settled_by_looking(engine: Engine, world: World) -> None:
