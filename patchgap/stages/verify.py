@@ -11,6 +11,7 @@ from patchgap.incident.events import EvidenceTaken, GateJudged, PersonCalled
 from patchgap.incident.gate import GateVerdict
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
+from patchgap.model.claimed import PLATFORM
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
@@ -21,6 +22,7 @@ from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
+_ABSENT = "package_absent"
 ACTOR = "patchgap verify"
 LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
 _LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off until the schedule comes by again
@@ -107,11 +109,16 @@ def _must_answer(
     """Every cluster of a check's platform that is configured, or that the incident was ever about: one that left no
     evidence is missing proof, not absent."""
     configured, about = clusters_by_platform(engine), state.clusters
-    return {
+    must = {
         verb: tuple(dict.fromkeys((*configured[platform], *about.get(platform, ()))))
         for verb, platform in wanted
         if platform in configured
     }
+    claimed = {e.workload.ref.cluster for e in state.finding.exposures if e.workload.ref.platform == PLATFORM}
+    if claimed and wanted:  # what a document claims to run is looked at by nobody: the first check cannot pass
+        verb = next((v for v, _ in wanted if v == _ABSENT), wanted[0][0])
+        must[verb] = (*must.get(verb, ()), *sorted(claimed))
+    return must
 
 
 def newest(engine: Engine, entries: tuple[Entry, ...]) -> list[Evidence]:

@@ -8,10 +8,11 @@ import pytest
 from estate import BAD, MEND, World, envelope
 
 from patchgap.errors import RefusedError
+from patchgap.model.claimed import PLATFORM, SUFFIX
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
-from patchgap.model.workload import Classification
+from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload, WorkloadRef
 from patchgap.stages import contain, detect, patch, recover, scope, verify
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
@@ -48,6 +49,18 @@ def test_closing_without_evidence_is_refused(engine: Engine, world: World) -> No
         recover.close(engine, incident)
     assert state_of(engine, incident).ending is None
     assert world.held == {"trainer"}
+
+
+def test_what_a_document_claims_to_run_keeps_the_incident_open(engine: Engine, world: World) -> None:
+    """Nobody looks there: live clusters that pass prove nothing of it, and the gate names it."""
+    world.runs("trainer", BAD)
+    ref = WorkloadRef(PLATFORM, f"on-premises{SUFFIX}", "training", "Deployment", "trainer", "")
+    container = Container("claimed", ContainerRole.MAIN, BAD, BAD, RunState.RUNNING, 1)
+    engine.graph.claim(BAD, [Workload(ref, (container,), replicas=1)], engine.clock())
+    incident = contained(engine)
+    assert not verified(engine, incident)
+    verdict = verify.judge(engine, incident)
+    assert any("on-premises (claimed)" in reason for reason in verdict.reasons), verdict.reasons
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.UNKNOWN])
