@@ -115,6 +115,10 @@ class Cluster:
         except ExpiredError:
             return list(self._pages(resource, namespace, query, accept))
 
+    def each(self, resource: Resource, *, page: int) -> Iterator[dict[str, Any]]:
+        """Every object as it is read, so many a page; where the list expires meanwhile, ExpiredError."""
+        yield from self._pages(resource, "", {"limit": str(page)}, JSON)
+
     def _pages(
         self, resource: Resource, namespace: str, query: Mapping[str, str], accept: str
     ) -> Iterator[dict[str, Any]]:

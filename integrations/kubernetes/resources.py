@@ -82,6 +82,11 @@ POLICY_BINDINGS = Resource(
 )
 SELF_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
 
+SBOM_REPORTS = Resource("aquasecurity.github.io", "v1alpha1", "sbomreports", "SbomReport")
+CLUSTER_SBOM_REPORTS = Resource(
+    "aquasecurity.github.io", "v1alpha1", "clustersbomreports", "ClusterSbomReport", namespaced=False
+)
+
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS, CRON_JOBS, PODS)
 
 _BY_KIND = {r.kind: r for r in list(globals().values()) if isinstance(r, Resource)}

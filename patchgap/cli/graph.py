@@ -80,6 +80,7 @@ def add(
     """Add SBOMs, SLSA provenance, VEX and exposure documents; a folder is walked, an address asked.
 
     oci://REGISTRY/REPOSITORY@sha256:… is an image: its registry is asked what it is made of, and for what is attached.
+    s3://BUCKET/PREFIX is every object there, kubernetes://CLUSTER the reports of its trivy-operator.
 
     CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX 3.0
     JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope,

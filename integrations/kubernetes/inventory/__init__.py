@@ -14,13 +14,14 @@ from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.placement import Placement
 from integrations.kubernetes.inventory.privileges import PrivilegeReader
 from integrations.kubernetes.inventory.snapshot import PERMISSIONS, Snapshot, read
-from integrations.kubernetes.resources import Json, pod_template
+from integrations.kubernetes.resources import CLUSTER_SBOM_REPORTS, SBOM_REPORTS, Json, pod_template
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import Connections
 from patchgap.registry import inventory
 from patchgap.settings import ClusterSettings, KubernetesSettings
 
 PLATFORM = "kubernetes"
+REPORT_PERMISSIONS = tuple(f"list {r.permission}" for r in (SBOM_REPORTS, CLUSTER_SBOM_REPORTS))
 
 
 @inventory
@@ -28,7 +29,7 @@ class KubernetesInventory:
     """Reads a cluster with one paged list a kind."""
 
     platform: ClassVar[str] = PLATFORM
-    permissions: ClassVar[tuple[str, ...]] = PERMISSIONS
+    permissions: ClassVar[tuple[str, ...]] = (*PERMISSIONS, *REPORT_PERMISSIONS)
 
     def clusters(self, connections: Connections) -> Sequence[str]:
         """The configured clusters, in the order of the settings."""

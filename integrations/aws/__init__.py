@@ -1,0 +1,1 @@
+"""AWS: SBOMs that are kept in S3."""
