@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from patchgap.graph.purl import canonical
 from patchgap.graph.sbom.document import ROOT, Package, package
 
+_MOST_EDGES = 1 << 20  # that references which stand for several packages make of an SBOM's own
 _NAMED = 5  # how many odd names a sentence lists
 
 
@@ -25,11 +26,13 @@ class Collector:
         self._more: dict[str, dict[int, None]] = {}
         self._collisions: set[str] = set()
         self._edges: dict[int, tuple[int, ...]] = {}
+        self._joined: dict[int, dict[int, None]] = {}  # the edges of a package to which more than one entry leads
+        self._multiplied = 0
         self._groups: set[int] = set()
         self._no_packages: set[str] = set()
         self._purls: dict[str, int] | None = None
         self.foreign = 0  # edges into other documents
-        self._dangling = self._through = 0
+        self._dangling = self._through = self._too_many = 0
         self._odd: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
         self._hides: dict[str, None] = {}
@@ -71,16 +74,17 @@ class Collector:
         ends = tuple(map(self._references.get, children))
         if start is None or None in ends or self._more:
             self._link_each(parent, children)
-        elif start in edges or start in ends or ROOT in ends or len(set(ends)) != len(ends):
+        elif start in edges or start in self._joined or start in ends or ROOT in ends or len(set(ends)) != len(ends):
             self._join(start, ends)  # type: ignore[arg-type]
         else:
             edges[start] = ends  # type: ignore[assignment]
 
     def _join(self, start: int, ends: Iterable[int]) -> None:
         """A package that leads to itself or back to the artifact adds no chain."""
-        joined = dict.fromkeys((*self._edges.get(start, ()), *(end for end in ends if end not in (start, ROOT))))
-        if joined:
-            self._edges[start] = tuple(joined)
+        joined = self._joined.get(start)
+        if joined is None:
+            joined = self._joined[start] = dict.fromkeys(self._edges.pop(start, ()))
+        joined.update(dict.fromkeys(end for end in ends if end not in (start, ROOT)))
 
     def _link_each(self, parent: str, children: Sequence[str]) -> None:
         starts = self._owners(parent)
@@ -95,10 +99,15 @@ class Collector:
                 self._through += 1
             else:
                 self._dangling += 1
+        if len(starts) > 1 or len(found) > len(children):
+            self._multiplied += len(starts) * len(found)
+            if self._multiplied > _MOST_EDGES:
+                self._too_many += len(children)
+                return
         for start in starts:
             self._join(start, found)
 
-    def _owners(self, reference: str) -> Iterable[int]:
+    def _owners(self, reference: str) -> Sequence[int]:
         first = self._references.get(reference)
         if first is None:
             first = self._by_purl(reference)
@@ -131,6 +140,8 @@ class Collector:
 
     @property
     def edges(self) -> dict[int, tuple[int, ...]]:
+        self._edges.update({start: tuple(ends) for start, ends in self._joined.items() if ends})
+        self._joined.clear()
         return self._edges
 
     @property
@@ -141,6 +152,7 @@ class Collector:
         total = len(every)
         nameless = sum(not found.purl for found in every)
         versionless = sum(not found.version for found in every)
+        edges = self.edges
         lines = [
             nameless and f"{nameless} of {many(total, 'package')} {_has(nameless)} no usable purl",
             versionless and f"{versionless} of {many(total, 'package')} {_has(versionless)} no version",
@@ -151,11 +163,13 @@ class Collector:
             and f"{many(self._through, 'dependency edge')} {_lead(self._through)} through files or services, which are no packages",
             self._collisions
             and f"{many(len(self._collisions), 'reference')} {_stand(len(self._collisions))} for several packages: {_some(sorted(self._collisions))}",
+            self._too_many
+            and f"{many(self._too_many, 'dependency edge')} of such references {_lead(self._too_many)} to too many packages to be kept",
             self._odd
             and f"{many(self._odd.total(), 'relationship')} of an unknown kind could not be read: {_some(sorted(self._odd))}",
-            self._edges
-            and ROOT not in self._edges
-            and f"no chain starts at the artifact: its root leads to nothing, though {many(sum(map(len, self._edges.values())), 'dependency edge')} {_stand(2)} in it",
+            edges
+            and ROOT not in edges
+            and f"no chain starts at the artifact: its root leads to nothing, though {many(sum(map(len, edges.values())), 'dependency edge')} {_stand(2)} in it",
         ]
         return (*(line for line in lines if isinstance(line, str) and line), *self._notes)
 
