@@ -150,7 +150,7 @@ NUMBERS: Bombs = {
     "a giant number": (whole(HEAD, b'"version": ', b"9" * 10_000, b"}"), "4300 digits"),
     "a giant number for a name": (
         whole(HEAD, b'"components": [{"name": ', b"9" * 10_000_000, b"}]}"),
-        "components[0].name: Number out of range",
+        "more than 4096 digits",
     ),
     "a giant exponent": (whole(HEAD, b'"version": 1e999999999}'), "too large"),
 }
@@ -174,6 +174,15 @@ LARGER: Bombs = {
         whole(b'{"bomFormat": "CycloneDX", "specVersion": "', b"9" * 50_000_000, b'"}'),
         "is not one of",
     ),
+    "a giant number in what is skipped": (lambda: around(HEAD + b'"version":', b"9", b"}", LARGE), "more than 4096 digits"),
+    "objects without content": (lambda: around(HEAD + b'"components":[', b"{},", b"{}]}", LARGE), "nothing but brackets"),
+    "texts without content": (
+        lambda: around(HEAD + b'"dependencies":[{"ref":"a","dependsOn":[', b'"a",', b'"a"]}]}', LARGE), "nothing but brackets"
+    ),
+    "a download that broke off": (
+        lambda: around(HEAD + b'"components":[', b'{"name":"abcdef","purl":"pkg:npm/abcdef@1"},', b"", LARGE), "ends too early"
+    ),
+    "a wrong byte far on": (lambda: around(HEAD + b'"x":"', b"a", b'\xe9"}', LARGE), "is not UTF-8"),
     "300 MB of junk": (lambda: repeated(b"x", 300 * MIB), "larger than 128 MiB|neither JSON nor XML"),
     "300 MB of zeros": (lambda: repeated(b"\0", 300 * MIB), "larger than 128 MiB|binary"),
     "300 MB of braces": (lambda: repeated(b"{", 300 * MIB), "larger than 128 MiB"),
