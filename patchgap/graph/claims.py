@@ -59,7 +59,7 @@ def seems(content: bytes) -> bool:
 
 def _outermost(content: bytes) -> set[bytes]:
     """The keys of a JSON document, however it is laid out."""
-    if content.lstrip()[:1] != b"{" or len(content) > _SORT.bytes:
+    if len(content) > _SORT.bytes or content.lstrip()[:1] != b"{":
         return set()
     try:
         return {key.encode() for key in _KEYS.decode(content)}.intersection(one.encode() for one in _SECTIONS)

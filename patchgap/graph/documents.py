@@ -26,6 +26,11 @@ MAX_DEPTH = 200
 _CHUNK = 1 << 20
 _SMALL = 64 * 1024  # up to here every JSON document is checked strictly, whatever it looks like
 _STRICT = 8 * 1024 * 1024  # up to here where it looks suspicious: the check takes 20 times the decoding, and memory
+_STRIDE = 61  # every how many bytes a large document is sampled
+_LEAST_OBJECT, _LEAST_TEXT = 24, 4  # bytes an object and a quote, at least, over the whole of a large document
+_DIGITS = 4096
+_FIGURES = b"0123456789"
+_BEFORE_A_NUMBER = frozenset({b" ", b"\t", b"\r", b"\n", b":", b",", b"["})
 _UTF16 = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _NO_NUMBER = re.compile(rb"-?(?:NaN|Infinity)")
@@ -85,6 +90,8 @@ def decode_json(content: bytes, where: str | Path, decoder: msgspec.json.Decoder
     with the line and column, or with the field. A duplicate key, or a number without end in what is skipped, is not
     seen here: `check_keys` is for those."""
     check_text(content, where)
+    if len(content) > _STRICT:
+        _check_large(content, where)
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
@@ -95,6 +102,45 @@ def decode_json(content: bytes, where: str | Path, decoder: msgspec.json.Decoder
         raise _malformed(content, where, str(error)) from error
     except RecursionError:
         raise BadInputError(where, "it is nested too deeply", "Flatten it, or leave it out.") from None
+
+
+def _check_large(content: bytes, where: str | Path) -> None:
+    """Refuses what would take memory or time before it is seen to be no document: one that ends early, one that is all
+    brackets and quotes, a number without end. Raises BadInputError."""
+    opened, sample = content.count(b"{"), content[::_STRIDE]
+    if content.rstrip()[-1:] != b"}" or opened != content.count(b"}"):
+        decoder = msgspec.json.Decoder(_Nothing)
+        try:
+            decoder.decode(content)  # builds nothing; braces may well stand in texts
+        except msgspec.DecodeError as error:
+            raise _malformed(content, where, str(error)) from error
+        except RecursionError:
+            raise BadInputError(where, "it is nested too deeply", "Flatten it, or leave it out.") from None
+    if opened * _LEAST_OBJECT > len(content) or sample.count(b'"') * _LEAST_TEXT > len(sample):
+        raise BadInputError(
+            where, "it is large and holds almost nothing but brackets and quotes", "Export it again, or leave it out."
+        )
+    if (place := _endless_number(content)) >= 0:
+        raise _malformed(content, where, f"a number of more than {_DIGITS} digits (byte {place})")
+
+
+def _endless_number(content: bytes) -> int:
+    """Where a run of digits starts that fills a whole window, and is no text; -1 where there is none."""
+    before = False  # whether the window before was all digits: its run has been looked at
+    for n, byte in enumerate(content[::_DIGITS]):
+        start = n * _DIGITS
+        window = content[start : start + _DIGITS] if byte in _FIGURES and content[start : start + 32].isdigit() else b""
+        filled = len(window) == _DIGITS and window.isdigit()
+        if filled and not before:
+            ahead = content[max(0, start - _DIGITS) : start].rstrip(b"0123456789+-.eE")
+            if ahead[-1:] in _BEFORE_A_NUMBER:
+                return max(0, start - _DIGITS) + len(ahead)
+        before = filled
+    return -1
+
+
+class _Nothing(msgspec.Struct):
+    """A type without fields: everything is skipped, and seen to be well-formed."""
 
 
 def check_text(content: bytes, where: str | Path) -> None:
@@ -126,7 +172,7 @@ def check_keys(content: bytes, where: str | Path, read: Mapping[str, int]) -> tu
         check_json(content, where)
         return ()
     return tuple(
-        f"the key {key!r} stands {more} times where it was not read, or twice in one object"
+        f"the key {key!r} stands {'once' if more == 1 else f'{more} times'} where it was not read, or twice in one object"
         for key, more in odd.items()
         if more > 0
     )

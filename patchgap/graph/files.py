@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ def read_content(
 ) -> Content:
     """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` the digests
     of which an attestation found with it may be. Raises BadInputError, NotAnSbomError for another document."""
+    content = content.removeprefix(codecs.BOM_UTF8)
     if seems(content) and not _is_another(content, where):
         return parse_claim(content, where)
     kind = kind_of(content, where)

@@ -21,6 +21,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 OTHERS = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"7z\xbc\xaf": "7-Zip"}
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # the frame with which pzstd starts
 _CHUNK = 1 << 20
+_FED = 1 << 16  # a stream copies what it leaves over of them
 _MEMBERS = 10_000  # streams one after another; blocks of 64 KiB, as bgzip writes them, fit 128 MiB five times
 _OPTIONS: dict[int, int] = {
     zstd.DecompressionParameter.window_log_max: 25
@@ -71,8 +72,8 @@ def _parts(content: bytes, size: int = _CHUNK) -> Iterator[bytes]:
 
 
 def _fed(content: bytes, place: int) -> bytes:
-    """The next bytes for a stream: what it leaves over is copied, and a whole file's would be with each."""
-    return content[place : place + _CHUNK]
+    """The next bytes for a stream."""
+    return content[place : place + _FED]
 
 
 def _gunzip(content: bytes, size: int) -> Iterator[bytes]:

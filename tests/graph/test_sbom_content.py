@@ -14,7 +14,7 @@ from sbom_formats import as_json, as_protobuf, as_tag_value, as_xml, cyclonedx, 
 
 from patchgap.errors import BadInputError
 from patchgap.graph.documents import read_bytes, read_head
-from patchgap.graph.files import read_file, walk
+from patchgap.graph.files import read_content, read_file, walk
 from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of
@@ -83,7 +83,11 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(
         text = json.dumps(json.loads(text), indent=2)
     text = text.replace("><", ">\n<").replace("\n", ending)
     assert text.count(ending) > 20
-    assert said(read(written(tmp_path, mark + text.encode()))) == said(parse_sbom(DOCUMENTS[kind], "plain"))
+    plain = said(parse_sbom(DOCUMENTS[kind], "plain"))
+    assert said(read(written(tmp_path, mark + text.encode()))) == plain
+    received = read_content(mark + text.encode(), "the SBOM")
+    assert isinstance(received, SbomDocument)
+    assert said(received) == plain
 
 
 @pytest.mark.parametrize("kind", [one for one in TEXTS if one is not Kind.CYCLONEDX_XML])

@@ -6,12 +6,13 @@ Knows references and positions; it knows nothing of files, formats or images.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from patchgap.graph.purl import canonical
 from patchgap.graph.sbom.document import ROOT, Package, SbomDocument, package
 from patchgap.model.exposure import Artifact
 
+_MOST_EDGES = 1 << 20  # that references which stand for several packages make of an SBOM's own
 _NAMED = 5  # how many odd names a sentence lists
 
 
@@ -26,11 +27,13 @@ class Collector:
         self._more: dict[str, dict[int, None]] = {}
         self._collisions: set[str] = set()
         self._edges: dict[int, tuple[int, ...]] = {}
+        self._joined: dict[int, dict[int, None]] = {}  # the edges of a package to which more than one entry leads
+        self._multiplied = 0
         self._groups: set[int] = set()
         self._no_packages: set[str] = set()
         self._purls: dict[str, int] | None = None
         self.foreign = 0  # edges into other documents
-        self._dangling = self._through = 0
+        self._dangling = self._through = self._too_many = 0
         self._odd: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
         self._hides: dict[str, None] = {}
@@ -52,6 +55,25 @@ class Collector:
         if group:
             self._groups.add(position)
 
+    def add_all(self, found: Sequence[Package | None], references: Sequence[str | None]) -> None:
+        """Packages in order, each with what edges call it; None stands for what is no package. Where nothing is there
+        twice, no package is looked at by itself."""
+        first = len(self._positions)
+        fresh = dict(zip(found, range(first, first + len(found)), strict=True))
+        named = dict(zip(references, fresh.values(), strict=False))
+        apart = len(fresh) == len(named) == len(found) and None not in fresh and None not in named
+        if apart and self._positions.keys().isdisjoint(fresh) and self._references.keys().isdisjoint(named):
+            self._positions.update(fresh)  # type: ignore[arg-type]
+            self._references.update(named)  # type: ignore[arg-type]
+            return
+        for one, reference in zip(found, references, strict=True):
+            if one is not None:
+                self.add(one, reference or "")
+
+    def group(self, found: Package) -> None:
+        """A package that stands for others, such as a lock file: it needs no purl."""
+        self._groups.add(self._positions[found])
+
     def alias(self, found: Package, reference: str) -> None:
         """One more package of the same entry: that is no collision."""
         position = self._positions.setdefault(found, len(self._positions))
@@ -66,22 +88,29 @@ class Collector:
 
     def link(self, parent: str, children: Sequence[str]) -> None:
         """Edges, where both ends are known; what leads nowhere is counted."""
-        if not children:
-            return
-        start, edges = self._references.get(parent), self._edges
-        ends = tuple(map(self._references.get, children))
-        if start is None or None in ends or self._more:
-            self._link_each(parent, children)
-        elif start in edges or start in ends or ROOT in ends or len(set(ends)) != len(ends):
-            self._join(start, ends)  # type: ignore[arg-type]
-        else:
-            edges[start] = ends  # type: ignore[assignment]
+        self.link_all([(parent, children)])
+
+    def link_all(self, every: Iterable[tuple[str | None, Sequence[str] | None]]) -> None:
+        """The edges of many."""
+        position, edges, joined = self._references.get, self._edges, self._joined
+        for parent, children in every:
+            if not children:
+                continue
+            start = position(parent or "")
+            ends = tuple(map(position, children))
+            if start is None or None in ends or self._more:
+                self._link_each(parent or "", children)
+            elif start in edges or start in joined or start in ends or ROOT in ends or _doubled(ends):
+                self._join(start, ends)  # type: ignore[arg-type]
+            else:
+                edges[start] = ends  # type: ignore[assignment]
 
     def _join(self, start: int, ends: Iterable[int]) -> None:
         """A package that leads to itself or back to the artifact adds no chain."""
-        joined = dict.fromkeys((*self._edges.get(start, ()), *(end for end in ends if end not in (start, ROOT))))
-        if joined:
-            self._edges[start] = tuple(joined)
+        joined = self._joined.get(start)
+        if joined is None:
+            joined = self._joined[start] = dict.fromkeys(self._edges.pop(start, ()))
+        joined.update(dict.fromkeys(end for end in ends if end not in (start, ROOT)))
 
     def _link_each(self, parent: str, children: Sequence[str]) -> None:
         starts = self._owners(parent)
@@ -96,10 +125,15 @@ class Collector:
                 self._through += 1
             else:
                 self._dangling += 1
+        if len(starts) > 1 or len(found) > len(children):
+            self._multiplied += len(starts) * len(found)
+            if self._multiplied > _MOST_EDGES:
+                self._too_many += len(children)
+                return
         for start in starts:
             self._join(start, found)
 
-    def _owners(self, reference: str) -> Iterable[int]:
+    def _owners(self, reference: str) -> Sequence[int]:
         first = self._references.get(reference)
         if first is None:
             first = self._by_purl(reference)
@@ -151,33 +185,43 @@ class Collector:
 
     @property
     def edges(self) -> dict[int, tuple[int, ...]]:
+        self._edges.update({start: tuple(ends) for start, ends in self._joined.items() if ends})
+        self._joined.clear()
         return self._edges
 
     @property
     def gaps(self) -> tuple[str, ...]:
         """What stays open, in sentences; what `hides` says is not among them."""
-        real = [found for found, n in self._positions.items() if n not in self._groups] if self._groups else None
-        every = self._positions if real is None else real
-        total = len(every)
-        nameless = sum(not found.purl for found in every)
-        versionless = sum(not found.version for found in every)
-        lines = [
-            nameless and f"{nameless} of {many(total, 'package')} {_has(nameless)} no usable purl",
-            versionless and f"{versionless} of {many(total, 'package')} {_has(versionless)} no version",
-            self._dangling and f"{many(self._dangling, 'dependency edge')} {_lead(self._dangling)} nowhere",
-            self.foreign
-            and f"{many(self.foreign, 'dependency edge')} {_lead(self.foreign)} into other documents, which were not read",
-            self._through
-            and f"{many(self._through, 'dependency edge')} {_lead(self._through)} through files or services, which are no packages",
-            self._collisions
-            and f"{many(len(self._collisions), 'reference')} {_stand(len(self._collisions))} for several packages: {_some(sorted(self._collisions))}",
-            self._odd
-            and f"{many(self._odd.total(), 'relationship')} of an unknown kind could not be read: {_some(sorted(self._odd))}",
-            self._edges
-            and ROOT not in self._edges
-            and f"no chain starts at the artifact: its root leads to nothing, though {many(sum(map(len, self._edges.values())), 'dependency edge')} {_stand(2)} in it",
-        ]
-        return (*(line for line in lines if isinstance(line, str) and line), *self._notes)
+        return (*self._of_packages(), *self._of_edges(), *self._notes)
+
+    def _of_packages(self) -> Iterator[str]:
+        packages = [found for found, n in self._positions.items() if n not in self._groups]
+        listed = many(len(packages), "package")
+        if nameless := sum([not found.purl for found in packages]):
+            yield f"{nameless} of {listed} {'has' if nameless == 1 else 'have'} no usable purl"
+        if versionless := sum([not found.version for found in packages]):
+            yield f"{versionless} of {listed} {'has' if versionless == 1 else 'have'} no version"
+
+    def _of_edges(self) -> Iterator[str]:
+        if self._dangling:
+            yield f"{_edges(self._dangling, 'lead')} nowhere"
+        if self.foreign:
+            yield f"{_edges(self.foreign, 'lead')} into other documents, which were not read"
+        if self._through:
+            yield f"{_edges(self._through, 'lead')} through files or services, which are no packages"
+        if count := len(self._collisions):
+            names = _some(sorted(self._collisions))
+            yield f"{many(count, 'reference')} {'stands' if count == 1 else 'stand'} for several packages: {names}"
+        if self._too_many:
+            verb = "leads" if self._too_many == 1 else "lead"
+            listed = many(self._too_many, "dependency edge")
+            yield f"{listed} of such references {verb} to too many packages to be kept"
+        if self._odd:
+            names = _some(sorted(self._odd))
+            yield f"{many(self._odd.total(), 'relationship')} of an unknown kind could not be read: {names}"
+        if (edges := self.edges) and ROOT not in edges:
+            count = sum(map(len, edges.values()))
+            yield f"no chain starts at the artifact: its root leads to nothing, though {_edges(count, 'stand')} in it"
 
     @property
     def hides(self) -> tuple[str, ...]:
@@ -201,16 +245,12 @@ def many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
+def _doubled(ends: Sequence[object]) -> bool:
+    return len(ends) > 1 and (ends[0] == ends[1] if len(ends) == 2 else len(set(ends)) != len(ends))  # noqa: PLR2004
 
 
-def _lead(count: int) -> str:
-    return "leads" if count == 1 else "lead"
-
-
-def _stand(count: int) -> str:
-    return "stands" if count == 1 else "stand"
+def _edges(count: int, verb: str) -> str:
+    return f"{many(count, 'dependency edge')} {verb}s" if count == 1 else f"{many(count, 'dependency edge')} {verb}"
 
 
 def _some(names: Sequence[str]) -> str:

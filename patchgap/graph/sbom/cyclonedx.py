@@ -12,12 +12,12 @@ import msgspec
 from patchgap.graph.sbom.collector import Collector, label
 from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
-from patchgap.graph.sbom.packages import known
+from patchgap.graph.sbom.packages import all_named_by
 
 MAX_DEPTH = 60
 _NO_PACKAGE = frozenset({"file", "data", "cryptographic-asset"})
 _GROUPS = frozenset({"operating-system", "container", "platform"})
-_SYSTEM = ("pkg:apk/", "pkg:alpine/", "pkg:deb/", "pkg:rpm/")  # these alone are built from source packages
+_SYSTEM = frozenset({"apk", "deb", "rpm"})  # these alone are built from source packages
 _OPEN_LISTS = {  # after "it says that its list of components"
     "incomplete": "is incomplete",
     "incomplete_first_party_only": "is incomplete: only first-party ones",
@@ -141,34 +141,32 @@ def _collect(bom: Bom, root: Root) -> Collector:
     own = package(root.name or "", root.version or "", root.group or "", root.purl or "")
     if own.purl:  # an application is a package too; a container is not
         collector.add(own)
-    for one in walk([*(bom.components or ()), *(root.components or ())]):
-        _add(collector, one)
+    _add_all(collector, list(walk([*(bom.components or ()), *(root.components or ())])))
     for service in _services(bom.services or ()):
         collector.no_package(service.reference or "")
-    for dependency in bom.dependencies or ():
-        if dependency.children:
-            collector.link(dependency.ref or "", dependency.children)
+    collector.link_all((one.ref, one.children) for one in bom.dependencies or ())
     _open_lists(collector, bom.compositions or (), root.reference or "")
     return collector
 
 
-def _add(collector: Collector, one: Component) -> None:
-    purl = one.purl
-    if purl and not purl.startswith(_SYSTEM):
-        found = known(purl) or package("", one.version or "", purl=purl)
-        if found.purl:
-            collector.add(found, one.reference or "")
-            return
-    elif purl:
-        found = known(purl) or package("", one.version or "", purl=purl)
-        if found.source and found.version:  # the purl's `upstream` says it already
-            collector.add(found, one.reference or "")
-            return
-    elif one.type in _NO_PACKAGE:
-        collector.no_package(one.reference or "")
-        return
-    found = package(one.name or "", one.version or "", one.group or "", purl or "", _source(one))
-    collector.add(found, one.reference or "", group=not purl and (one.type in _GROUPS or _is_lock_file(one)))
+def _add_all(collector: Collector, every: Sequence[Component]) -> None:
+    """Most purls say all that is stored of a package; the others' components are looked at one by one."""
+    found = all_named_by([one.purl for one in every])
+    groups = []
+    for n, named in enumerate(found):
+        if named is not None and named.version and (named.source or named.ecosystem not in _SYSTEM):
+            continue
+        one = every[n]
+        if not one.purl and one.type in _NO_PACKAGE:
+            collector.no_package(one.reference or "")
+            continue
+        made = package(one.name or "", one.version or "", one.group or "", one.purl or "", _source(one))
+        found[n] = made
+        if not one.purl and (one.type in _GROUPS or _is_lock_file(one)):
+            groups.append(made)
+    collector.add_all(found, [one.reference for one in every])
+    for made in groups:
+        collector.group(made)
 
 
 def walk(components: Sequence[Component]) -> Iterator[Component]:

@@ -31,6 +31,7 @@ from patchgap.graph.sbom.document import SbomDocument
 
 VERSIONS = ("1.3", "1.4", "1.5", "1.6", "1.7")
 _VARINT, _BYTES = 0, 2
+_MOST = 500_000  # of one kind in one message
 _FIXED = {1: 8, 5: 4}  # bytes, by wire type
 _TYPES = (
     None, "application", "framework", "library", "operating-system", "device", "file", "container", "firmware",
@@ -103,13 +104,21 @@ def _fill(made: msgspec.Struct, message: memoryview, depth: int = 0) -> Any:
         if isinstance(value, int) != isinstance(field.of, tuple):
             raise TypeError(f"its field {number} has another type than CycloneDX's")
         found = _value(field.of, value, depth)
-        if not field.many:
-            setattr(made, field.name, found)
-        elif held := getattr(made, field.name):
-            held.append(found)
+        if field.many:
+            _append(made, field.name, found)
         else:
-            setattr(made, field.name, [found])
+            setattr(made, field.name, found)
     return made
+
+
+def _append(made: msgspec.Struct, name: str, found: Any) -> None:
+    held = getattr(made, name)
+    if not held:
+        setattr(made, name, [found])
+    elif len(held) < _MOST:
+        held.append(found)
+    else:
+        raise TypeError(f"it has more than {_MOST} {name}")
 
 
 def _value(of: object, value: memoryview | int, depth: int) -> Any:

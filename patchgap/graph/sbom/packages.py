@@ -7,7 +7,8 @@ apart in general. What that path cannot take for certain goes to `patchgap.graph
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from patchgap.graph import purl as purls
@@ -19,11 +20,11 @@ _VALUE = r"(?=[^&])[A-Za-z0-9._~:/-]*+(?:%(?:40|2B)[A-Za-z0-9._~:/-]*+)*+"
 _PLAIN = re.compile(  # possessive throughout: it never goes back
     r"pkg:(apk|cargo|deb|gem|golang|maven|npm|nuget|pypi|rpm)/"
     rf"((?:%40)?{_WORD}(?:/{_WORD})*+)"
-    r"@([A-Za-z0-9._~:-]++(?:%2B[A-Za-z0-9._~:-]*+)*+)"
+    r"@([A-Za-z0-9._~:+-]++(?:%2B[A-Za-z0-9._~:+-]*+)*+)"
     rf"(?:\?([a-z][a-z_]*+={_VALUE}(?:&[a-z][a-z_]*+={_VALUE})*+))?"
 )
 _LOWER = frozenset({"apk", "npm", "pypi"})
-_SYSTEM = frozenset({"apk", "deb", "rpm"})  # the namespace is the vendor and no part of the name
+_NO_EPOCH = frozenset({"", "0"})
 _KEPT = 1 << 17  # purls: some 50 MB
 _known: dict[str, Package | None] = {}
 _new = tuple.__new__
@@ -60,24 +61,44 @@ class Source(NamedTuple):
 _NO_SOURCE = Source()
 
 
-def known(purl: str) -> Package | None:
-    """The package that the purl names, where it has been read before and says all."""
-    found = _known.get(purl)
-    return found if found is not None and found.version else None
+class _Fields(NamedTuple):
+    """A purl's qualifiers: in canonical order, and what of them is stored; `systems` where only a system's package has
+    such."""
+
+    text: str = ""
+    distro: str = ""
+    epoch: str = ""
+    source: Source = _NO_SOURCE
+    systems: bool = False
+
+
+_NO_FIELDS = _Fields()
+_UNREAD = Package("", "", "", "", "")
+
+
+def named_by(purl: str) -> Package | None:
+    """The package that the purl alone names, without a version where it has none; None where it cannot be read."""
+    found = _known.get(purl, _UNREAD)
+    return _learn(purl) if found is _UNREAD else found
+
+
+def all_named_by(every: Sequence[str | None]) -> list[Package | None]:
+    """What `named_by` gives for each; None where there is no purl."""
+    found = [_known.get(purl) if purl else None for purl in every]
+    return [one or (_learn(purl) if purl else None) for one, purl in zip(found, every, strict=True)]
 
 
 def package(name: str, version: str, group: str = "", purl: str = "", source: Source = _NO_SOURCE) -> Package:
     """The package that an SBOM's entry stands for. A purl that cannot be read leaves a nameless package, not none."""
-    if purl:
-        found = _known[purl] if purl in _known else _learn(purl)
-        if found is not None:
-            if version and not found.version:
-                found = _from_purl(purls.with_version(purls.parse(purl), version))
-            if source.name and not found.source:
-                name = purls.normal_name(found.ecosystem, source.name)
-                return found._replace(source=name, source_version=source.version)
-            return found
-    return Package("", "", f"{group}/{name}" if group else name, version, "")
+    found = named_by(purl) if purl else None
+    if found is None:
+        return Package("", "", f"{group}/{name}" if group else name, version, "")
+    if version and not found.version:
+        found = _from_purl(purls.with_version(purls.parse(purl), version))
+    if source.name and not found.source:
+        built = purls.normal_name(found.ecosystem, source.name)
+        return found._replace(source=built, source_version=source.version)
+    return found
 
 
 def _learn(purl: str) -> Package | None:
@@ -121,7 +142,7 @@ def _upstream(text: str) -> Source:
 
 
 def _plain(text: str) -> Package | None:
-    """The short path; None where the purl is not plain or not canonical as it stands."""
+    """The short path; None where the purl is not plain."""
     if "%3A" in text:
         text = text.replace("%3A", ":")
     match = _PLAIN.fullmatch(text)
@@ -131,44 +152,77 @@ def _plain(text: str) -> Package | None:
     namespace, _, name = path.rpartition("/")
     if kind in _LOWER and not name.islower():
         return None
-    if "%" in version:
+    if "+" in version or "%" in version:
         version = version.replace("%2B", "+")
-    if kind in _SYSTEM:
-        return _system(kind, namespace, name, version, qualifiers, text)
-    if qualifiers is not None and ("upstream=" in qualifiers or "distro=" in qualifiers or not _sorted(qualifiers)):
+        text = f"pkg:{kind}/{path}@{version.replace('+', '%2B')}{f'?{qualifiers}' if qualifiers else ''}"
+    fields = _NO_FIELDS
+    if qualifiers:
+        read = _fields(qualifiers)
+        if read is None:
+            return None
+        fields = read
+        if fields.text != qualifiers:
+            text = f"{text.partition('?')[0]}?{fields.text}"
+    return _FILL[kind](kind, namespace, name, version, fields, text)
+
+
+@lru_cache(1 << 12)
+def _fields(qualifiers: str) -> _Fields | None:
+    """Of all packages of a system most have the same qualifiers. None where a key stands twice."""
+    pairs = sorted(qualifiers.split("&"))  # as by key: `=` comes before what keys are made of
+    found = dict([pair.split("=", 1) for pair in pairs])
+    if len(found) != len(pairs):
         return None
-    if kind == "npm" and (not namespace or (namespace.startswith("%40") and "/" not in namespace)):
-        namespace = namespace.replace("%40", "@")
-        full = f"{namespace}/{name}".lower() if namespace else name
-    elif "%" in path or (kind == "pypi" and (namespace or "_" in name or "." in name or "--" in name)):
+    upstream, distro, epoch = (
+        found.get(key, "").replace("%2B", "+").replace("%40", "@") for key in ("upstream", "distro", "epoch")
+    )
+    return _Fields("&".join(pairs), distro, epoch, _upstream(upstream), bool(upstream or distro))
+
+
+def _system(kind: str, vendor: str, name: str, version: str, fields: _Fields, text: str) -> Package | None:
+    if "%" in vendor or "%" in name or (kind == "apk" and not vendor.islower()):
         return None
+    if fields.epoch not in _NO_EPOCH and kind != "apk" and ":" not in version:
+        version = f"{fields.epoch}:{version}"
+    built, built_version = fields.source
+    if kind == "rpm":
+        return _new(Package, (kind, vendor.lower(), name, version, text, fields.distro, built, built_version))
+    return _new(
+        Package, (kind, vendor.lower(), name.lower(), version, text, fields.distro, built.lower(), built_version)
+    )
+
+
+def _npm(kind: str, scope: str, name: str, version: str, fields: _Fields, text: str) -> Package | None:
+    if not scope:
+        full = name
+    elif scope.startswith("%40") and "/" not in scope:
+        scope = f"@{scope[3:]}".lower()
+        full = f"{scope}/{name}"
     else:
-        full = name if kind == "pypi" else purls.full_name(kind, namespace, name)
+        return None
+    return None if fields.systems else _new(Package, (kind, scope, full, version, text, "", "", ""))
+
+
+def _pypi(kind: str, namespace: str, name: str, version: str, fields: _Fields, text: str) -> Package | None:
+    if namespace or "_" in name or "." in name or "--" in name or "%" in name or fields.systems:
+        return None
+    return _new(Package, (kind, "", name, version, text, "", "", ""))
+
+
+def _maven(kind: str, group: str, name: str, version: str, fields: _Fields, text: str) -> Package | None:
+    if not group or "%" in group or fields.systems:
+        return None
+    return _new(Package, (kind, group.lower(), f"{group}:{name}", version, text, "", "", ""))
+
+
+def _library(kind: str, namespace: str, name: str, version: str, fields: _Fields, text: str) -> Package | None:
+    if "%" in namespace or "%" in name or fields.systems:
+        return None
+    full = purls.full_name(kind, namespace, name)
     return _new(Package, (kind, namespace.lower(), full, version, text, "", "", ""))
 
 
-def _system(kind: str, vendor: str, name: str, version: str, qualifiers: str | None, text: str) -> Package | None:
-    if "%" in vendor or "%" in name or (kind == "apk" and not vendor.islower()):
-        return None
-    full = name if kind == "rpm" else name.lower()
-    if qualifiers is None:
-        return _new(Package, (kind, vendor.lower(), full, version, text, "", "", ""))
-    if not _sorted(qualifiers):
-        return None
-    if "%" in qualifiers:
-        qualifiers = qualifiers.replace("%2B", "+").replace("%40", "@")
-    pairs = dict(pair.split("=", 1) for pair in qualifiers.split("&"))
-    epoch = pairs.get("epoch", "0")
-    if epoch != "0" and kind != "apk" and ":" not in version:
-        version = f"{epoch}:{version}"
-    upstream = pairs.get("upstream")
-    source = _upstream(upstream) if upstream else _NO_SOURCE
-    built = source.name if kind == "rpm" else source.name.lower()
-    distro = pairs.get("distro", "")
-    return _new(Package, (kind, vendor.lower(), full, version, text, distro, built, source.version))
-
-
-def _sorted(qualifiers: str) -> bool:
-    """Whether the keys stand in the canonical order, each once."""
-    keys = [pair.partition("=")[0] for pair in qualifiers.split("&")]
-    return all(one < other for one, other in pairwise(keys))
+_FILL: dict[str, Callable[[str, str, str, str, _Fields, str], Package | None]] = {
+    "apk": _system, "deb": _system, "rpm": _system, "npm": _npm, "pypi": _pypi, "maven": _maven,
+    "cargo": _library, "gem": _library, "golang": _library, "nuget": _library,
+}  # fmt: skip

@@ -208,8 +208,7 @@ def _link(collector: Collector, relationships: Sequence[Relationship], kinds: di
             joined.setdefault(end, []).append(start)
         else:
             collector.odd_relationship(one.kind or "(none)")
-    for start, ends in joined.items():
-        collector.link(start, ends)
+    collector.link_all(joined.items())
     if unknown:
         collector.note(f"it does not know what {many(unknown, 'package')} {'depends' if unknown == 1 else 'depend'} on")
 

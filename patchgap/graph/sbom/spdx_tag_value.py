@@ -22,7 +22,7 @@ from patchgap.graph.sbom.spdx import (
 )
 from patchgap.graph.sbom.spdx_json import VERSIONS
 
-_LINE = re.compile(rb"[ \t]*(?:(?P<tag>[A-Za-z]+)[ \t]*:[ \t]*(?P<value>[^\r\n]*)|(?:#[^\r\n]*)?)(?=[\r\n]|\Z)")
+_LINE = re.compile(rb"[ \t]*(?:(?P<tag>[A-Za-z]++)[ \t]*+:[ \t]*+(?P<value>[^\r\n]*+)|(?:#[^\r\n]*+)?)(?=[\r\n]|\Z)")
 _ENDINGS = re.compile(rb"[\r\n]*")
 _REST_OF_LINE = re.compile(rb"[^\r\n]*")
 _TEXT, _TEXT_END = b"<text>", b"</text>"
@@ -53,15 +53,16 @@ def _lines(content: bytes, where: str | Path) -> Iterator[tuple[int, bytes, byte
         match = _LINE.match(content, place)
         if match is None:
             raise _refused(content, where, place, "it is no `Tag: value`")
-        value = match["value"]
-        after = match.end()
-        if value and value.startswith(_TEXT):
-            start = match.start("value") + len(_TEXT)
+        start, after = match.span("value")
+        if start >= 0 and content.startswith(_TEXT, start):
+            start += len(_TEXT)
             close = content.find(_TEXT_END, start)
             if close < 0:
                 raise _refused(content, where, place, "its <text> does not end")
-            value, after = content[start:close], close + len(_TEXT_END)
-            after = _past(_REST_OF_LINE, content, after)
+            value, after = content[start:close], _past(_REST_OF_LINE, content, close + len(_TEXT_END))
+        else:
+            value = match["value"] or b""
+            after = match.end()
         if value:
             yield place, match["tag"], value.strip()
         place = _past(_ENDINGS, content, after)

@@ -97,8 +97,7 @@ def _collect(syft: Syft) -> Collector:
             joined.setdefault(edge.child or "", []).append(edge.parent or "")
         elif edge.type not in _NO_EDGES:
             collector.odd_relationship(edge.type or "(none)")
-    for start, ends in joined.items():
-        collector.link(start, ends)
+    collector.link_all(joined.items())
     return collector
 
 
