@@ -22,7 +22,8 @@ from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
-from patchgap.graph.snapshots import Snapshots
+from patchgap.graph.snapshots import Changes, Snapshots
+from patchgap.graph.watches import Watches
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexDocument
@@ -119,6 +120,10 @@ class Graph:
     def record(self, inventory: ClusterInventory, at: datetime) -> int:
         """Makes that the cluster's snapshot, whole, in one transaction. What is as before stays as it is, what is not
         ends, and what is new begins `at`; how many did."""
+        return self.replace(inventory, at).rows
+
+    def replace(self, inventory: ClusterInventory, at: datetime) -> Changes:
+        """The same; which workloads were not so."""
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory)
 
@@ -128,10 +133,23 @@ class Graph:
         with self._writing() as connection:
             return Snapshots(connection, at).claimed(digest, workloads)
 
-    def record_changes(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime) -> int:
+    def reconcile(self, inventory: ClusterInventory, begun: datetime, at: datetime) -> Changes:
+        """The same, for a reading that took from `begun` to `at`: what a watch or another reading wrote meanwhile is
+        newer, and stays."""
+        with self._writing() as connection:
+            return Snapshots(connection, at).whole(inventory, begun)
+
+    def record_changes(
+        self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime
+    ) -> Changes:
         """What a watch told of: these workloads of the cluster as they are now, and those that are no more."""
         with self._writing() as connection:
             return Snapshots(connection, at).some(cluster, seen, gone)
+
+    @property
+    def watches(self) -> Watches:
+        """Which clusters are being watched."""
+        return Watches(self._engine)
 
     def record_unreachable(self, cluster: str, platform: str, reason: str, at: datetime) -> None:
         """Keeps the cluster's last snapshot; every answer says that the cluster is unknown since the first failure."""

@@ -178,6 +178,23 @@ container = sa.Table(
     sqlite_with_rowid=False,
 )
 
+watch = sa.Table(
+    "graph_watch",
+    metadata,
+    sa.Column("cluster", sa.Text, primary_key=True),
+    sa.Column("since", sa.Text, nullable=False),  # it has told everything from then on
+    sa.Column("heard_at", sa.Text, nullable=False),  # all until then is in the graph
+)
+
+deployment = sa.Table(  # the deployment events that were taken: each once
+    "graph_deployment",
+    metadata,
+    sa.Column("delivery", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),  # SHA-256 of the body
+    sa.Column("cluster", sa.Text, nullable=False),
+    sa.Column("received_at", sa.Text, nullable=False),
+)
+
 vex = sa.Table(
     "graph_vex",
     metadata,
