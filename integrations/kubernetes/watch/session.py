@@ -22,6 +22,7 @@ from integrations.kubernetes.watch.stream import Following, Lost, Message, Polle
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.store import Graph
 from patchgap.graph.watches import HEARD_EVERY
+from patchgap.model.unknown import Unknown
 from patchgap.ports import Clock
 from patchgap.settings import ClusterSettings, KubernetesSettings
 
@@ -218,6 +219,9 @@ class Session:
 
     def _hear(self) -> None:
         self._heard = self._clock()
+        if isinstance(self._site.graph.refreshed_at().get(self._site.name), Unknown):
+            # Another reading got no answer; here the cluster does answer, and all of it is known.
+            self._site.graph.replace(self._objects.inventory(), self._heard)
         self._site.graph.watches.whole(self._site.name, self._since, self._heard)
 
 

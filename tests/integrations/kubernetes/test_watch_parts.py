@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,27 +159,54 @@ class Counting(Graph):
         return super().record_changes(*told)
 
 
-def test_a_thousand_pods_that_come_at_once_are_few_writes(tmp_path: Path) -> None:
-    """Every event is told as applied, and the graph was written to a handful of times."""
-    graph = Counting(connect(f"sqlite:///{tmp_path / 'graph.db'}"))
-    applied: list[Applied] = []
+class Clock:
+    """Time that a test moves."""
+
+    now = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[tuple[Session, Counting, list[Applied], Clock]]:
+    """A session of a silent cluster that has begun."""
+    engine = connect(f"sqlite:///{tmp_path / 'graph.db'}")
+    graph, applied, clock = Counting(engine), list[Applied](), Clock()
     listener = Listener(lambda _text: None, lambda _text: None, applied.append)
-    stop = threading.Event()
     configured = ClusterSettings(name="c1")
-    site = Site(KubernetesSettings(), configured, graph, lambda: datetime.now(UTC), listener, stop, lambda: 0.0)
-    session = Session(site, Silent())
+    session = Session(
+        Site(KubernetesSettings(), configured, graph, clock, listener, threading.Event(), lambda: 0.0), Silent()
+    )
     session.begin()
-    try:
-        session._messages.put(Told("ADDED", manifest("ReplicaSet", "web-1", spec={"replicas": 1000})))
-        for number in range(1000):
-            session._messages.put(Told("ADDED", pod(f"web-1-{number}")))
-        while len(applied) < 1001:
-            session.step()
-    finally:
-        session.end()
+    yield session, graph, applied, clock
+    session.end()
+    engine.dispose()
+
+
+def test_a_thousand_pods_that_come_at_once_are_few_writes(held: Any) -> None:
+    """Every event is told as applied, and the graph was written to a handful of times."""
+    session, graph, applied, _ = held
+    session._messages.put(Told("ADDED", manifest("ReplicaSet", "web-1", spec={"replicas": 1000})))
+    for number in range(1000):
+        session._messages.put(Told("ADDED", pod(f"web-1-{number}")))
+    while len(applied) < 1001:
+        session.step()
     assert graph.writes <= 20
     [found] = graph.workloads()
     assert (found.ref.name, found.running) == ("web-1", 1000)
+
+
+def test_a_watch_that_is_whole_says_so_and_overrules_a_reading_that_failed(held: Any) -> None:
+    """It is heard of every few seconds without voiding an answer; a cluster that another reading could not reach is
+    known again."""
+    session, graph, _, clock = held
+    graph.record_unreachable("c1", "kubernetes", "timed out", clock.now)
+    clock.now += timedelta(seconds=20)
+    session.step()
+    assert graph.refreshed_at() == {"c1": clock.now}
+    assert "c1" in graph.watches.live(clock.now + timedelta(seconds=50))
+    assert "c1" not in graph.watches.live(clock.now + timedelta(seconds=70))
 
 
 def test_a_history_that_was_compacted_away_is_listed_again(tmp_path: Path) -> None:
