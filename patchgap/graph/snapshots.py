@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from patchgap.errors import ConflictError
 from patchgap.graph import tables
 from patchgap.graph.images import Images
 from patchgap.graph.reading import Run, among_ids, of_connection, sortable
@@ -100,6 +101,22 @@ class Snapshots:
         named = {_place(one.ref) for one in seen} | {_place(one) for one in gone}
         held = {document: one for place in named for document, one in self._live(cluster, place).items()}
         return self._replace(cluster, held, seen)
+
+    def heard(self, cluster: str, platform: str) -> None:
+        """A cluster that is known by what is told of it, one workload at a time. Raises ConflictError where that name is
+        another platform's."""
+        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
+        if not rows:
+            row = (cluster, platform, "", self._stamp, self._stamp, None, "", "[]")
+            insert_many(self._connection, tables.cluster, (row,))
+        elif rows[0][0] != platform:
+            raise ConflictError(
+                f"cluster {cluster} is of platform {rows[0][0]}, and {platform} does not tell what runs there",
+                "Give the fleet a name of its own.",
+            )
+        else:
+            named = {"cluster": cluster, "at": self._stamp}
+            self._run("UPDATE graph_cluster SET refreshed_at = :at WHERE cluster = :cluster", named)
 
     def _written_after(self, cluster: str, begun: datetime) -> frozenset[Place]:
         rows = self._run(

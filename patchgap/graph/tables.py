@@ -47,7 +47,7 @@ platform = sa.Table(  # of indexes of several platforms alone: an index of one i
     sqlite_with_rowid=False,
 )
 
-delivery = sa.Table(  # of SBOMs that were sent in; kept for longer than a signature holds
+delivery = sa.Table(  # of what was sent in; kept for longer than a signature holds
     "graph_delivery",
     metadata,
     sa.Column("delivery", sa.Text, primary_key=True),
@@ -184,15 +184,6 @@ watch = sa.Table(
     sa.Column("cluster", sa.Text, primary_key=True),
     sa.Column("since", sa.Text, nullable=False),  # it has told everything from then on
     sa.Column("heard_at", sa.Text, nullable=False),  # all until then is in the graph
-)
-
-deployment = sa.Table(  # the deployment events that were taken: each once
-    "graph_deployment",
-    metadata,
-    sa.Column("delivery", sa.Text, primary_key=True),
-    sa.Column("content", sa.Text, nullable=False),  # SHA-256 of the body
-    sa.Column("cluster", sa.Text, nullable=False),
-    sa.Column("received_at", sa.Text, nullable=False),
 )
 
 vex = sa.Table(

@@ -1,4 +1,4 @@
-"""Which cluster is being watched, and the deployment events that were taken."""
+"""Which cluster is being watched."""
 
 from __future__ import annotations
 
@@ -15,11 +15,4 @@ def upgrade() -> None:
         sa.Column("cluster", sa.Text(), nullable=False, primary_key=True),
         sa.Column("since", sa.Text(), nullable=False),
         sa.Column("heard_at", sa.Text(), nullable=False),
-    )
-    op.create_table(
-        "graph_deployment",
-        sa.Column("delivery", sa.Text(), nullable=False, primary_key=True),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("cluster", sa.Text(), nullable=False),
-        sa.Column("received_at", sa.Text(), nullable=False),
     )
