@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import msgspec
+
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
 from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
@@ -71,7 +73,7 @@ class Cluster:
         if answer.code >= HTTPStatus.BAD_REQUEST:
             raise error_of(self.name, f"{method} {path}", answer.code, answer.body)
         try:
-            document = json.loads(answer.body)
+            document = msgspec.json.decode(answer.body)
         except ValueError as error:
             raise self._foreign(method, path, answer.body) from error
         if not isinstance(document, dict):

@@ -26,7 +26,8 @@ from patchgap.model.unknown import Unknown
 from patchgap.ports import Clock
 from patchgap.settings import ClusterSettings, KubernetesSettings
 
-GATHERED = 0.2  # seconds from the first change to the write that holds it and what came since
+GATHERED = 0.2  # seconds from one write to the next, which holds all that came meanwhile
+_AT_ONCE = 0.02  # seconds that a change after a quiet time waits for what comes with it
 _JOINED = 2.0  # seconds that the threads are given to end
 
 
@@ -85,6 +86,7 @@ class Session:
         self._events: list[tuple[str, Json, datetime]] = []  # that have changed something since the last write
         self._late: set[str] = set()  # the kinds that are listed now and then, which was told
         self._due: float | None = None
+        self._written = float("-inf")
         self._since = self._heard = site.clock()
         self._is_new_whole = False  # a kind is told of that was not, or the other way round
 
@@ -166,7 +168,7 @@ class Session:
             if self._objects.drop(kind, uid) if event == "DELETED" else self._objects.put(manifest):
                 self._events.append((event, manifest, at))
         if (self._events or self._is_new_whole) and self._due is None:
-            self._due = time.monotonic() + GATHERED
+            self._due = max(time.monotonic() + _AT_ONCE, self._written + GATHERED)
 
     def _polled(self, message: Polled) -> None:
         name = message.resource.plural
@@ -182,7 +184,7 @@ class Session:
             yield "MODIFIED", one
 
     def _write(self) -> None:
-        events, self._events, self._due = self._events, [], None
+        events, self._events, self._due, self._written = self._events, [], None, time.monotonic()
         before = [self._objects.workload_of(manifest) for _, manifest, _ in events]
         changes = self._record_whole() if self._is_new_whole else self._record_difference()
         at = self._clock()
