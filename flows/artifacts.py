@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from prefect.artifacts import create_markdown_artifact
 
 from flows.aside import aside
+from patchgap.graph.snapshots import Changes
 from patchgap.incident.gate import GateVerdict
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Plan
@@ -21,6 +22,7 @@ from patchgap.stages.scope import Scoped
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail", "unknown": "❓ unknown"}
 _MOST_ROWS = 500
+_UNFIT = re.compile(r"[^a-z0-9-]+")  # in an artifact's key
 
 
 def finding(found: Detected) -> None:
@@ -89,6 +91,17 @@ def closing(incident: str, closed: Closed) -> None:
     stays = f"\n## What stays\n\n{table(('verb', 'target'), rows)}\n" if rows else ""
     papers = f"- report: `{cell(str(closed.report))}`\n- evidence: `{cell(str(closed.bundle))}`\n"
     _put(incident, "close", f"# {incident} is closed\n\n{papers}{stays}")
+
+
+def drift(cluster: str, missed: Changes) -> None:
+    """What a watch of the cluster had not told when it was read again."""
+    parts = (("began", missed.began), ("ended", missed.ended), ("changed", missed.changed))
+    rows = [(name, word) for word, names in parts for name in names]
+    said = (
+        f"{missed.count} workloads were not as the watch had told" if rows else "The watch had told all that was read"
+    )
+    listed = f"\n{table(('workload', 'without the watch telling it'), rows)}\n" if rows else ""
+    _put(_UNFIT.sub("-", f"cluster-{cluster}".lower()), "drift", f"# Drift of {cell(cluster)}\n\n{said}.\n{listed}")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

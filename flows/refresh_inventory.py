@@ -1,23 +1,40 @@
-"""The inventory, a task a cluster: one that fails is named, and the others go on."""
+"""The inventory, a task a cluster: one that fails is named, and the others go on.
+
+The hourly flow holds the reading against what a watch of the cluster had told by then. What differs is drift: the watch
+missed it, or had not the right to see it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from time import sleep
 from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+from flows import artifacts
 from flows.process import engine
 from flows.stage import completed, settle, stage, unit
 from patchgap.errors import UnreachableError
+from patchgap.graph.snapshots import Changes
 from patchgap.stages import sboms
 from patchgap.stages import scope as stages
 
+SETTLED = 3.0  # seconds that a watch is given to tell what a reading saw before it counts as missed
+
 
 @unit("refresh cluster {cluster}", retries=1)
-def _refresh_cluster(cluster: str) -> None:
-    seen = stages.refresh(engine(), cluster)
+def _refresh_cluster(cluster: str, *, compare: bool = False) -> Changes | None:
+    """What a watch of the cluster had not told; None where none has been telling of it, or nobody asked to compare."""
+    opened = engine()
+    reading = stages.read(opened, cluster)
+    is_watched = compare and stages.is_watched(opened, cluster, reading.begun)
+    if is_watched:
+        sleep(SETTLED)
+        is_watched = stages.is_watched(opened, cluster, reading.begun)
+    seen = stages.record(opened, reading)
     for unknown in seen.unknown:
         get_run_logger().warning("unknown: %s: %s", unknown.what, unknown.reason)
         if unknown.what == f"cluster {cluster}":
@@ -26,6 +43,7 @@ def _refresh_cluster(cluster: str) -> None:
                 "It is recorded as unknown; mend the connection and refresh again.",
             )
     get_run_logger().info("%s: %d workloads", cluster, seen.workloads)
+    return seen.changes if is_watched else None
 
 
 @unit("gather SBOMs", retries=0)
@@ -46,14 +64,34 @@ def refresh_all() -> tuple[str, ...]:
     return settle(_refresh_cluster.map(list(stages.clusters(engine()))))
 
 
+def reconcile_all() -> tuple[tuple[str, ...], Mapping[str, Changes]]:
+    """The same, and for each cluster that is being watched what its watch had not told: its drift."""
+    names = list(stages.clusters(engine()))
+    futures = list(_refresh_cluster.map(names, compare=True))
+    unread = settle(futures)
+    ended = {name: one.result(raise_on_failure=False) for name, one in zip(names, futures, strict=True)}
+    return unread, {name: drift for name, drift in ended.items() if isinstance(drift, Changes)}
+
+
 @stage("refresh-inventory", "refresh the inventory")
 def refresh_inventory() -> State[Any]:
-    """Reads every configured cluster into the exposure graph. Runs hourly."""
+    """Reads every configured cluster into the exposure graph, and tells where a watch of it had drifted. Runs hourly."""
     names = stages.clusters(engine())
     if not names:
         return completed("no cluster is configured: add [[kubernetes.clusters]] to patchgap.toml")
-    unread = refresh_all()
+    unread, drift = reconcile_all()
+    for cluster, missed in drift.items():
+        artifacts.drift(cluster, missed)
+        if missed.count:
+            get_run_logger().warning("drift of %s: %d workloads: %s", cluster, missed.count, words(missed))
     gathered = _gather_sboms()
+    told = f"; drift: {sum(one.count for one in drift.values())} workloads" if drift else ""
     if unread:
-        return Failed(message=f"{len(unread)} of {len(names)} clusters could not be read: {'; '.join(unread)}")
-    return completed(f"{len(names)} clusters read: {', '.join(names)}{gathered}")
+        return Failed(message=f"{len(unread)} of {len(names)} clusters could not be read: {'; '.join(unread)}{told}")
+    return completed(f"{len(names)} clusters read: {', '.join(names)}{gathered}{told}")
+
+
+def words(missed: Changes) -> str:
+    """The drift in a line of the log."""
+    parts = (("began", missed.began), ("ended", missed.ended), ("changed", missed.changed))
+    return "; ".join(f"{word}: {', '.join(names[:20])}" for word, names in parts if names)

@@ -13,9 +13,11 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import msgspec
+
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
 from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
-from integrations.kubernetes.transport import HttpAnswer, Transport
+from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 
 _PAGE = 500
+_QUIET = 90.0  # seconds without a line of a watch: a server sends a bookmark each minute
 _ATTEMPTS = 4
 _LONGEST_PAUSE = 5.0  # seconds
 
@@ -70,7 +73,7 @@ class Cluster:
         if answer.code >= HTTPStatus.BAD_REQUEST:
             raise error_of(self.name, f"{method} {path}", answer.code, answer.body)
         try:
-            document = json.loads(answer.body)
+            document = msgspec.json.decode(answer.body)
         except ValueError as error:
             raise self._foreign(method, path, answer.body) from error
         if not isinstance(document, dict):
@@ -104,16 +107,47 @@ class Cluster:
             return None
 
     def all_of(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", fields: str = "", accept: str = JSON
-    ) -> list[dict[str, Any]]:
-        """Every object, page by page; read again from the start, once, where the list expired meanwhile.
-        With `accept=METADATA`, their metadata alone: a Secret's data then never leaves the server."""
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        accept: str = JSON,
+        keep: Callable[[Json], Json] = lambda manifest: manifest,
+    ) -> list[Json]:
+        """Every object, page by page, as `keep` leaves it; read again from the start, once, where the list expired
+        meanwhile. With `accept=METADATA`, their metadata alone: a Secret's data then never leaves the server."""
         query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
-        query = {k: v for k, v in query.items() if v}
-        try:
-            return list(self._pages(resource, namespace, query, accept))
-        except ExpiredError:
-            return list(self._pages(resource, namespace, query, accept))
+        return self._listed(resource, namespace, {k: v for k, v in query.items() if v}, accept, keep)[0]
+
+    def listed(self, resource: Resource, keep: Callable[[Json], Json]) -> tuple[list[Json], str]:
+        """Every object of every namespace, as `keep` leaves it, and the resource version that a watch of them begins
+        after."""
+        return self._listed(resource, "", {"limit": str(_PAGE)}, JSON, keep)
+
+    def _listed(
+        self,
+        resource: Resource,
+        namespace: str,
+        query: Mapping[str, str],
+        accept: str,
+        keep: Callable[[Json], Json],
+    ) -> tuple[list[Json], str]:
+        for is_last in (False, True):
+            found, version = list[Json](), ""
+            try:
+                for page in self._pages(resource, namespace, query, accept):
+                    version = str((page.get("metadata") or {}).get("resourceVersion") or "")
+                    # A list's items carry neither; what reads them should not need to know where they came from.
+                    said = {"apiVersion": resource.api_version, "kind": resource.kind}
+                    found += [keep({**item, **said}) for item in page["items"] or ()]
+            except ExpiredError:
+                if is_last:
+                    raise
+            else:
+                return found, version
+        raise AssertionError  # the second time it returned or raised
 
     def each(self, resource: Resource, *, page: int) -> Iterator[dict[str, Any]]:
         """Every object as it is read, so many a page; where the list expires meanwhile, ExpiredError."""
@@ -129,13 +163,29 @@ class Cluster:
                 "List"
             ):  # an empty object is no empty list
                 raise self._foreign("GET", resource.path(namespace), json.dumps(page).encode(), "list")
-            for item in page["items"] or ():
-                # A list's items carry neither; what reads them should not need to know where they came from.
-                yield {**item, "apiVersion": resource.api_version, "kind": resource.kind}
+            yield page
             following = (page.get("metadata") or {}).get("continue")
             if not following:
                 return
             query["continue"] = following
+
+    def watch(self, resource: Resource, version: str, seconds: int) -> Stream:
+        """The changes of a kind after a resource version, in every namespace, as a stream of JSON lines that the server
+        ends after so many seconds; bookmarks are asked for. Raises what `request` raises."""
+        path = resource.path()
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        stream = self._transport.stream(f"{path}?{urlencode(query)}", {"Accept": JSON}, _QUIET)
+        if stream.code >= HTTPStatus.BAD_REQUEST:
+            try:
+                raise error_of(self.name, f"GET {path}", stream.code, stream.whole())
+            finally:
+                stream.release()
+        return stream
 
     def apply(self, manifest: Json, *, dry_run: bool = False) -> dict[str, Any]:
         """Server-side apply as `patchgap`, never forced. Raises ConflictError naming the field and its owner."""

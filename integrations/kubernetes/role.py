@@ -1,4 +1,4 @@
-"""What patchgap may do in a cluster: one ClusterRole, made of what its verbs declare and nothing else.
+"""What patchgap may do in a cluster: one ClusterRole, made of what its verbs and its watch declare and nothing else.
 
 `patchgap permissions` prints it with its binding, ready for `kubectl apply`.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from integrations.kubernetes.inventory.snapshot import WATCH_PERMISSIONS
 from integrations.kubernetes.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from patchgap.cli.output import emit
 from patchgap.registry import Registry, load
@@ -25,7 +26,7 @@ def manifests(
 ) -> list[dict[str, Any]]:
     """The ClusterRole of that name and its binding to `subject` (a subject as Kubernetes writes it).
 
-    With `reads` it holds nothing but reading: enough for the inventory and for most checks, not to contain, and not to
+    With `reads` it holds nothing but reading: enough for the inventory, the watch and most checks, not to contain, and not to
     prove a block, which asks the server for a dry run."""
     metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": "patchgap"}}
     role = {"apiVersion": CLUSTER_ROLES.api_version, "kind": CLUSTER_ROLES.kind, "metadata": metadata}
@@ -44,7 +45,7 @@ def _declared(registry: Registry) -> Iterable[str]:
         by[PLATFORM] for table in (registry.actions, registry.checks) for by in table.values() if PLATFORM in by
     ]
     verbs += [source for source in registry.inventories if source.platform == PLATFORM]
-    return (line for verb in verbs for line in verb.permissions)
+    return (*(line for verb in verbs for line in verb.permissions), *WATCH_PERMISSIONS)
 
 
 def rules(permissions: Iterable[str], *, allowed: Sequence[str] = _VERBS) -> list[dict[str, Any]]:
@@ -71,7 +72,12 @@ def rules(permissions: Iterable[str], *, allowed: Sequence[str] = _VERBS) -> lis
     help="Whom to bind it to.",
 )
 @click.option("--user", metavar="NAME", help="A user instead, as the API server knows them.")
-@click.option("--read-only", "reads", is_flag=True, help="Reading only: enough for the inventory and most checks.")
+@click.option(
+    "--read-only",
+    "reads",
+    is_flag=True,
+    help="Reading only: enough for the inventory, `patchgap watch` and most checks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def permissions(account: str, user: str | None, *, reads: bool, as_json: bool) -> None:
     """The least privilege that patchgap needs in a cluster, for `kubectl apply`."""

@@ -6,13 +6,15 @@ Owns deadlines and the size of answers. It knows no object, no path and no meani
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from integrations.kubernetes.answers import trimmed
 from patchgap.errors import PatchgapError, UnreachableError
 
 _LARGEST_ANSWER = 256 * 1024 * 1024  # bytes
+_LONGEST_LINE = 32 * 1024 * 1024  # bytes: an object has 1.5 MiB at the most in etcd
 
 
 class HttpAnswer:
@@ -29,8 +31,33 @@ class Transport(Protocol):
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer: ...
 
+    def stream(self, url: str, headers: Mapping[str, str], quiet: float) -> Stream:
+        """A GET whose answer goes on; a silence of `quiet` seconds counts as a cut."""
+        ...
+
     def bearer(self, token: str) -> Transport:
         """The same server, with this token as the only credential."""
+        ...
+
+
+class Stream(Protocol):
+    """An answer that goes on: its status, and its lines as they come. `close` may be called from another thread, and
+    ends the lines."""
+
+    code: int
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line, without its end. Raises UnreachableError where the connection is cut in mid-stream."""
+        ...
+
+    def whole(self) -> bytes:
+        """The body of a refusal."""
+        ...
+
+    def close(self) -> None: ...
+
+    def release(self) -> None:
+        """Gives the connection up; the thread that read it calls this."""
         ...
 
 
@@ -68,6 +95,19 @@ class OfficialTransport:
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
 
+    def stream(self, url: str, headers: Mapping[str, str], quiet: float) -> Stream:
+        """A GET whose answer goes on. Raises UnreachableError where no answer comes within the deadline; later on, a
+        silence of `quiet` seconds counts as a cut."""
+        import urllib3
+
+        try:
+            response = self._begin("GET", url, headers, None, self._timeout)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.connection is not None and response.connection.sock is not None:
+            response.connection.sock.settimeout(quiet)
+        return _OpenAnswer(response, self._unreachable)
+
     def _last(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
         import urllib3
 
@@ -78,21 +118,24 @@ class OfficialTransport:
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
         deadline = time.monotonic() + self._timeout
-        sent = {**self._client.default_headers, **headers}
-        self._client.update_params_for_auth(sent, [], ["BearerToken"], url, method, body)
-        response = self._client.rest_client.pool_manager.request(
-            method,
-            self._client.configuration.host + url,
-            body=body,
-            headers=sent,
-            timeout=self._timeout,
-            preload_content=False,
-        )
+        response = self._begin(method, url, headers, body, self._timeout)
         try:
             read = b"".join(self._read(response, deadline))
         finally:
             response.release_conn()
         return HttpAnswer(response.status, response.headers.get("Retry-After", ""), read)
+
+    def _begin(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any) -> Any:
+        sent = {**self._client.default_headers, **headers}
+        self._client.update_params_for_auth(sent, [], ["BearerToken"], url, method, body)
+        return self._client.rest_client.pool_manager.request(
+            method,
+            self._client.configuration.host + url,
+            body=body,
+            headers=sent,
+            timeout=timeout,
+            preload_content=False,
+        )
 
     def _read(self, response: Any, deadline: float) -> Iterator[bytes]:
         size = 0
@@ -109,3 +152,52 @@ class OfficialTransport:
             f"cluster {self._name} did not answer: {reason}",
             "Check its address and the network, or raise kubernetes.timeout_seconds.",
         )
+
+
+class _OpenAnswer:
+    """A response that is read line by line."""
+
+    def __init__(self, response: Any, unreachable: Callable[[object], PatchgapError]) -> None:
+        self.code: int = response.status
+        self._response = response
+        self._unreachable = unreachable
+        self._closed = False
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line, without its end."""
+        rest = b""
+        while chunk := self._chunk():
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from (line for line in whole if line.strip())
+            if len(rest) > _LONGEST_LINE:
+                raise self._unreachable("an event is larger than any object may be")
+
+    def whole(self) -> bytes:
+        """The body of a refusal, cut where it is very long."""
+        body = self._chunk()
+        while len(body) < 1 << 20 and (more := self._chunk()):
+            body += more
+        return body
+
+    def _chunk(self) -> bytes:
+        import urllib3
+
+        try:
+            read: bytes = self._response.read1(1 << 16)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+            if self._closed:  # by the other thread, under the read
+                return b""
+            raise self._unreachable(error) from error
+        return b"" if self._closed else read
+
+    def close(self) -> None:
+        """Ends the lines, also where another thread waits for the next one."""
+        self._closed = True
+        with suppress(OSError, ValueError, RuntimeError):  # it had ended already
+            self._response.shutdown()
+
+    def release(self) -> None:
+        """Gives the connection up; the thread that read it calls this."""
+        self._closed = True
+        self._response.close()
+        self._response.release_conn()

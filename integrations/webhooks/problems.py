@@ -71,7 +71,9 @@ async def _patchgap(_request: Request, error: Exception) -> JSONResponse:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(
-        status, f"{status.description or status.phrase}. Signals are sent by POST to /v1/signals, SBOMs to /v1/sboms."
+        status,
+        f"{status.description or status.phrase}. Signals are sent by POST to /v1/signals, SBOMs to /v1/sboms,"
+        " deployments to /v1/deployments.",
     )
 
 

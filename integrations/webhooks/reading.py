@@ -57,7 +57,11 @@ def _hold_headers(request: Request, largest: int) -> None:
 
 
 def _too_large(largest: int) -> DeliveryRefusedError:
-    fix = "Send one signal in a message." if largest == MAX_BODY else "Add it by patchgap graph add instead."
+    fix = (
+        "Send one signal or deployment in a message."
+        if largest == MAX_BODY
+        else "Add it by patchgap graph add instead."
+    )
     return DeliveryRefusedError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {largest >> 20} MiB", fix
     )

@@ -1,5 +1,5 @@
 """The webhook receiver: POST /v1/signals takes one signed envelope, stores it, and asks for the run that looks at it;
-POST /v1/sboms is `sboms`'.
+POST /v1/sboms is `sboms`', POST /v1/deployments is `deployments`'.
 
 Owns the order: size, signature, form, storage, start, answer. What is not stored is not accepted, and what is stored
 is not lost when no run can be started. It decides nothing about the signal.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -22,6 +22,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from integrations.webhooks import problems
+from integrations.webhooks.deployments import Deployments
 from integrations.webhooks.gauges import Gauges, asked_from_here
 from integrations.webhooks.problems import DeliveryRefusedError
 from integrations.webhooks.reading import body_of, document_of
@@ -67,16 +68,22 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     problems.install(app)
+    deployments = Deployments(settings, graph, clock, body_within)
+
+    async def taken(request: Request) -> Response:
+        return await receiver.counted(request, deployments.accept)
+
     app.add_api_route("/v1/signals", receiver.accept, methods=["POST"], response_model=None)
     sboms = SbomDesk(settings.webhook.secret, graph, clock, gauges)
     app.add_api_route("/v1/sboms", sboms.accept, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/deployments", taken, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)
     app.add_api_route("/metrics", receiver.metrics, methods=["GET"], response_model=None)
     return app
 
 
 class Receiver:
-    """The three routes."""
+    """The routes."""
 
     def __init__(
         self,
@@ -98,8 +105,12 @@ class Receiver:
 
     async def accept(self, request: Request) -> Response:
         """202 with the signal's id once it is stored; a problem document where it is not."""
+        return await self.counted(request, self._accept)
+
+    async def counted(self, request: Request, take: Callable[[Request], Awaitable[Response]]) -> Response:
+        """What `take` answers, counted and timed."""
         with self._gauges.seconds.time():
-            return await problems.counted(self._accept(request), self._gauges.deliveries)
+            return await problems.counted(take(request), self._gauges.deliveries)
 
     async def _accept(self, request: Request) -> Response:
         keys = secrets_of(self._settings.webhook.secret)

@@ -345,11 +345,15 @@ def decode_workload(document: str) -> Workload:
 
 
 def refreshed(read: Run) -> dict[str, datetime | Unknown]:
-    """When each cluster was last read; Unknown where it does not answer now or never did."""
-    rows = read("SELECT cluster, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
+    """Until when each cluster is known: when it was last read, or later as far as a watch has told all; Unknown where it
+    does not answer now or never did."""
+    rows = read(
+        "SELECT c.cluster, c.refreshed_at, c.unreachable_since, c.reason, w.heard_at FROM graph_cluster c"
+        " LEFT JOIN graph_watch w ON w.cluster = c.cluster ORDER BY c.cluster"
+    )
     return {
         cluster: Unknown(f"cluster {cluster}", f"unreachable since {since}: {reason}")
         if since or not at
-        else datetime.fromisoformat(at)
-        for cluster, at, since, reason in rows
+        else max(datetime.fromisoformat(one) for one in (at, heard) if one)
+        for cluster, at, since, reason, heard in rows
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported for its type alone: it is slow to import
 
 _NAMED = re.compile(r":([a-z]\w*)")  # the statements are our own; none holds a colon or a per cent sign otherwise
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SCHEMA = "0007"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+SCHEMA = "0008"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
 
 
 class Run(Protocol):

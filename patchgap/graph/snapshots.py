@@ -7,12 +7,14 @@ of whoever holds the graph's lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
+from patchgap.errors import ConflictError
 from patchgap.graph import tables
 from patchgap.graph.images import Images
 from patchgap.graph.reading import Run, among_ids, next_id, of_connection, sortable
@@ -27,6 +29,29 @@ _BATCH = 5000
 _DECODER = msgspec.json.Decoder(Workload)
 
 
+Place = tuple[str, str, str]  # namespace, kind, name
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The workloads that came, went, or were seen otherwise, as a person looks for them; and how many rows it took."""
+
+    began: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    rows: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many workloads."""
+        return len(self.began) + len(self.ended) + len(self.changed)
+
+
+class _Held(NamedTuple):
+    id: int
+    place: Place
+
+
 class Snapshots:
     """The clusters and their workloads, in one transaction, as seen at one time."""
 
@@ -37,13 +62,16 @@ class Snapshots:
         self._at = sortable(at)
         self._stamp = plain(at)
 
-    def whole(self, found: ClusterInventory) -> int:
-        """The cluster's snapshot in place of its last one; how many workloads began or ended with it."""
+    def whole(self, found: ClusterInventory, begun: datetime | None = None) -> Changes:
+        """The cluster's snapshot in place of its last one. What was written after the reading had `begun` is newer than
+        it, and stays."""
         held = self._live(found.cluster)
+        newer = self._written_after(found.cluster, begun) if begun else frozenset()
         self._answered(found)
         claimed = found.cluster + SUFFIX
         self._replace(claimed, self._live(claimed), ())  # it tells itself from now on
-        return self._replace(found.cluster, held, found.workloads)
+        old = {document: one for document, one in held.items() if one.place not in newer}
+        return self._replace(found.cluster, old, [one for one in found.workloads if _place(one.ref) not in newer])
 
     def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
@@ -68,11 +96,35 @@ class Snapshots:
             dict.fromkeys(one.ref.cluster.removesuffix(SUFFIX) for one in workloads if one.ref.cluster in read)
         )
 
-    def some(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef]) -> int:
+    def some(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef]) -> Changes:
         """What a watch told of: these workloads as they are now, and those that are no more."""
         named = {_place(one.ref) for one in seen} | {_place(one) for one in gone}
-        held = {document: id_ for place in named for document, id_ in self._live(cluster, place).items()}
+        held = {document: one for place in named for document, one in self._live(cluster, place).items()}
         return self._replace(cluster, held, seen)
+
+    def heard(self, cluster: str, platform: str) -> None:
+        """A cluster that is known by what is told of it, one workload at a time. Raises ConflictError where that name is
+        another platform's."""
+        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
+        if not rows:
+            row = (cluster, platform, "", self._stamp, self._stamp, None, "", "[]")
+            insert_many(self._connection, tables.cluster, (row,))
+        elif rows[0][0] != platform:
+            raise ConflictError(
+                f"cluster {cluster} is of platform {rows[0][0]}, and {platform} does not tell what runs there",
+                "Give the fleet a name of its own.",
+            )
+        else:
+            named = {"cluster": cluster, "at": self._stamp}
+            self._run("UPDATE graph_cluster SET refreshed_at = :at WHERE cluster = :cluster", named)
+
+    def _written_after(self, cluster: str, begun: datetime) -> frozenset[Place]:
+        rows = self._run(
+            "SELECT DISTINCT namespace, kind, name FROM graph_workload"
+            " WHERE cluster = :cluster AND (since > :begun OR until > :begun)",
+            {"cluster": cluster, "begun": sortable(begun)},
+        )
+        return frozenset((row[0], row[1], row[2]) for row in rows)
 
     def unreachable(self, cluster: str, platform: str, reason: str) -> None:
         """The cluster does not answer; since when, is told from the first time on."""
@@ -112,19 +164,21 @@ class Snapshots:
         row = (cluster, found.platform, found.identity, first or self._stamp, self._stamp, None, "", told)
         insert_many(self._connection, tables.cluster, (row,))
 
-    def _live(self, cluster: str, place: tuple[str, str, str] | None = None) -> dict[str, int]:
+    def _live(self, cluster: str, place: Place | None = None) -> dict[str, _Held]:
         """The rows that stand, by what they say: of one place, or of the whole cluster."""
         where = " AND namespace = :namespace AND kind = :kind AND name = :name" if place else ""
         named = dict(zip(("namespace", "kind", "name"), place or (), strict=False))
         rows = self._run(
-            f"SELECT document, id FROM graph_workload WHERE cluster = :cluster AND until IS NULL{where}",  # noqa: S608
+            "SELECT document, id, namespace, kind, name FROM graph_workload"  # noqa: S608  (our own text)
+            f" WHERE cluster = :cluster AND until IS NULL{where}",
             {"cluster": cluster, **named},
         )
-        return {row[0]: row[1] for row in rows}
+        return {row[0]: _Held(row[1], (row[2], row[3], row[4])) for row in rows}
 
-    def _replace(self, cluster: str, held: dict[str, int], seen: Iterable[Workload]) -> int:
+    def _replace(self, cluster: str, held: dict[str, _Held], seen: Iterable[Workload]) -> Changes:
         documents = {msgspec.json.encode(one).decode(): one for one in seen}
-        ended = [id_ for document, id_ in held.items() if document not in documents]
+        old = {one.place for document, one in held.items() if document not in documents}
+        ended = [one.id for document, one in held.items() if document not in documents]
         for start in range(0, len(ended), _BATCH):
             ids = ended[start : start + _BATCH]
             self._run(
@@ -135,7 +189,9 @@ class Snapshots:
         new = {document: one for document, one in documents.items() if document not in held}
         if new:
             self._begin(cluster, new)
-        return len(ended) + len(new)
+        came = {_place(one.ref) for one in new.values()}
+        rows = len(ended) + len(new)
+        return Changes(_named(cluster, came - old), _named(cluster, old - came), _named(cluster, old & came), rows)
 
     def _begin(self, cluster: str, new: dict[str, Workload]) -> None:
         images = self._images.each(_known(c.digest) for one in new.values() for c in one.containers if _known(c.digest))
@@ -154,7 +210,11 @@ def _without(workload: Workload, digest: str) -> Workload:
     return replace(workload, containers=tuple(c for c in workload.containers if c.digest != digest))
 
 
-def _place(ref: WorkloadRef) -> tuple[str, str, str]:
+def _named(cluster: str, places: Iterable[Place]) -> tuple[str, ...]:
+    return tuple(sorted("/".join((cluster, *one)) for one in places))
+
+
+def _place(ref: WorkloadRef) -> Place:
     return ref.namespace, ref.kind, ref.name
 
 

@@ -7,29 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from patchgap.errors import BadInputError, ConflictError
+from patchgap.errors import BadInputError
 from patchgap.graph import tables
+from patchgap.graph.deliveries import deliver
+from patchgap.graph.deployments import DeploymentEvent
 from patchgap.graph.digests import sboms_of, standings
 from patchgap.graph.images import Images
 from patchgap.graph.ingest import Ingest
 from patchgap.graph.platforms import Platform, apart
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among_ids, of_connection, sortable
+from patchgap.graph.reading import Run, among_ids, of_connection
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
-from patchgap.graph.snapshots import Snapshots
+from patchgap.graph.snapshots import Changes, Snapshots
+from patchgap.graph.watches import Watches
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexDocument
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import DigestStanding
-from patchgap.storage import insert_many, told, writing
+from patchgap.storage import told, writing
 
 T = TypeVar("T")
 
@@ -100,16 +103,7 @@ class Graph:
         """Notes a delivery by its id and what it holds (a digest); False where it came before. Raises ConflictError where
         that id came with something else. A delivery is forgotten after a day."""
         with self._writing() as connection:
-            run = of_connection(connection)
-            run("DELETE FROM graph_delivery WHERE received_at < :old", {"old": sortable(at - timedelta(days=1))})
-            held = run("SELECT content FROM graph_delivery WHERE delivery = :delivery", {"delivery": delivery})
-            if held and held[0][0] != content:
-                raise ConflictError(
-                    f"the delivery {delivery} came before with another content", "Give it an id of its own."
-                )
-            if not held:
-                insert_many(connection, tables.delivery, ((delivery, content, sortable(at)),))
-            return not held
+            return deliver(connection, delivery, content, at)
 
     def add_vex(self, document: VexDocument, at: datetime) -> int:
         """Stores what a VEX document states; how many statements were new. They change an exposure's standing in the
@@ -120,6 +114,10 @@ class Graph:
     def record(self, inventory: ClusterInventory, at: datetime) -> int:
         """Makes that the cluster's snapshot, whole, in one transaction. What is as before stays as it is, what is not
         ends, and what is new begins `at`; how many did."""
+        return self.replace(inventory, at).rows
+
+    def replace(self, inventory: ClusterInventory, at: datetime) -> Changes:
+        """The same; which workloads were not so."""
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory)
 
@@ -129,10 +127,35 @@ class Graph:
         with self._writing() as connection:
             return Snapshots(connection, at).claimed(digest, workloads)
 
-    def record_changes(self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime) -> int:
+    def reconcile(self, inventory: ClusterInventory, begun: datetime, at: datetime) -> Changes:
+        """The same, for a reading that took from `begun` to `at`: what a watch or another reading wrote meanwhile is
+        newer, and stays."""
+        with self._writing() as connection:
+            return Snapshots(connection, at).whole(inventory, begun)
+
+    def record_changes(
+        self, cluster: str, seen: Sequence[Workload], gone: Sequence[WorkloadRef], at: datetime
+    ) -> Changes:
         """What a watch told of: these workloads of the cluster as they are now, and those that are no more."""
         with self._writing() as connection:
             return Snapshots(connection, at).some(cluster, seen, gone)
+
+    def record_deployment(self, delivery: str, content: str, event: DeploymentEvent, at: datetime) -> bool:
+        """What a deployment event tells, once a delivery; False where it was taken before, and then nothing is written.
+        `content` is what the delivery is told by. Raises ConflictError for another content under that delivery's id, and
+        for a cluster that another platform owns; nothing is written then either."""
+        with self._writing() as connection:
+            if not deliver(connection, delivery, content, at):
+                return False
+            snapshots = Snapshots(connection, at)
+            snapshots.heard(event.cluster, event.platform)
+            snapshots.some(event.cluster, event.running(), event.refs())
+        return True
+
+    @property
+    def watches(self) -> Watches:
+        """Which clusters are being watched."""
+        return Watches(self._engine)
 
     def record_unreachable(self, cluster: str, platform: str, reason: str, at: datetime) -> None:
         """Keeps the cluster's last snapshot; every answer says that the cluster is unknown since the first failure."""

@@ -47,7 +47,7 @@ platform = sa.Table(  # of indexes of several platforms alone: an index of one i
     sqlite_with_rowid=False,
 )
 
-delivery = sa.Table(  # of SBOMs that were sent in; kept for longer than a signature holds
+delivery = sa.Table(  # of what was sent in; kept for longer than a signature holds
     "graph_delivery",
     metadata,
     sa.Column("delivery", sa.Text, primary_key=True),
@@ -176,6 +176,14 @@ container = sa.Table(
     sa.Column("live", sa.Boolean, nullable=False, server_default=sa.true()),  # its workload's row stands
     sa.Index("graph_container_image", "image_id", "live"),
     sqlite_with_rowid=False,
+)
+
+watch = sa.Table(
+    "graph_watch",
+    metadata,
+    sa.Column("cluster", sa.Text, primary_key=True),
+    sa.Column("since", sa.Text, nullable=False),  # it has told everything from then on
+    sa.Column("heard_at", sa.Text, nullable=False),  # all until then is in the graph
 )
 
 vex = sa.Table(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.graph.snapshots import Changes
 from patchgap.incident import events
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
 from patchgap.model.unknown import Unknown
+from patchgap.model.workload import ClusterInventory
 from patchgap.playbook.tiers import TierChoice, assign
 from patchgap.ports import InventorySource
 from patchgap.stages.engine import Engine
@@ -20,11 +23,22 @@ ACTOR = "patchgap scope"
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What one cluster answered: how many workloads, and what it would not tell."""
+    """What one cluster answered: how many workloads, what it would not tell, and what was not as the graph had it."""
 
     cluster: str
     workloads: int
     unknown: tuple[Unknown, ...]
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one cluster held after `begun`, or why it could not be read."""
+
+    cluster: str
+    platform: str
+    begun: datetime
+    found: ClusterInventory | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +61,36 @@ def clusters_by_platform(engine: Engine) -> dict[str, tuple[str, ...]]:
     return {s.platform: tuple(s.clusters(engine.connections)) for s in engine.registry.inventories}
 
 
-def refresh(engine: Engine, cluster: str) -> Refreshed:
-    """Reads one cluster whole and records it. One that does not answer is recorded as unknown, never as clean; its
-    last snapshot stays, marked; so is one whose kubeconfig is no good. Raises NotFoundError for a cluster that is not configured."""
-    source = _source(engine, cluster)
+def read(engine: Engine, cluster: str) -> Reading:
+    """Reads one cluster whole; records nothing. Raises NotFoundError for a cluster that is not configured."""
+    source, begun = _source(engine, cluster), engine.clock()
     try:
-        seen = source.read(cluster, engine.connections)
+        found: ClusterInventory | str = source.read(cluster, engine.connections)
     except PatchgapError as error:
-        engine.graph.record_unreachable(cluster, source.platform, error.problem, engine.clock())
-        return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", error.problem),))
-    engine.graph.record(seen, engine.clock())
-    return Refreshed(cluster, len(seen.workloads), seen.unknown)
+        found = error.problem
+    return Reading(cluster, source.platform, begun, found)
+
+
+def record(engine: Engine, reading: Reading) -> Refreshed:
+    """Records a reading; what a watch wrote since it began is newer, and stays. A cluster that did not answer is recorded
+    as unknown, never as clean; its last snapshot stays, marked; so is one whose kubeconfig is no good."""
+    cluster, found = reading.cluster, reading.found
+    if isinstance(found, str):
+        engine.graph.record_unreachable(cluster, reading.platform, found, engine.clock())
+        return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", found),), Changes())
+    changes = engine.graph.reconcile(found, reading.begun, engine.clock())
+    return Refreshed(cluster, len(found.workloads), found.unknown, changes)
+
+
+def refresh(engine: Engine, cluster: str) -> Refreshed:
+    """Reads one cluster whole and records it. Raises NotFoundError for a cluster that is not configured."""
+    return record(engine, read(engine, cluster))
+
+
+def is_watched(engine: Engine, cluster: str, begun: datetime) -> bool:
+    """Whether a watch has been telling of the cluster, without a gap, since before a reading had `begun`."""
+    since = engine.graph.watches.live(engine.clock()).get(cluster)
+    return since is not None and since < begun
 
 
 def scope(engine: Engine, incident: IncidentId) -> Scoped:

@@ -91,10 +91,10 @@ def test_what_a_watch_tells_changes_that_alone(graph: Graph) -> None:
     one, two, three = (workload(name, container(IMAGE)) for name in ("one", "two", "three"))
     graph.record(cluster(one, two), NOW)
     other = replace(two, containers=(container(IMAGE, RunState.ENDED),))
-    assert graph.record_changes("prod-ml-eu", [three, other], [one.ref], NOW + HOUR) == 4
+    assert graph.record_changes("prod-ml-eu", [three, other], [one.ref], NOW + HOUR).rows == 4
     assert names(ask(graph, "a")) == ["three"]
     assert names(then(graph, "a", NOW)) == ["one", "two"]
-    assert graph.record_changes("prod-ml-eu", [three], [one.ref], NOW + 2 * HOUR) == 0
+    assert graph.record_changes("prod-ml-eu", [three], [one.ref], NOW + 2 * HOUR).rows == 0
 
 
 @pytest.mark.parametrize("at", [None, NOW])

@@ -11,6 +11,7 @@ from typing import ClassVar
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.inventory import states
 from integrations.kubernetes.inventory.families import Family, families
+from integrations.kubernetes.inventory.kept import keeping
 from integrations.kubernetes.inventory.placement import Placement
 from integrations.kubernetes.inventory.privileges import PrivilegeReader
 from integrations.kubernetes.inventory.snapshot import PERMISSIONS, Snapshot, read
@@ -39,7 +40,8 @@ class KubernetesInventory:
         """Everything that the cluster runs, would run, or could roll back to. Raises UnreachableError."""
         clusters = connections.of(Clusters)
         reached = clusters.of(cluster)
-        return inventory_of(read(reached), clusters.settings, clusters.configured[cluster])
+        snapshot = read(reached, keep=keeping(clusters.settings))
+        return inventory_of(snapshot, clusters.settings, clusters.configured[cluster])
 
 
 def inventory_of(snapshot: Snapshot, settings: KubernetesSettings, cluster: ClusterSettings) -> ClusterInventory:

@@ -5,7 +5,7 @@ Owns the owner chain. A workload is the highest owner of a known kind; an owner 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from integrations.kubernetes.inventory.snapshot import Snapshot
@@ -35,7 +35,7 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
     listed = {o["metadata"]["uid"]: o for r in WORKLOADS for o in snapshot.of(r)}
     found: dict[str, Family] = {}
     for uid, manifest in listed.items():
-        head = _head(manifest, listed)
+        head = head_of(manifest, listed)
         family = found.setdefault(head["metadata"]["uid"], Family(head, _above(head)))
         if manifest["kind"] == "Pod":
             family.pods.append(manifest)
@@ -48,7 +48,8 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
     yield from sorted(found.values(), key=_order)
 
 
-def _head(manifest: Json, listed: dict[str, Json]) -> Json:
+def head_of(manifest: Json, listed: Mapping[str, Json]) -> Json:
+    """The highest owner that is listed (by uid): the workload that the object belongs to, itself where it has none."""
     seen = {manifest["metadata"]["uid"]}
     while (reference := controller_of(manifest)) and reference["uid"] in listed and reference["uid"] not in seen:
         seen.add(reference["uid"])  # owner references are user input: they may run in a circle

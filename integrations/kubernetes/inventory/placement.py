@@ -22,8 +22,13 @@ class Placement:
         self._cluster = cluster
         self._namespaces = {n["metadata"]["name"]: n for n in snapshot.of(NAMESPACES)}
         self._nodes = {n["metadata"]["name"]: n for n in snapshot.of(NODES)}
-        self._services = snapshot.of(SERVICES)
-        self._routed = {route for i in snapshot.of(INGRESSES) for route in _backends(i)}
+        routed = {route for i in snapshot.of(INGRESSES) for route in _backends(i)}
+        self._open: dict[str, list[Mapping[str, str]]] = {}  # a namespace's selectors that traffic from outside reaches
+        for service in snapshot.of(SERVICES):
+            meta, spec = service["metadata"], service.get("spec") or {}
+            reached = spec.get("type") == "LoadBalancer" or (meta["namespace"], meta["name"]) in routed
+            if reached and spec.get("selector"):
+                self._open.setdefault(meta["namespace"], []).append(spec["selector"])
         self._routes_told = not snapshot.why_not((SERVICES, INGRESSES))
 
     def said(self, head: Json, key: str) -> str:
@@ -58,18 +63,11 @@ class Placement:
         said = self.said(head, self._settings.internet_exposed_label).lower()
         if said in {"true", "false"}:
             return said == "true"
-        if any(self._exposes(s, head) for s in self._services):
+        labels = (pod_template(head).get("metadata") or {}).get("labels") or {}
+        selectors = self._open.get(head["metadata"].get("namespace", ""), ())
+        if any(selector.items() <= labels.items() for selector in selectors):
             return True
         return False if self._routes_told else None
-
-    def _exposes(self, service: Json, head: Json) -> bool:
-        meta, spec = service["metadata"], service.get("spec") or {}
-        selector: Mapping[str, str] = spec.get("selector") or {}
-        labels = (pod_template(head).get("metadata") or {}).get("labels") or {}
-        if meta["namespace"] != head["metadata"].get("namespace") or not selector:
-            return False
-        reached = spec.get("type") == "LoadBalancer" or (meta["namespace"], meta["name"]) in self._routed
-        return reached and selector.items() <= labels.items()
 
     def annotations(self, head: Json) -> dict[str, str]:
         """The configured keys that something says, with their values."""

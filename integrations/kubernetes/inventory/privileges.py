@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from integrations.kubernetes.inventory.snapshot import RBAC, Snapshot
 from integrations.kubernetes.resources import (
@@ -31,6 +31,14 @@ _DISCOVERY = {
     "system:service-account-issuer-discovery",
 }
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
+
+
+class Subject(NamedTuple):
+    """Whom a binding names; a namespace for a service account alone."""
+
+    kind: str
+    namespace: str
+    name: str
 
 
 class PrivilegeReader:
@@ -77,13 +85,21 @@ class PrivilegeReader:
         return self._reach[key]
 
     def _grants(self, namespace: str, account: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for subject in subjects_of(namespace, account):
+            for binding in self._bindings.get(subject, ()):
+                role, within = binding["roleRef"], binding["metadata"].get("namespace", "")
+                if role["name"] in _DISCOVERY:
+                    continue
+                for rule in self._rules.get((role["kind"], within if role["kind"] == "Role" else "", role["name"]), ()):
+                    yield within or EVERYWHERE, rule
+
+    @cached_property
+    def _bindings(self) -> dict[Subject, list[Json]]:
+        found: dict[Subject, list[Json]] = {}
         for binding in (*self._snapshot.of(CLUSTER_ROLE_BINDINGS), *self._snapshot.of(ROLE_BINDINGS)):
-            role = binding["roleRef"]
-            if role["name"] in _DISCOVERY or not _binds(binding, namespace, account):
-                continue
-            within = binding["metadata"].get("namespace", "")
-            for rule in self._rules.get((role["kind"], within if role["kind"] == "Role" else "", role["name"]), ()):
-                yield within or EVERYWHERE, rule
+            for subject in named_by(binding):
+                found.setdefault(subject, []).append(binding)
+        return found
 
     @cached_property
     def _rules(self) -> dict[tuple[str, str, str], Iterable[Mapping[str, Any]]]:
@@ -95,18 +111,22 @@ def _key(manifest: Json) -> tuple[str, str]:
     return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
 
 
-def _binds(binding: Json, namespace: str, account: str) -> bool:
-    return any(_is_subject(s, namespace, account) for s in binding.get("subjects") or ())
+def named_by(binding: Json) -> frozenset[Subject]:
+    """Whom a binding names."""
+    return frozenset(
+        Subject(s["kind"], s.get("namespace", "") if s["kind"] == "ServiceAccount" else "", s["name"])
+        for s in binding.get("subjects") or ()
+    )
 
 
-def _is_subject(subject: Mapping[str, Any], namespace: str, account: str) -> bool:
-    kind, name = subject["kind"], subject["name"]
-    if kind == "ServiceAccount":
-        return bool(name == account and subject.get("namespace") == namespace)
-    if kind == "Group":
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return name in groups
-    return bool(name == f"system:serviceaccount:{namespace}:{account}")
+def subjects_of(namespace: str, account: str) -> tuple[Subject, ...]:
+    """The names by which a binding may mean a service account."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return (
+        Subject("ServiceAccount", namespace, account),
+        Subject("User", "", f"system:serviceaccount:{namespace}:{account}"),
+        *(Subject("Group", "", group) for group in groups),
+    )
 
 
 def _is_everything(rule: Mapping[str, Any]) -> bool:

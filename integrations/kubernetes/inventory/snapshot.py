@@ -5,7 +5,7 @@ Owns which kinds are read, and that what may not be listed is named; it does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
@@ -30,8 +30,9 @@ from patchgap.model.unknown import Unknown
 RBAC = (ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
 HISTORY = (*WORKLOADS, CONTROLLER_REVISIONS)  # what runs, and what it can be rolled back to
 EVERYTHING = (*HISTORY, NAMESPACES, NODES, SERVICES, INGRESSES, SERVICE_ACCOUNTS, *RBAC)
-_OPTIONAL = (INGRESSES,)
+OPTIONAL = (INGRESSES,)
 PERMISSIONS = tuple(f"list {r.permission}" for r in EVERYTHING)
+WATCH_PERMISSIONS = tuple(f"list,watch {r.permission}" for r in EVERYTHING)
 LIVE_PERMISSIONS = tuple(f"list {r.permission}" for r in WORKLOADS)
 HISTORY_PERMISSIONS = tuple(f"list {r.permission}" for r in HISTORY)
 
@@ -63,17 +64,29 @@ class Snapshot:
         return tuple(Unknown(f"cluster {self.cluster}: {kind}", reason) for kind, reason in self.untold.items())
 
 
-def read(cluster: Cluster, resources: Sequence[Resource] = EVERYTHING, namespace: str = "") -> Snapshot:
-    """Lists each kind once. Raises UnreachableError where the cluster does not answer."""
+def read(
+    cluster: Cluster,
+    resources: Sequence[Resource] = EVERYTHING,
+    namespace: str = "",
+    keep: Callable[[Json], Json] = lambda manifest: manifest,
+) -> Snapshot:
+    """Lists each kind once; `keep` cuts each object down as its page comes. Raises UnreachableError where the cluster
+    does not answer."""
     objects: dict[str, tuple[Json, ...]] = {}
     untold: dict[str, str] = {}
     for resource in resources:
         try:
-            objects[resource.kind] = tuple(cluster.all_of(resource, namespace if resource.namespaced else ""))
-        except ForbiddenError as error:
-            untold[resource.kind] = f"patchgap may not {error.permission}"
-        except NotServedError:
-            if resource in _OPTIONAL:
-                continue  # a cluster without that API has none of them
-            untold[resource.kind] = f"the API does not serve {resource.permission}"
+            listed = cluster.all_of(resource, namespace if resource.namespaced else "", keep=keep)
+            objects[resource.kind] = tuple(listed)
+        except (ForbiddenError, NotServedError) as error:
+            if reason := untold_because(resource, error):
+                untold[resource.kind] = reason
     return Snapshot(cluster.name, objects, untold)
+
+
+def untold_because(resource: Resource, error: ForbiddenError | NotServedError) -> str:
+    """Why a kind is not told of; "" where there can be none of it."""
+    if isinstance(error, ForbiddenError):
+        return f"patchgap may not {error.permission}"
+    # A cluster without an optional API has none of its objects.
+    return "" if resource in OPTIONAL else f"the API does not serve {resource.permission}"

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from integrations.kubernetes.inventory.snapshot import EVERYTHING
 from integrations.kubernetes.role import permissions, rules
 from patchgap import registry
 
@@ -56,6 +57,14 @@ def test_read_only_writes_nothing() -> None:
     role, binding = json.loads(printed("--read-only", "--json"))["items"]
     assert {v for rule in role["rules"] for v in rule["verbs"]} <= {"get", "list", "watch"}
     assert binding["roleRef"]["name"] == role["metadata"]["name"] == "patchgap-read-only"
+
+
+def test_what_is_listed_may_be_watched() -> None:
+    """The reading role lets `patchgap watch` follow each kind that the inventory lists."""
+    role, _ = json.loads(printed("--read-only", "--json"))["items"]
+    held = {(g, r): rule["verbs"] for rule in role["rules"] for g in rule["apiGroups"] for r in rule["resources"]}
+    for resource in EVERYTHING:
+        assert {"list", "watch"} <= set(held[resource.group, resource.plural]), resource.permission
 
 
 @pytest.mark.parametrize(

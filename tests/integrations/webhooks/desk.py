@@ -21,7 +21,7 @@ from integrations.webhooks.sign import sign
 from patchgap.errors import UnreachableError
 from patchgap.graph.store import Graph
 from patchgap.incident.inbox import Inbox
-from patchgap.settings import Settings, WebhookSettings
+from patchgap.settings import ClusterSettings, KubernetesSettings, Settings, WebhookSettings
 from patchgap.storage import connect
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
@@ -119,7 +119,10 @@ def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
         clock, starter = VirtualClock(), CountingStarter()
         database = f"sqlite:///{tmp_path / 'patchgap.db'}"
         settings = Settings(
-            home=tmp_path, database_url=database, webhook=WebhookSettings(secret="env:TEST_WEBHOOK_SECRET")
+            home=tmp_path,
+            database_url=database,
+            webhook=WebhookSettings(secret="env:TEST_WEBHOOK_SECRET"),
+            kubernetes=KubernetesSettings(clusters=(ClusterSettings(name="prod-ml-eu"),)),
         )
         engine = connect(database)
         inbox, graph = Inbox(engine, clock), Graph(engine)

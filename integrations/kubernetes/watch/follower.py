@@ -1,0 +1,65 @@
+"""One cluster, followed for as long as it is asked for: what fails is told, recorded, and tried again.
+
+Owns what the graph is told where the cluster does not answer, and when it is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from integrations.kubernetes.answers import trimmed
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.inventory import PLATFORM
+from integrations.kubernetes.watch.session import Session, Site
+from integrations.kubernetes.watch.stream import Pause
+from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.storage import StorageError
+
+
+class Follower:
+    """One cluster's watch; `run` lasts until the site's `stop` is set. `reached` connects to it."""
+
+    def __init__(self, site: Site, reached: Callable[[], Cluster]) -> None:
+        self._site = site
+        self._reached = reached
+
+    def run(self) -> None:
+        """Reads the cluster and follows it, again and again until told to stop."""
+        pause = Pause(self._site.chance, shortest=0.5)
+        while not self._site.stop.is_set():
+            try:
+                self._session(pause)
+            except StorageError as error:
+                self._site.listener.warn(f"{self._site.name}: {error}")
+            except PatchgapError as error:
+                self._unreachable(error)
+            except Exception as error:  # noqa: BLE001  (told whole: ending would leave the graph stale in silence)
+                self._unreachable(_unforeseen(self._site.name, error))
+            self._site.stop.wait(pause.next())
+
+    def _session(self, pause: Pause) -> None:
+        session = Session(self._site, self._reached())
+        try:
+            session.begin()
+            pause.reset()
+            while not self._site.stop.is_set():
+                session.step()
+            self._site.graph.watches.broken(self._site.name)
+        finally:
+            session.end()
+
+    def _unreachable(self, error: PatchgapError) -> None:
+        name, graph = self._site.name, self._site.graph
+        self._site.listener.warn(f"{name}: {error.problem}; it is unknown until it answers")
+        try:
+            graph.watches.broken(name)
+            graph.record_unreachable(name, PLATFORM, error.problem, self._site.clock())
+        except StorageError as broken:
+            self._site.listener.warn(f"{name}: {broken}")
+
+
+def _unforeseen(name: str, error: Exception) -> UnreachableError:
+    return UnreachableError(
+        f"cluster {name}: watching it failed ({type(error).__name__}: {trimmed(str(error))})",
+        "It is read again; where that goes on, report it with that sentence.",
+    )

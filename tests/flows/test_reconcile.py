@@ -1,0 +1,154 @@
+"""The hourly refresh beside a watch: what the watch had not told is drift, and what it told meanwhile stays. No server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import flows.refresh_inventory as refreshing
+from flows import artifacts
+from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.graph.snapshots import Changes
+from patchgap.graph.store import Graph
+from patchgap.model.unknown import Unknown
+from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
+from patchgap.storage import connect
+
+NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
+
+
+def workload(name: str, replicas: int = 1) -> Workload:
+    return Workload(WorkloadRef("kubernetes", "c1", "ns", "Deployment", name, f"uid-{name}"), (), replicas=replicas)
+
+
+class Desk:
+    """A graph, one cluster that answers with `found`, and time that only a wait or a reading moves."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.now = NOW
+        self.found = ClusterInventory("c1", "kubernetes", ())
+        self.meanwhile: Any = lambda: None  # what happens while the reading's drift settles
+        self.registry = SimpleNamespace(inventories=(self,))
+        self.connections = None
+        self.platform = "kubernetes"
+        self.waited = 0.0
+        self.error: PatchgapError | None = None
+
+    def clusters(self, _connections: Any) -> tuple[str, ...]:
+        return ("c1",)
+
+    def read(self, _cluster: str, _connections: Any) -> ClusterInventory:
+        self.now += timedelta(seconds=2)
+        if self.error:
+            raise self.error
+        return self.found
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.waited += seconds
+        self.meanwhile()
+
+    def has(self, *workloads: Workload) -> None:
+        self.found = replace(self.found, workloads=workloads)
+
+    def watched(self) -> None:
+        self.graph.watches.whole("c1", NOW - timedelta(hours=1), self.now)
+
+    def refresh(self, *, compare: bool = True) -> Changes | None:
+        return refreshing._refresh_cluster.fn("c1", compare=compare)
+
+    @property
+    def names(self) -> dict[str, int]:
+        return {one.ref.name: one.replicas for one in self.graph.workloads()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    engine = connect(f"sqlite:///{tmp_path / 'graph.db'}")
+    made = Desk(Graph(engine))
+    silent = SimpleNamespace(info=lambda *_: None, warning=lambda *_: None)
+    monkeypatch.setattr(refreshing, "engine", lambda: made)
+    monkeypatch.setattr(refreshing, "sleep", made.sleep)
+    monkeypatch.setattr(refreshing, "get_run_logger", lambda: silent)
+    yield made
+    engine.dispose()
+
+
+def test_what_a_watch_missed_is_drift_and_is_mended(desk: Desk) -> None:
+    """Workloads that began, ended and changed without the watch telling it, by name and as a number."""
+    desk.graph.record(replace(desk.found, workloads=(workload("ended"), workload("changed"), workload("same"))), NOW)
+    desk.watched()
+    desk.has(workload("began"), workload("changed", 2), workload("same"))
+    assert desk.refresh() == Changes(("c1/ns/Deployment/began",), ("c1/ns/Deployment/ended",),
+                                     ("c1/ns/Deployment/changed",), 4)  # fmt: skip
+    assert desk.names == {"began": 1, "changed": 2, "same": 1}
+    assert desk.refresh() == Changes()
+
+
+def test_what_the_watch_tells_a_moment_later_is_no_drift(desk: Desk) -> None:
+    """A change that the reading saw first is given a few seconds, and what the watch wrote since is newer and stays."""
+    desk.graph.record(replace(desk.found, workloads=(workload("a"), workload("b"))), NOW)
+    desk.watched()
+    desk.has(workload("a", 2), workload("b"))
+
+    def told() -> None:
+        desk.graph.record_changes("c1", [workload("a", 3)], [workload("b").ref], desk.now)
+
+    desk.meanwhile = told
+    assert desk.refresh() == Changes()
+    assert desk.waited >= 2
+    assert desk.names == {"a": 3}
+
+
+def test_without_a_watch_there_is_no_drift_and_no_wait(desk: Desk) -> None:
+    """What changed since the last reading is then what an hour brings; the same where nobody compares."""
+    desk.has(workload("a"))
+    assert desk.refresh() is None
+    desk.watched()
+    desk.has(workload("b"))
+    assert desk.refresh(compare=False) is None
+    assert desk.waited == 0
+    assert desk.names == {"b": 1}
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=2), -timedelta(seconds=1)], ids=["silent", "begun since"])
+def test_a_watch_that_is_silent_or_began_since_counts_as_none(desk: Desk, age: timedelta) -> None:
+    """It cannot have told what came before it, and one that was not heard of is dead."""
+    heard = NOW - age if age > timedelta() else NOW + timedelta(seconds=2)
+    desk.graph.watches.whole("c1", NOW - age, heard)
+    desk.has(workload("a"))
+    assert desk.refresh() is None
+    assert desk.names == {"a": 1}
+
+
+def test_a_cluster_that_cannot_be_read_is_unknown_beside_its_watch(desk: Desk) -> None:
+    """The reading that failed is told, and what the watch had stays."""
+    desk.graph.record(replace(desk.found, workloads=(workload("a"),)), NOW)
+    desk.error = UnreachableError("cluster c1 did not answer", "Try again.")
+    with pytest.raises(UnreachableError, match="cluster c1 could not be read"):
+        desk.refresh()
+    assert isinstance(desk.graph.refreshed_at()["c1"], Unknown)
+    assert desk.names == {"a": 1}
+
+
+def test_drift_is_shown_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each workload with what the watch did not tell, under a key that Prefect takes."""
+    shown: dict[str, str] = {}
+    monkeypatch.setattr(
+        artifacts, "create_markdown_artifact", lambda text, *, key, description: shown.update({key: text})
+    )
+    artifacts.drift("Prod_ML.eu", Changes(began=("Prod_ML.eu/ns/Pod/x",)))
+    [(key, text)] = shown.items()
+    assert key == "cluster-prod-ml-eu-drift"
+    assert "1 workloads were not as the watch had told" in text
+    assert "| Prod\\_ML.eu/ns/Pod/x | began |" in text
