@@ -151,7 +151,8 @@ class Cluster:
 
     def each(self, resource: Resource, *, page: int) -> Iterator[dict[str, Any]]:
         """Every object as it is read, so many a page; where the list expires meanwhile, ExpiredError."""
-        yield from self._pages(resource, "", {"limit": str(page)}, JSON)
+        for answer in self._pages(resource, "", {"limit": str(page)}, JSON):
+            yield from answer["items"] or ()
 
     def _pages(
         self, resource: Resource, namespace: str, query: Mapping[str, str], accept: str
@@ -159,9 +160,8 @@ class Cluster:
         query = dict(query)
         while True:
             page = self.request("GET", resource.path(namespace), query=query, accept=accept)
-            if "items" not in page or not str(page.get("kind", "")).endswith(
-                "List"
-            ):  # an empty object is no empty list
+            # An empty object is no empty list.
+            if "items" not in page or not str(page.get("kind", "")).endswith("List"):
                 raise self._foreign("GET", resource.path(namespace), json.dumps(page).encode(), "list")
             yield page
             following = (page.get("metadata") or {}).get("continue")
