@@ -22,8 +22,6 @@ from flows.drill.world import World
 from tests.flows.loop import Loop, kinds
 from tests.flows.running import PATCHGAP, Up, clean_environ, run
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 
 @pytest.fixture(scope="module")
 def loop(up: Up, world: World) -> Loop:
