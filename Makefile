@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: drill test check up lock clean
+.PHONY: drill test coverage check up lock clean
 
 drill: $(VENV)/.run  ## rehearse an incident from signal to closing, on a rehearsal cluster
 	$(BIN)/patchgap drill
@@ -12,7 +12,10 @@ up: $(VENV)/.run  ## a Prefect server, a worker and the webhook receiver on this
 	$(BIN)/patchgap up
 
 test: check  ## every check and test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+
+coverage: $(VENV)/.dev  ## the tests again, watched line by line: takes three times as long
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check .

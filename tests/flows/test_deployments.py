@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 from flows.runtime.declare import deployments, file
 from tests.flows.running import ROOT, Up, run, wait_until
 
-pytestmark = pytest.mark.xdist_group("prefect")
 STAGES = ["detect", "respond", "scope", "contain", "verify", "recover"]
 ALL = [*STAGES, "refresh-inventory", "verify-open-incidents"]
 TOLD = [

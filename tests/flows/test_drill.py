@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.flows.loop import kinds
 from tests.flows.running import PATCHGAP, clean_environ, processes_of, run
-
-pytestmark = pytest.mark.xdist_group("prefect")
 
 
 def test_a_drill_from_signal_to_closing(tmp_path: Path) -> None:

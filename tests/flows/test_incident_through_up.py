@@ -22,8 +22,6 @@ from flows.drill.world import World
 from tests.flows.loop import Loop, kinds
 from tests.flows.running import PATCHGAP, Up, clean_environ, run
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 
 @pytest.fixture(scope="module")
 def loop(up: Up, world: World) -> Loop:
@@ -53,8 +51,10 @@ def test_every_command_answers_with_its_exit_code(loop: Loop) -> None:
 
 
 def test_the_story_goes_to_stderr(loop: Loop) -> None:
-    """Each missing proof of the refused closing is named once there, and never on stdout."""
+    """Each missing proof of the refused closing is named once there, after the verdict that missed it: the scheduled
+    round may have judged meanwhile as well."""
     lines = [line.split("  ", 2)[-1] for line in loop.said["close too early"][2].splitlines()]
+    lines = lines[max(n for n, line in enumerate(lines) if line.startswith("the gate holds")) :]
     for check in ("package_absent", "digests_retired", "credentials_rotated"):
         assert len([line for line in lines if line.startswith(f"missing  {check}")]) == 1, lines
     assert any("closing refused" in line for line in lines)

@@ -17,8 +17,6 @@ import pytest
 from flows.runtime.server import free_port
 from tests.flows.running import PATCHGAP, Up, addresses, answers, clean_environ, processes_of, run, start_up, wait_until
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 
 def test_its_addresses_answer(up: Up) -> None:
     """The Prefect UI, its API and the receiver answer where `up` says they do."""

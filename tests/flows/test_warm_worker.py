@@ -15,8 +15,6 @@ from patchgap.errors import NotFoundError, UnreachableError
 from tests.flows import sleeper
 from tests.flows.running import Up, wait_until
 
-pytestmark = pytest.mark.xdist_group("prefect")
-
 
 @pytest.fixture
 def started(up: Up, client: SyncPrefectClient) -> object:

@@ -47,6 +47,7 @@ def test_the_history_limit_deletes_the_oldest_empty_sets(admin: Caller) -> None:
 def test_paused_holds_a_rollout_and_resuming_lets_it_go(admin: Caller) -> None:
     """A paused Deployment keeps its pods whatever its template says, and rolls out when it is resumed."""
     admin.create("deployments", workload("Deployment", "web", replicas=2)).raise_for_status()
+    admin.settle()
     admin.patch("deployments", "web", {"spec": {"paused": True}}).raise_for_status()
     admin.set_image("deployments", "web", image("b"))
     assert admin.images("web") == {image("a")}
