@@ -19,6 +19,7 @@ from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 ACTOR = "patchgap recover"
 _PATIENCE, _PAUSE = 60.0, 0.2  # seconds
+_ATTEMPTS = 5
 _BY_HAND = "Release these by hand, then dismiss again."
 
 
@@ -109,22 +110,31 @@ def close(engine: Engine, incident: IncidentId) -> Closed:
 
     Raises RefusedError with every missing proof; the refusal is recorded and the incident stays open.
     """
-    entries = engine.ledger.read(incident)
-    state = fold(entries)
+    for _ in range(_ATTEMPTS):  # where another run's entry slips in between, what it says counts as well
+        entries = engine.ledger.read(incident)
+        state = fold(entries)
+        reasons = _unproved(engine, state, entries)
+        if reasons:
+            break
+        if _end(engine, state):
+            return papers(engine, incident)
+    else:
+        reasons = ("something was recorded while the incident was being closed",)
+    engine.ledger.append(incident, events.CloseRefused(reasons=reasons), ACTOR)
+    raise RefusedError(
+        f"{incident} stays open: {'; '.join(reasons)}", "It closes when each of these is proved.", reasons
+    )
+
+
+def _unproved(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    """Why it may not close yet; empty where it may."""
     reasons = list(_missing(engine, state, entries)) or [
         f"{c.intent.action.verb} on {c.intent.action.target} is not released yet" for c in _named(engine, state)
     ]
     reasons += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in state.open_intents]
     if not reasons and _changed_since_looked(engine, entries, _RELEASES):
         reasons.append("nothing was verified since the last release")
-    if not reasons and not _end(engine, state):
-        reasons.append("something was recorded while the incident was being closed")
-    if reasons:
-        engine.ledger.append(incident, events.CloseRefused(reasons=tuple(reasons)), ACTOR)
-        raise RefusedError(
-            f"{incident} stays open: {'; '.join(reasons)}", "It closes when each of these is proved.", tuple(reasons)
-        )
-    return papers(engine, incident)
+    return tuple(reasons)
 
 
 def _end(engine: Engine, state: IncidentState) -> bool:

@@ -77,16 +77,16 @@ class Loop:
             for namespace, kind, name, runs in ROLLOUTS:
                 assert runs != stem or not self.world.team.roll_out(namespace, kind, name, named)
         self.world.cluster.settle(timeout=60)
-        assert wait_until(self._proved, 240)
-        self.patchgap("incident", "close", self.incident)
+        assert wait_until(lambda: self._done("verify"), 240)
+        assert wait_until(lambda: self._done("close"), 240)  # where a proof is missing for a moment, it is asked again
         self.codes = {name: code for name, (code, _, _) in self.said.items()}
 
     def _state(self) -> Any:
         return self.patchgap("incident", "show", self.incident)["state"]
 
-    def _proved(self) -> bool:
-        self.patchgap("incident", "verify", self.incident)
-        return bool(self._state()["verdict"]["passed"])
+    def _done(self, verb: str) -> bool:
+        self.patchgap("incident", verb, self.incident)
+        return self.said[f"incident {verb}"][0] == 0
 
 
 def kinds(home: Path, incident: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -47,6 +48,26 @@ def test_failing_evidence_that_nobody_judged_yet_refuses_the_closing(engine: Eng
     with pytest.raises(RefusedError, match="gone"):
         recover.close(engine, incident)
     assert state_of(engine, incident).ending is None
+
+
+@pytest.mark.parametrize(("saw", "status"), [(Verdict.PASS, "closed"), (Verdict.FAIL, "verifying")])
+def test_what_another_run_records_while_it_closes_counts(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch, saw: Verdict, status: str
+) -> None:
+    """A round of the schedule slips in before the closing is written: it closes on what that saw, or not at all."""
+    incident = mended(engine, world)
+    real, rounds = engine.ledger.append_if, [saw]
+
+    def after_another(*words: Any) -> Any:
+        if rounds:
+            world.verdict = rounds.pop()
+            verified(engine, incident)
+        return real(*words)
+
+    monkeypatch.setattr(engine.ledger, "append_if", after_another)
+    with nullcontext() if status == "closed" else pytest.raises(RefusedError, match="gone"):
+        recover.close(engine, incident)
+    assert state_of(engine, incident).status.value == status
 
 
 def test_evidence_must_be_fresh_when_the_incident_closes(engine: Engine, world: World) -> None:
