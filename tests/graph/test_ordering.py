@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -92,17 +93,46 @@ def test_any_three_versions_are_in_one_order(kind: str) -> None:
 
     @given(st.lists(texts, min_size=3, max_size=3))
     def holds(three: list[str]) -> None:
-        try:
+        with suppress(ValueError):  # what is no version, or decides by what is none
             a, b, c = map(key, three)
-        except ValueError:
-            return
-        assert (a < b) + (b < a) + (a == b) == 1
-        if not b < a and not c < b:
-            assert not c < a, three
-        if a == b and b == c:
-            assert a == c
+            assert (a < b) + (b < a) + (a == b) == 1
+            if not b < a and not c < b:
+                assert not c < a, three
+            if a == b and b == c:
+                assert a == c
 
     holds()
+
+
+APK_RESTS = [
+    "1.2.0A",
+    "1.2_foo1",
+    "1.2bc",
+    "1.2-",
+    "1.2-1",
+    "1.2-r",
+    "1.2.0..2",
+    "1.2_",
+    "1.2-r1-r2",
+    "1.2-foo",
+    "1.2~XYZ",
+    "1.2_gitx",
+]
+
+
+@pytest.mark.parametrize("text", APK_RESTS)
+def test_what_goes_on_as_no_version_of_apk_is_ordered_as_far_as_it_is_one(text: str) -> None:
+    """Its version decides; where its rest would, no order is told, nor is it taken for another."""
+    key = order_of("apk")
+    assert key("1.1") < key(text) < key("1.3")
+    assert key("23_foo") > key("4_beta")  # these two are apk's own
+    assert key("1.0") < key("1.0bc")
+    beside = [one for one in ("1.2", "1.2.0", "1.2b", "1.2-r1", "1.2_git") if text.startswith(one)][-1]
+    longer = beside + "-r1" if "-r" not in beside else beside
+    with pytest.raises(ValueError, match="is no version of apk"):
+        assert key(text) < key(longer)
+    with pytest.raises(ValueError, match="is no version of apk"):
+        hash(key(text))
 
 
 UNIVERS_REFUSES = [
