@@ -116,7 +116,7 @@ class Block:
             yield True
             return
         if not _DIGIT.search(version):
-            yield f"{version!r} names no number"  # rpm and dpkg would order it; no release is called so
+            yield f"it cannot be compared: {version!r} names no number"  # rpm and dpkg would order it; no release is called so
             return
         if self._texts:
             yield self._is_enumerated(version)
@@ -157,7 +157,7 @@ def same(kind: str, held: str, other: str) -> bool | Unknown:
     if not has_order(kind):
         return False
     if not _DIGIT.search(held):
-        return Unknown(held, f"{held!r} names no number")
+        return Unknown(held, f"it cannot be compared: {held!r} names no number")
     try:
         key = order_of(kind)(held)
     except (TypeError, ValueError) as error:
