@@ -18,6 +18,7 @@ from patchgap.graph.provenance import SLSA, parse_provenance, repository_of_subj
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of, kind_of_head
 from patchgap.graph.sbom.read import parse_sbom
+from patchgap.graph.vex import cyclonedx_protobuf, cyclonedx_xml
 from patchgap.graph.vex.read import parse_vex
 from patchgap.model.exposure import Artifact
 from patchgap.model.vex import VexDocument
@@ -134,9 +135,18 @@ def _raised(error: BadInputError) -> NoReturn:
 
 
 def _bom(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
-    if kind_of(content, where) is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content:
+    if _may_state(content, kind_of(content, where)):
         return _with_vulnerabilities(content, where, artifact)
     return parse_sbom(content, where, artifact)
+
+
+def _may_state(content: bytes, kind: Kind) -> bool:
+    """Whether it is a CycloneDX document that may say something of vulnerabilities."""
+    if kind is Kind.CYCLONEDX_XML:
+        return cyclonedx_xml.may_state(content)
+    if kind is Kind.CYCLONEDX_PROTOBUF:
+        return cyclonedx_protobuf.may_state(content)
+    return kind is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content
 
 
 def _with_vulnerabilities(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:

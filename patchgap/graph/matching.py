@@ -14,7 +14,7 @@ from typing import NamedTuple
 from patchgap.graph import modules
 from patchgap.graph.distribution import releases_agree, speaks_of
 from patchgap.graph.ecosystems import is_known, purl_type
-from patchgap.graph.purl import loose_key, normal_name
+from patchgap.graph.purl import STANDARD, loose_key, normal_name
 from patchgap.graph.question import Question
 from patchgap.graph.versions import Block, prepared, same
 from patchgap.model.exposure import Standing
@@ -66,6 +66,7 @@ def _loose_keys(package: AffectedPackage) -> Iterator[str]:
     yield loose_key(normal_name(purl_type(package.ecosystem), package.name))
     if purl_type(package.ecosystem) == "golang":
         yield loose_key(modules.root_of(package.name) or package.name)
+        yield from (standard for standard, name in STANDARD.items() if name == package.name)
         yield from (f"v{major}" for major in _majors(package))
 
 

@@ -27,6 +27,7 @@ _SEPARATORS = re.compile(r"[-_.]+")
 _LAST = re.compile(r"[/:]")
 _JOINED = {"maven": ":"}  # how an ecosystem writes namespace and name as one; "/" for the others
 _VENDOR = frozenset({"apk", "deb", "rpm", "oci", "docker", "alpm", "generic"})  # the namespace is no part of the name
+STANDARD = {"std": "stdlib"}  # Go's own packages: as modules name them, and as the vulnerability database does
 _SYNONYMS = {"alpine": "apk", "dotnet": "nuget", "python": "pypi", "go": "golang"}
 
 
@@ -145,7 +146,8 @@ def normal_name(ecosystem: str, name: str) -> str:
     if ecosystem == "cargo":
         return name.lower().replace("_", "-")  # crates.io holds no two names that differ in this
     if ecosystem == "golang":
-        return name.replace("!", "").lower()  # a module proxy writes Azure as !azure
+        name = name.replace("!", "").lower()  # a module proxy writes Azure as !azure
+        return STANDARD.get(name, name)
     if ecosystem == "swift":
         return _SCHEME.sub("", name).removesuffix(".git").lower()
     return name.lower() if ecosystem in _CASELESS else name

@@ -6,12 +6,14 @@ about any number of versions. Knows nothing of names or of where a version runs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from patchgap.graph.ecosystems import is_known, purl_type
-from patchgap.graph.ordering import Key, bound_of, has_order, order_of, semver_of
+from patchgap.graph.ordering import Key, bound_of, has_order, is_semver, order_of, semver_bound_of, semver_of
 from patchgap.model.signal import AffectedPackage, RangeEvent, VersionRange
 from patchgap.model.unknown import Unknown
 
@@ -23,6 +25,7 @@ _RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}  # of events at one ve
 _COMMITS = "the advisory names its commits, which order no versions"
 _NOTHING = "the advisory names no versions"
 _NO_VERSION = "its SBOM names no version"
+_DIGIT = re.compile(r"[0-9]")
 
 
 class Span(NamedTuple):
@@ -42,15 +45,22 @@ class Span(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """A range, prepared: its spans, and the limits below one of which a version has to be (none: no limit)."""
+    """A range, prepared: its spans, and the limits below one of which a version has to be (none: no limit). `other` is
+    the same range in another order, for versions that this one does not know."""
 
     key: Key
     spans: tuple[Span, ...]
     limits: tuple[Any, ...]
+    other: Spans | None = None
 
     def hold(self, version: str) -> bool:
         """Whether the range affects the version. Raises ValueError where that is none."""
-        at = self.key(version)
+        try:
+            at = self.key(version)
+        except ValueError:
+            if self.other is None:
+                raise
+            return self.other.hold(version)
         if self.limits and not any(at < limit for limit in self.limits):
             return False
         return any(span.holds(at) for span in self.spans)
@@ -102,6 +112,12 @@ class Block:
         return (version, public) if plus and self._local else (version,)
 
     def _verdicts(self, version: str) -> Iterator[bool | str]:
+        if version in self._texts:
+            yield True
+            return
+        if not _DIGIT.search(version):
+            yield f"it cannot be compared: {version!r} names no number"  # rpm and dpkg would order it; no release is called so
+            return
         if self._texts:
             yield self._is_enumerated(version)
         for one in self._ranges:
@@ -111,17 +127,14 @@ class Block:
                 yield f"it cannot be compared: {error}"
 
     def _is_enumerated(self, version: str) -> bool | str:
-        if version in self._texts:
-            return True
         if not has_order(self.kind):
             return False
-        try:
-            at = order_of(self.kind)(version)
-        except (TypeError, ValueError) as error:
-            return f"it cannot be compared: {error}"
         if self._keys is None:
             self._keys = frozenset(_keys(self.kind, self._texts))
-        return at in self._keys
+        try:
+            return order_of(self.kind)(version) in self._keys
+        except (TypeError, ValueError) as error:
+            return f"it cannot be compared: {error}"
 
 
 def affects(package: AffectedPackage, version: str) -> bool | Unknown:
@@ -143,21 +156,40 @@ def same(kind: str, held: str, other: str) -> bool | Unknown:
         return True
     if not has_order(kind):
         return False
+    if not _DIGIT.search(held):
+        return Unknown(held, f"it cannot be compared: {held!r} names no number")
     try:
         key = order_of(kind)(held)
     except (TypeError, ValueError) as error:
         return Unknown(held, f"it cannot be compared: {error}")
     try:
-        return bool(key == order_of(kind)(other))
+        asked = order_of(kind)(other)
     except (TypeError, ValueError):
         return False
+    try:
+        return bool(key == asked)
+    except ValueError as error:
+        return Unknown(held, f"it cannot be compared: {error}")
 
 
 def _prepared(one: VersionRange, kind: str) -> Spans:
-    """Raises ValueError where an event names no version."""
-    semver = one.type == "SEMVER"
-    key = semver_of(kind) if semver else order_of(kind)
-    bound = bound_of("npm" if semver and kind not in {"golang", "bitnami"} else kind)
+    """Raises ValueError where an event names no version. A SEMVER range over packages whose versions are others (PyPI's
+    `1.0rc1`, NuGet's `1.2.3.4`) holds for those in their own order."""
+    if one.type != "SEMVER":
+        return _ordered(one, order_of(kind), bound_of(kind))
+    own: Spans | None = None
+    if not is_semver(kind):
+        with suppress(TypeError, ValueError):
+            own = _ordered(one, order_of(kind), bound_of(kind))
+    try:
+        return _ordered(one, semver_of(kind), semver_bound_of(kind))._replace(other=own)
+    except ValueError:
+        if own is None:
+            raise
+        return own
+
+
+def _ordered(one: VersionRange, key: Key, bound: Key) -> Spans:
     limits = [event.version for event in one.events if event.kind == "limit"]
     return Spans(key, tuple(_spans(one, bound)), () if "*" in limits else tuple(map(bound, limits)))
 
@@ -194,9 +226,11 @@ def _keys(kind: str, versions: Collection[str]) -> Iterator[Any]:
     key = bound_of(kind)
     for one in versions:
         try:
-            yield key(one)
+            at = key(one)
+            hash(at)
         except (TypeError, ValueError):
             continue  # equal texts alone are that version
+        yield at
 
 
 def _named(package: AffectedPackage) -> list[str]:

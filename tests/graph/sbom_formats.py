@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -50,18 +51,25 @@ def as_json(document: Mapping[str, Any]) -> bytes:
 
 def as_xml(bom: Mapping[str, Any], encoding: str = "utf-8") -> bytes:
     """CycloneDX JSON's object as XML."""
-    root = ET.Element("bom", xmlns=f"http://cyclonedx.org/schema/bom/{bom['specVersion']}", version="1")
+    root = ET.Element("bom", xmlns=f"http://cyclonedx.org/schema/bom/{bom['specVersion']}")
+    root.set("version", str(bom.get("version", 1)))
     if "serialNumber" in bom:
         root.set("serialNumber", bom["serialNumber"])
     if "metadata" in bom:
         metadata = ET.SubElement(root, "metadata")
+        _xml_texts(metadata, bom["metadata"], "timestamp")
+        _xml_each(metadata, bom["metadata"], "authors", "author", _xml_name)
         if "component" in bom["metadata"]:
             _xml_component(metadata, bom["metadata"]["component"])
+        for name in ("manufacture", "manufacturer", "supplier"):
+            if name in bom["metadata"]:
+                _xml_name(ET.SubElement(metadata, name), bom["metadata"][name])
         _xml_properties(metadata, bom["metadata"])
     _xml_components(root, bom)
     _xml_services(root, bom)
     _xml_edges(root, bom)
     _xml_compositions(root, bom)
+    _xml_each(root, bom, "vulnerabilities", "vulnerability", _xml_vulnerability)
     return bytes(ET.tostring(root, encoding, xml_declaration=True))
 
 
@@ -130,11 +138,54 @@ def _xml_properties(parent: ET.Element, one: Mapping[str, Any]) -> None:
             ET.SubElement(held, "property", name=found["name"]).text = found["value"]
 
 
+def _xml_texts(parent: ET.Element, one: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if name in one:
+            ET.SubElement(parent, name).text = one[name]
+
+
+def _xml_name(parent: ET.Element, one: Mapping[str, Any]) -> None:
+    _xml_texts(parent, one, "name")
+
+
+def _xml_each(
+    parent: ET.Element, one: Mapping[str, Any], key: str, name: str, write: Callable[[ET.Element, Any], None]
+) -> None:
+    if key in one:
+        held = ET.SubElement(parent, key)
+        for found in one[key]:
+            write(ET.SubElement(held, name), found)
+
+
+def _xml_vulnerability(made: ET.Element, one: Mapping[str, Any]) -> None:
+    _xml_texts(made, one, "id")
+    _xml_each(made, one, "references", "reference", lambda held, found: _xml_texts(held, found, "id"))
+    _xml_texts(made, one, "recommendation", "updated")
+    if "analysis" in one:
+        analysis = ET.SubElement(made, "analysis")
+        _xml_texts(analysis, one["analysis"], "state", "justification")
+        if "response" in one["analysis"]:
+            held = ET.SubElement(analysis, "responses")
+            for found in one["analysis"]["response"]:
+                ET.SubElement(held, "response").text = found
+        _xml_texts(analysis, one["analysis"], "detail", "firstIssued", "lastUpdated")
+    _xml_each(made, one, "affects", "target", _xml_target)
+
+
+def _xml_target(made: ET.Element, one: Mapping[str, Any]) -> None:
+    _xml_texts(made, one, "ref")
+    _xml_each(made, one, "versions", "version", lambda held, v: _xml_texts(held, v, "version", "range", "status"))
+
+
 # The numbers of the specification's bom-1.6.proto, which those of 1.3 to 1.7 share.
 _CLASSIFICATION = ["", "application", "framework", "library", "operating-system", "device", "file", "container"]
 _HASHES = ["", "MD5", "SHA-1", "SHA-256"]
 _REFERENCES = ["other", "vcs"]
 _AGGREGATES = ["not_specified", "complete", "incomplete", "incomplete_first_party_only"]
+_STATES = ["", "resolved", "resolved_with_pedigree", "exploitable", "in_triage", "false_positive", "not_affected"]
+_JUSTIFICATIONS = ["", "code_not_present", "code_not_reachable"]
+_RESPONSES = ["", "can_not_fix", "will_not_fix", "update", "rollback", "workaround_available"]
+_STATUSES = ["unknown", "affected", "unaffected"]
 
 
 def varint(value: int) -> bytes:
@@ -171,15 +222,56 @@ def as_protobuf(bom: Mapping[str, Any]) -> bytes:
     ]
     return b"".join((
         wire(1, bom["specVersion"]),
-        wire(2, 1),
+        wire(2, bom.get("version", 1)),
         wire(3, bom.get("serialNumber")),
-        wire(4, wire(1, wire(1, 1_700_000_000)) + root + _wire_properties(8, metadata)),
+        wire(4, _wire_time(1, metadata) + each(3, map(_wire_name, metadata.get("authors", ()))) + root
+             + b"".join(wire(number, _wire_name(metadata[name])) for number, name in
+                        ((5, "manufacture"), (6, "supplier"), (10, "manufacturer")) if name in metadata)
+             + _wire_properties(8, metadata)),
         each(5, map(_wire_component, bom.get("components", ()))),
         each(6, map(_wire_service, bom.get("services", ()))),
         each(8, (wire(1, one["ref"]) + each(2, (wire(1, child) for child in one.get("dependsOn", ())))
                  for one in bom.get("dependencies", ()))),
         each(9, compositions),
+        each(10, map(_wire_vulnerability, bom.get("vulnerabilities", ()))),
     ))  # fmt: skip
+
+
+def _wire_name(one: Mapping[str, Any]) -> bytes:
+    return wire(1, one.get("name"))
+
+
+def _wire_time(number: int, one: Mapping[str, Any], key: str = "timestamp") -> bytes:
+    return wire(number, wire(1, int(datetime.fromisoformat(one[key]).timestamp()))) if key in one else b""
+
+
+def _wire_vulnerability(one: Mapping[str, Any]) -> bytes:
+    said = one.get("analysis", {})
+    analysis = b"".join((
+        wire(1, _STATES.index(said.get("state", ""))),
+        wire(2, _JUSTIFICATIONS.index(said.get("justification", ""))),
+        wire(3, bytes(map(_RESPONSES.index, said["response"]))) if "response" in said else b"",  # packed
+        wire(4, said.get("detail")),
+        _wire_time(5, said, "firstIssued"),
+        _wire_time(6, said, "lastUpdated"),
+    ))  # fmt: skip
+    return b"".join((
+        wire(2, one.get("id")),
+        each(4, (wire(1, found["id"]) for found in one.get("references", ()))),
+        wire(9, one.get("recommendation")),
+        _wire_time(13, one, "updated"),
+        wire(16, analysis) if "analysis" in one else b"",
+        each(17, map(_wire_target, one.get("affects", ()))),
+    ))  # fmt: skip
+
+
+def _wire_target(one: Mapping[str, Any]) -> bytes:
+    versions = (
+        wire(1, v.get("version")) + wire(2, v.get("range"))
+        + (wire(3, _STATUSES.index(v["status"])) if "status" in v else b"")
+        for v in one.get("versions", ())
+    )  # fmt: skip
+    return wire(1, one["ref"]) + each(2, versions)
 
 
 def _wire_component(one: Mapping[str, Any]) -> bytes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,67 @@ def test_all_cases_of_an_ecosystem_stand_in_one_order(path: Path) -> None:
             assert (place[one] < place[other]) is (sign == "<"), (one, sign, other)
 
 
+def told_by_tools() -> dict[str, list[tuple[str, str, str]]]:
+    """By kind, pairs of versions as the ecosystem's own tool ordered them."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for line in gzip.decompress((DATA / "orders.tsv.gz").read_bytes()).decode().splitlines():
+        kind, one, sign, other = line.split("\t")
+        found.setdefault(kind, []).append((one, sign, other))
+    return found
+
+
+def test_versions_are_ordered_as_the_ecosystems_own_tool_orders_them() -> None:
+    """2,700 pairs made up of what versions are made of, as dpkg, rpm, RubyGems, Composer, Elixir, npm, Maven, Go and Cargo
+    put them. Left out is where Maven contradicts itself: to it 1.0 < 1.0-redhat < 1.0.RC.1 < 1.0; ours is the specification's."""
+    found = told_by_tools()
+    assert {kind: len(pairs) for kind, pairs in found.items()} == dict.fromkeys(
+        ["deb", "rpm", "gem", "composer", "hex", "npm", "maven", "golang", "cargo"], 300
+    )
+    for kind, told in found.items():
+        key = order_of(kind)
+        assert [(kind, *one) for one in told if relation(key, one[0], one[2]) != one[1]] == []
+
+
+def test_where_maven_goes_in_a_circle_the_specification_does_not() -> None:
+    """ComparableVersion 3.9 puts each of these before the next and the last before the first."""
+    key = order_of("maven")
+    assert key("1.0.RC.1") < key("1.0") < key("1.0-redhat")
+    assert not key("1.0-redhat") < key("1.0.RC.1")
+
+
+KINDS = sorted({path.stem for path in FILES} | {"generic"})
+LONG = 100_000
+LONG_TEXTS = {
+    "digits": "9" * 10_000, "more digits": "9" * LONG, "parts": "1." * (LONG // 2) + "1", "zeros": "1" + ".0" * (LONG // 2),
+    "hyphens": "1" + "-" * LONG, "words": "1.0-" + "a1" * (LONG // 2), "tildes": "1" + "~" * LONG, "an epoch": "9" * LONG + ":1",
+    "identifiers": "1.0.0-" + "0a." * (LONG // 3) + "!", "build": "1.0.0+" + "a." * (LONG // 2) + "a", "spaces": " " * LONG + "1",
+    "suffixes": "1" + "_rc1" * (LONG // 4) + "!", "dates": "2010" + "-01" * (LONG // 3) + "x", "wild": "1" + ".x" * (LONG // 2),
+    "posts": "1.0" + ".post1" * (LONG // 6), "platforms": "1.0-x86_64-" + "linux-" * (LONG // 6) + "!", "vs": "v" * LONG,
+    "counts": "1.0-a" + ".1" * (LONG // 2) + "!", "revisions": "1.0.0-" + "1-" * (LONG // 2) + "!", "letters": "1.0" + "-1a" * (LONG // 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_is_slow_or_another_error(kind: str) -> None:
+    """100 kB of whatever might be tried again and again, and numbers without end: a key or ValueError, at once."""
+    for name, text in LONG_TEXTS.items():
+        started = time.process_time()
+        with suppress(ValueError):
+            one, other = bound_of(kind)(text), bound_of(kind)(text + "1")
+            assert (one < other) + (other < one) + (one == other) == 1
+        assert time.process_time() - started < 1, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(one=st.text(max_size=12), other=st.text(alphabet="01.-+~^:_ av\u0661\u00df\ud800\0", max_size=12))
+def test_any_text_is_a_version_or_a_value_error(kind: str, one: str, other: str) -> None:
+    """No other error, whatever an SBOM calls a version."""
+    for text in (one, other, "1" + other, f"1.2.3{one}"):
+        with suppress(ValueError):
+            a, b = bound_of(kind)(text), order_of(kind)("1.2.3")
+            assert (a < b) + (b < a) + (a == b) == 1
+
+
 def parts(kind: str) -> list[str]:
     """What the ecosystem's cases are made of, so that what is generated looks like its versions."""
     text = " ".join(line for line in lines(DATA / "ordering" / f"{kind}.txt") if not line.startswith("!"))
@@ -92,17 +156,46 @@ def test_any_three_versions_are_in_one_order(kind: str) -> None:
 
     @given(st.lists(texts, min_size=3, max_size=3))
     def holds(three: list[str]) -> None:
-        try:
+        with suppress(ValueError):  # what is no version, or decides by what is none
             a, b, c = map(key, three)
-        except ValueError:
-            return
-        assert (a < b) + (b < a) + (a == b) == 1
-        if not b < a and not c < b:
-            assert not c < a, three
-        if a == b and b == c:
-            assert a == c
+            assert (a < b) + (b < a) + (a == b) == 1
+            if not b < a and not c < b:
+                assert not c < a, three
+            if a == b and b == c:
+                assert a == c
 
     holds()
+
+
+APK_RESTS = [
+    "1.2.0A",
+    "1.2_foo1",
+    "1.2bc",
+    "1.2-",
+    "1.2-1",
+    "1.2-r",
+    "1.2.0..2",
+    "1.2_",
+    "1.2-r1-r2",
+    "1.2-foo",
+    "1.2~XYZ",
+    "1.2_gitx",
+]
+
+
+@pytest.mark.parametrize("text", APK_RESTS)
+def test_what_goes_on_as_no_version_of_apk_is_ordered_as_far_as_it_is_one(text: str) -> None:
+    """Its version decides; where its rest would, no order is told, nor is it taken for another."""
+    key = order_of("apk")
+    assert key("1.1") < key(text) < key("1.3")
+    assert key("23_foo") > key("4_beta")  # these two are apk's own
+    assert key("1.0") < key("1.0bc")
+    beside = [one for one in ("1.2", "1.2.0", "1.2b", "1.2-r1", "1.2_git") if text.startswith(one)][-1]
+    longer = beside + "-r1" if "-r" not in beside else beside
+    with pytest.raises(ValueError, match="is no version of apk"):
+        assert key(text) < key(longer)
+    with pytest.raises(ValueError, match="is no version of apk"):
+        hash(key(text))
 
 
 UNIVERS_REFUSES = [

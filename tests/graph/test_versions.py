@@ -70,6 +70,25 @@ RANGES: list[tuple[AffectedPackage, str, bool]] = [
     (package(spans("introduced 0", "fixed 9.9-1"), ecosystem="Debian:11"), "1:2.0-1", False),
     (package(spans("introduced 0", "fixed 2.0-1"), ecosystem="Debian:11"), "2.0~rc1-1", True),
     (package(spans("introduced 0", "fixed 2.0-1"), ecosystem="Debian:11"), "2.0-1~bpo10+1", True),
+    (package(spans("introduced 0", "last_affected 1.5", "fixed 2.0")), "1.5", True),  # what ends first ends it
+    (package(spans("introduced 0", "last_affected 1.5", "fixed 2.0")), "1.7", False),
+    (package(spans("introduced 0", "fixed 1.5", "last_affected 2.0")), "1.7", False),
+    (package(spans("introduced 1.0", "introduced 2.0", "fixed 3.0")), "1.5", True),
+    (package(spans("introduced 1.0", "fixed 1.0")), "1.0", True),
+    (package(spans("introduced 0", "fixed 0.9", "introduced 0.5")), "0.7", True),
+    (package(spans("introduced 0", "limit 2.0", "limit 1.0")), "1.5", True),  # any limit lets it in
+    (package(spans("introduced 0", "fixed 9", "limit 2.0")), "2.5", False),
+    (package(spans("introduced 0", "fixed 1"), spans("introduced 2", "fixed 3")), "2.5", True),
+    (package(spans("introduced 0", "fixed 1", kind="GIT"), spans("introduced 2", "fixed 3")), "1.5", False),
+    # SEMVER over packages whose versions are others: in their own order where SemVer does not know the version
+    (package(spans("introduced 1.0.0", "fixed 2.0.0", kind="SEMVER")), "1.0", True),
+    (package(spans("introduced 1.0.0", "fixed 2.0.0", kind="SEMVER")), "2.0rc1", True),
+    (package(spans("introduced 1.0.0", "fixed 2.0.0", kind="SEMVER")), "2.0", False),
+    (package(spans("introduced 0", "fixed 1.0rc1", kind="SEMVER")), "1.0b1", True),
+    (package(spans("introduced 0", "fixed 13.0.1", kind="SEMVER"), ecosystem="NuGet"), "13.0.0.5", True),
+    (package(spans("introduced 0", "fixed 13.0.1", kind="SEMVER"), ecosystem="NuGet"), "13.0.1.0", False),
+    (package(spans("introduced 0", "fixed 1.0.0", kind="SEMVER"), ecosystem="Maven"), "1.0.RELEASE", False),
+    (package(spans("introduced 0", "fixed 1.0-2"), ecosystem="Alpine:v3.18", versions=("0.9_odd",)), "0.9_odd", True),
 ]
 
 
@@ -89,6 +108,27 @@ UNKNOWN: dict[str, tuple[AffectedPackage, str]] = {
     "nothing": (package(), "1.0"),
     "a fix that is no version": (package(spans("introduced 0", "fixed soon")), "1.0"),
     "an ecosystem without order": (package(spans("introduced 1", "fixed 2"), ecosystem="Linux"), "1.5"),
+    "SEMVER, and a version of neither": (package(spans("introduced 0", "fixed 1.0.0", kind="SEMVER")), "1.0-odd-2"),
+    "a Debian version without a number": (
+        package(spans("introduced 1", "fixed 2-1"), ecosystem="Debian:12"),
+        "unknown",
+    ),
+    "an rpm version without a number": (
+        package(spans("introduced 1", "fixed 2-1"), ecosystem="Rocky Linux:9"),
+        "latest",
+    ),
+    "an rpm version without a number, enumerated ones": (
+        package(ecosystem="Rocky Linux:9", versions=("1-1",)),
+        "latest",
+    ),
+    "an apk version whose rest would decide": (
+        package(spans("introduced 0", "fixed 1.2-r3"), ecosystem="Alpine:v3.18"),
+        "1.2-git",
+    ),
+    "an apk version that goes on as none": (
+        package(ecosystem="Alpine:v3.18", versions=("1.2-r3", "1.3_odd")),
+        "1.2-git",
+    ),
     "a Debian version that is none": (package(spans("introduced 0", "fixed 2-1"), ecosystem="Debian:12"), "a:b"),
 }
 
@@ -166,9 +206,12 @@ def test_one_version_has_several_spellings(kind: str, held: str, other: str, exp
     assert same(kind, held, other) is expected
 
 
-def test_a_held_version_that_is_none_is_not_called_another() -> None:
+@pytest.mark.parametrize(
+    ("kind", "held", "other"), [("npm", "latest", "1.0.0"), ("rpm", "latest", "1-1"), ("apk", "1.2-git", "1.2")]
+)
+def test_a_held_version_that_is_none_is_not_called_another(kind: str, held: str, other: str) -> None:
     """An SBOM's `latest` may be any version."""
-    assert isinstance(same("npm", "latest", "1.0.0"), Unknown)
+    assert isinstance(same(kind, held, other), Unknown)
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,22 @@ def semver_of(kind: str) -> Key:
     return order_of(kind if kind in _SEMVER_OWN else "npm")
 
 
+def semver_bound_of(kind: str) -> Key:
+    """How the bounds of a SEMVER range are read."""
+    return bound_of(kind if kind in _SEMVER_OWN else "npm")
+
+
+def is_semver(kind: str) -> bool:
+    """Whether the versions of that purl type are SemVer's, in some spelling."""
+    return _FILES.get(kind, "").startswith("semver:")
+
+
 @lru_cache
 def bound_of(kind: str) -> Key:
     """How an advisory's own bounds are read: as versions, or as SemVer with parts left out where the ecosystem's
     versions are SemVer, as OSV itself does (`1.2` is 1.2.0). What an SBOM holds is never completed so."""
     exact = order_of(kind)
-    if not _FILES.get(kind, "").startswith("semver:"):
+    if not is_semver(kind):
         return exact
     from patchgap.graph.ordering.semver import completed
 

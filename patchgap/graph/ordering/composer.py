@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_VERSION = re.compile(
-    r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:\.(\d+))?"
-    r"[._-]?(?:(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?\d+)*))?([.-]?dev)?",
-    re.ASCII | re.IGNORECASE,
+_MODIFIER = r"[._-]?(?:(stable|beta|b|rc|alpha|a|patch|pl|p)((?:[.-]?\d+)*))?([.-]?dev)?"
+_VERSION = re.compile(rf"v?(\d+(?:\.\d+){{0,3}}){_MODIFIER}", re.ASCII | re.IGNORECASE)
+_DATE = re.compile(
+    rf"v?(\d{{4}}(?:[.:-]?\d{{2}}){{1,6}}(?:[.:-]?\d{{1,3}}){{0,2}}){_MODIFIER}", re.ASCII | re.IGNORECASE
 )
-_DATE = re.compile(r"v?(\d{4}(?:[.:-]?\d{2}){1,6}(?:[.:-]?\d{1,3}){0,2})", re.ASCII)
-_BRANCH = re.compile(r"v?(\d+)(?:\.(\d+|[x*]))?(?:\.(\d+|[x*]))?(?:\.(\d+|[x*]))?[.-]dev", re.ASCII | re.IGNORECASE)
+_BRANCH = re.compile(r"v?(\d+)(?:\.(\d+|[x*]))?(?:\.(\d+|[x*]))?(?:\.(\d+|[x*]))?[.-]?dev", re.ASCII | re.IGNORECASE)
 _STABLE = 4
 _STABILITY = {
     "alpha": 1, "a": 1, "beta": 2, "b": 2, "rc": 3, "stable": _STABLE, "": _STABLE, "patch": 5, "pl": 5, "p": 5,
@@ -25,16 +24,17 @@ def key(text: str) -> Any:
     """Raises ValueError where the text is no version that Composer orders."""
     bare = re.sub(r"(?:\+\S*)?(?:@(?:stable|rc|beta|alpha|dev))?$", "", text.strip(), flags=re.IGNORECASE)
     if match := _VERSION.fullmatch(bare):
-        *numbers, stability, count, dev = match.groups(default="")
-        rank = _STABILITY[stability.lower()]
-        if dev and not stability:
-            rank = 0
-        counted = tuple(int(one) for one in _NUMBERS.findall(count)) if rank != _STABLE else ()
-        return (tuple(int(one or 0) for one in numbers), rank, counted, 0 if dev else 1)
+        return _key(*match.groups(default=""))
     if match := _BRANCH.fullmatch(bare):  # `1.x-dev` is after all that 1 has
         wild = (one if one.isdigit() else _WILD for one in match.groups(default="x"))
         return (tuple(map(int, wild)), 0, (), 0)
     if match := _DATE.fullmatch(bare):
-        parts = [int(one) for one in _NUMBERS.findall(match.group(1))]
-        return ((*parts, *[0] * (4 - len(parts))), _STABLE, (), 1)
+        return _key(*match.groups(default=""))
     raise ValueError(f"{text!r} is no version of Composer")
+
+
+def _key(numbers: str, stability: str, count: str, dev: str) -> Any:
+    parts = [int(one) for one in _NUMBERS.findall(numbers)]
+    rank = 0 if dev and not stability else _STABILITY[stability.lower()]
+    counted = tuple(int(one) for one in _NUMBERS.findall(count)) if rank != _STABLE else ()
+    return ((*parts, *[0] * (4 - len(parts))), rank, counted, 0 if dev else 1)

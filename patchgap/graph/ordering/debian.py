@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-_VERSION = re.compile(r"(?:(\d+):)?([A-Za-z0-9.+~:-]*?[A-Za-z0-9.+~:])(?:-([A-Za-z0-9.+~]+))?", re.ASCII)
+_VERSION = re.compile(r"(?:(\d+):)?([A-Za-z0-9.+~:-]+)", re.ASCII)
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 _END = (0,)
 
@@ -19,7 +19,12 @@ def key(text: str) -> Any:
     match = _VERSION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no Debian version")
-    epoch, upstream, revision = match.groups(default="")
+    epoch, rest = match.groups(default="")
+    upstream, mark, revision = rest.rpartition("-")  # the last hyphen: an upstream version may hold others
+    if not mark:
+        upstream, revision = rest, ""
+    if not upstream or (mark and (not revision or ":" in revision)):
+        raise ValueError(f"{text!r} has no Debian version or revision at its hyphen")
     if not epoch and ":" in upstream:  # a colon stands in an upstream version only after an epoch
         raise ValueError(f"{text!r} has an epoch that is no number")
     return (int(epoch or 0), _part(upstream), _part(revision))

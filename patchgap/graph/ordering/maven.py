@@ -15,7 +15,7 @@ _QUALIFIERS = {
     "alpha": 0, "beta": 1, "milestone": 2, "rc": 3, "cr": 3, "snapshot": 4, "": 5, "final": 5, "ga": 5, "release": 5,
     "sp": 6,
 }  # fmt: skip
-_SHORT = {"a": "alpha", "b": "beta", "m": "milestone"}  # where a number follows
+_SHORT = {"a": "alpha", "b": "beta", "m": "milestone"}  # where a number follows at once
 _RELEASE, _OTHER = 5, 7
 _END = (0, _RELEASE, "")
 _NULL = frozenset({_END, (1, 0), (2, 0)})
@@ -37,7 +37,7 @@ def _tokens(text: str) -> list[tuple[Any, ...]]:
         if not word or word.isdigit():
             tokens.append((2 if mark == "." or not n else 1, int(word or 0)))
             continue
-        number_follows = n + 1 < len(found) and found[n + 1][0] != "." and found[n + 1][1].isdigit()
+        number_follows = n + 1 < len(found) and not found[n + 1][0] and found[n + 1][1].isdigit()
         name = _SHORT.get(word, word) if number_follows else word
         rank = _QUALIFIERS.get(name, _OTHER)
         tokens.append((0, rank, name if rank == _OTHER else ""))

@@ -17,7 +17,9 @@ _SEMVER = re.compile(
 _SHORT = re.compile(r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:[-+].*)?)", re.ASCII)
 _GO_SHORT = re.compile(r"v?(\d+)(?:\.(\d+))?", re.ASCII)
 _GO_RELEASE = re.compile(r"(?:go)?1\.(\d+)(?:\.(\d+))?(?:(beta|rc)(\d+))?(?:[ -+].*)?", re.ASCII)
-_BITNAMI = re.compile(r"[vV]?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]*[A-Za-z][0-9A-Za-z.-]*?)??)(?:-(\d+))?(?:\+.*)?", re.ASCII)
+_BITNAMI = re.compile(r"[vV]?(\d+\.\d+\.\d+)(-[0-9A-Za-z.-]+)?(?:\+.*)?", re.ASCII)
+_REVISION = re.compile(r"-(\d+)", re.ASCII)
+_LETTER = re.compile(r"[A-Za-z]")
 
 
 def key(text: str) -> Any:
@@ -77,4 +79,10 @@ def bitnami(text: str) -> Any:
     match = _BITNAMI.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is no version of Bitnami")
-    return (key(match.group(1)), int(match.group(2) or 0))
+    release, rest = match.groups(default="")
+    place = rest.rfind("-")
+    revision = _REVISION.fullmatch(rest, place) if place >= 0 else None
+    pre = rest[:place] if revision else rest
+    if pre and not _LETTER.search(pre):
+        raise ValueError(f"{text!r} is no version of Bitnami")
+    return (key(release + pre), int(revision.group(1)) if revision else 0)

@@ -6,6 +6,7 @@ The numbers are those of the specification's `bom-1.x.proto`; a field that is no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -47,29 +48,36 @@ _AGGREGATES = (
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError with the byte, and ValueError."""
     bom = Bom(spec_version="")
-    try:
+    with told(where):
         _fill(bom, memoryview(content), 0)
+    check_version("spec_version", bom.spec_version, VERSIONS)
+    return document(bom, digest, content.count(b"urn:cdx:"))
+
+
+@contextmanager
+def told(where: str | Path) -> Iterator[None]:
+    """What is wrong with the wire, as a BadInputError that names the file."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise BadInputError(where, f"a text in it is not UTF-8: {error.reason}", "Export it again.") from error
     except (IndexError, TypeError) as error:
         problem = str(error) if isinstance(error, TypeError) else "its protobuf ends early"
         raise BadInputError(where, problem, "Fetch the file again, or export it again.") from error
-    check_version("spec_version", bom.spec_version, VERSIONS)
-    return document(bom, digest, content.count(b"urn:cdx:"))
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     """Each field's number with its bytes, or its number for a varint. Raises IndexError where the message ends early."""
     place, end = 0, len(message)
     while place < end:
-        key, place = _varint(message, place)
+        key, place = varint(message, place)
         number, wire = key >> 3, key & 7
         if wire == _BYTES:
-            length, place = _varint(message, place)
+            length, place = varint(message, place)
             yield number, message[place : place + length]
             place += length
         elif wire == _VARINT:
-            value, place = _varint(message, place)
+            value, place = varint(message, place)
             yield number, value
         elif wire in _FIXED:
             place += _FIXED[wire]
@@ -79,7 +87,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         raise IndexError
 
 
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
+def varint(message: memoryview, place: int) -> tuple[int, int]:
+    """The number that starts at that byte, and the byte after it. Raises IndexError, TypeError."""
     value = shift = 0
     while True:
         byte = message[place]
@@ -97,7 +106,7 @@ def _fill(made: msgspec.Struct, message: memoryview, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError(f"components are nested deeper than {MAX_DEPTH}")
     table = _TABLES[type(made)]
-    for number, value in _fields(message):
+    for number, value in fields(message):
         field = table.get(number)
         if field is None:
             continue

@@ -1,15 +1,9 @@
-"""CycloneDX XML, 1.0 to 1.7: streamed through expat; only the elements that the graph stores become values.
-
-Entity declarations are refused before any is expanded, external ones are never fetched; depth, the length of a tag and
-the number of different names are bounded.
-"""
+"""CycloneDX XML, 1.0 to 1.7: streamed; only the elements that the graph stores become values."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
-from xml.parsers import expat
 
 import msgspec
 
@@ -30,16 +24,13 @@ from patchgap.graph.sbom.cyclonedx import (
     document,
 )
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.xml import NAMESPACE, Elements
 
 VERSIONS = ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
-_NAMESPACE = re.compile(r"https?://cyclonedx\.org/schema/bom/(\d+\.\d+)")
 _END = re.compile(rb"</(?:[\w.-]+:)?bom\s*>")
 _GRAPH = "http://cyclonedx.org/schema/ext/dependency-graph/"  # the extension in which 1.0 and 1.1 write edges
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
-_CHUNK = 1 << 16
 _LARGE = 1 << 20
-_LONGEST = 1 << 20  # bytes of one tag or comment, which expat reads again with each chunk
-_NAMES = 10_000  # of elements and attributes, which expat keeps
 _TEXTS = frozenset({"group", "name", "version", "purl", "hash", "property", "url", "aggregate"})
 _KEPT: dict[str, frozenset[str]] = {  # which elements are looked into, by the element that holds them
     "": frozenset({"bom"}),
@@ -74,11 +65,11 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     return document(bom, digest, max(content.count("urn:cdx:".encode(one)) for one in _ENCODINGS))
 
 
-class _Builder:
-    """Expat's handlers. `_path` are the open elements that are looked into, `_skipped` how many others are open."""
+class _Builder(Elements):
+    """`_path` are the open elements that are looked into, `_skipped` how many others are open."""
 
     def __init__(self, where: str | Path) -> None:
-        self._where = where
+        super().__init__(where)
         self._version, self._serial = "", ""
         properties: list[Property] = []
         self._metadata = Metadata(properties=properties)
@@ -87,7 +78,6 @@ class _Builder:
         self._edges: list[Dependency] = []
         self._compositions: list[Composition] = []
         self._namespace = ""
-        self._names: dict[str, str] = {}
         self._path: list[str] = []
         self._skipped = 0
         self._text: list[str] = []
@@ -103,26 +93,6 @@ class _Builder:
             "composition": self._composition,
             "assembly": self._assembly,
         }
-        self._parser = expat.ParserCreate(namespace_separator=" ", intern=self._names)
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.EntityDeclHandler = self._entity
-        self._parser.ExternalEntityRefHandler = self._entity
-        self._parser.SkippedEntityHandler = self._skipped_entity
-
-    def parse(self, content: bytes) -> None:
-        try:
-            for start in range(0, len(content), _CHUNK):
-                self._parser.Parse(content[start : start + _CHUNK], False)
-                self._check_bounds(min(start + _CHUNK, len(content)))
-            self._parser.Parse(b"", True)
-        except expat.ExpatError as error:
-            raise self._refused(
-                f"line {error.lineno}, column {error.offset + 1}: {expat.ErrorString(error.code)}"
-            ) from error
-        except (LookupError, ValueError) as error:  # an encoding that Python does not know
-            raise self._refused(f"its encoding cannot be read: {error}") from error
 
     @property
     def bom(self) -> Bom:
@@ -136,24 +106,6 @@ class _Builder:
             dependencies=self._edges,
             compositions=self._compositions,
         )
-
-    def _refused(self, problem: str) -> BadInputError:
-        return BadInputError(self._where, problem, "Correct the XML, or export it again.")
-
-    def _entity(self, *_: Any) -> int:
-        line = self._parser.CurrentLineNumber
-        raise self._refused(f"line {line}: it declares an entity, which can grow without end")
-
-    def _skipped_entity(self, name: str, _: bool) -> None:
-        line = self._parser.CurrentLineNumber
-        raise self._refused(f"line {line}: it uses the entity {name[:80]!r}, which it does not declare")
-
-    def _check_bounds(self, parsed: int) -> None:
-        """Refuses what costs more the further it goes on."""
-        if parsed - self._parser.CurrentByteIndex > _LONGEST:
-            raise self._refused(f"line {self._parser.CurrentLineNumber}: a tag or comment is longer than 1 MiB")
-        if len(self._names) > _NAMES:
-            raise self._refused(f"it has more than {_NAMES:,} different names of elements and attributes")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._skipped:
@@ -184,7 +136,7 @@ class _Builder:
         return namespace == self._namespace or namespace.startswith(_GRAPH)
 
     def _open_bom(self, namespace: str, attributes: dict[str, str]) -> None:
-        match = _NAMESPACE.fullmatch(namespace)
+        match = NAMESPACE.fullmatch(namespace)
         if match is None:
             raise self._refused(f"its root is in the namespace {namespace[:80]!r}, which is not CycloneDX's")
         self._namespace = namespace

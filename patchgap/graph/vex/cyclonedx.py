@@ -1,5 +1,7 @@
 """CycloneDX VEX (1.4 on, cyclonedx.org/capabilities/vex): vulnerabilities with an analysis, and what they affect by `bom-ref`,
-BOM-Link (`urn:cdx:SERIAL/VERSION#REF`) or purl. A vulnerability without an analysis states nothing."""
+BOM-Link (`urn:cdx:SERIAL/VERSION#REF`) or purl. A vulnerability without an analysis states nothing.
+
+Reads JSON's object; XML and protobuf are put in its shape first."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from patchgap.graph.purl import parse
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexProduct
 
+MOST = 200_000  # of one kind in one place of a document
 _HASHES = {"sha256": ("sha256", 64), "sha384": ("sha384", 96), "sha512": ("sha512", 128)}
 _HEX = frozenset("0123456789abcdef")
 _IMAGES = frozenset({"oci", "docker"})

@@ -10,7 +10,8 @@ from typing import Any
 from patchgap.errors import BadInputError
 from patchgap.graph.documents import content_digest, parse_json, read_bytes
 from patchgap.graph.provenance import opened
-from patchgap.graph.vex import csaf, cyclonedx, openvex
+from patchgap.graph.sbom.kinds import HEAD, Kind, kind_of_head
+from patchgap.graph.vex import csaf, cyclonedx, cyclonedx_protobuf, cyclonedx_xml, openvex
 from patchgap.graph.vex.fields import Gathering, digest, mapping, mappings, product, text
 from patchgap.model.vex import VexDocument, VexProduct
 
@@ -27,7 +28,7 @@ def parse_vex(content: bytes, where: str | Path) -> VexDocument:
     """The document. Raises BadInputError where it is no VEX; what of it cannot be taken is in `unknown`."""
     if len(content) > MAX_BYTES:
         raise BadInputError(where, f"it is larger than {MAX_BYTES // 1024 // 1024} MiB", "Split it.")
-    record: Mapping[str, Any] = parse_json(content, where)
+    record = _record(content, where)
     if "payload" in record and "payloadType" in record:
         record = opened(record, where)
     subjects: tuple[VexProduct, ...] = ()
@@ -42,9 +43,19 @@ def parse_vex(content: bytes, where: str | Path) -> VexDocument:
     elif text(mapping(record.get("document")).get("csaf_version")).startswith("2."):
         kind, found = "csaf", csaf.statements(record, document, missed)
     else:
-        raise BadInputError(where, "it is no VEX", "Name an OpenVEX, CycloneDX or CSAF 2.0 document in JSON.")
+        raise BadInputError(where, "it is no VEX", "Name an OpenVEX or CSAF 2.0 document in JSON, or a CycloneDX one.")
     statements = tuple(found)
     return VexDocument(kind, document, statements, missed.unknown)
+
+
+def _record(content: bytes, where: str | Path) -> Mapping[str, Any]:
+    """The document, of whatever form, as the object that it is in JSON."""
+    kind = None if content.lstrip()[:1] == b"{" else kind_of_head(content[:HEAD], where)
+    if kind is Kind.CYCLONEDX_XML:
+        return cyclonedx_xml.record(content, where)
+    if kind is Kind.CYCLONEDX_PROTOBUF:
+        return cyclonedx_protobuf.record(content, where)
+    return parse_json(content, where)
 
 
 def _subjects(record: Mapping[str, Any]) -> list[VexProduct]:
