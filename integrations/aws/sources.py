@@ -23,6 +23,7 @@ _ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P
 _SECONDS = 10
 _MOST = 100_000  # objects under one prefix
 _CHUNK = 1 << 20
+PAGE = 1000  # keys a request; S3 gives no more
 _NOT_THERE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
 _NOT_ALLOWED = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"})
 
@@ -70,7 +71,11 @@ def _client() -> Any:
 
 
 def _listed(client: Any, bucket: str, prefix: str) -> Iterator[Mapping[str, Any]]:
-    pages = iter(client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+    pages = iter(
+        client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}
+        )
+    )
     while True:
         with _told(f"s3://{bucket}"):
             page = next(pages, None)

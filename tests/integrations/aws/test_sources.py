@@ -57,16 +57,17 @@ def affected(home: Path) -> int:
     return len(Graph(connect(f"sqlite:///{home / 'patchgap.db'}")).affected_digests(Question.parse(PURL)))
 
 
-def test_every_object_below_a_prefix_goes_in(s3: Any, tmp_path: Path) -> None:
-    """More than one page of 1,000; what stands beside the prefix does not, and folders of a console are none."""
-    for n in range(1003):
+def test_every_object_below_a_prefix_goes_in(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one page; what stands beside the prefix does not, and folders of a console are none."""
+    monkeypatch.setattr(sources, "PAGE", 4)
+    for n in range(13):
         s3.put_object(Bucket="sboms", Key=f"team/{n}.json", Body=sbom(n % 5))
     s3.put_object(Bucket="sboms", Key="team/", Body=b"")
     s3.put_object(Bucket="sboms", Key="team/packed", Body=gzip.compress(sbom(7)))
     s3.put_object(Bucket="sboms", Key="other/9.json", Body=sbom(9))
     told = add(tmp_path, "s3://sboms/team/")
     assert told.exit_code == 0, told.stderr
-    assert len(json.loads(told.stdout)["sboms"]) == 1004
+    assert len(json.loads(told.stdout)["sboms"]) == 14
     assert affected(tmp_path) == 6
     assert json.loads(add(tmp_path, "s3://sboms/team/").stdout)["new"] == 0
 
