@@ -121,10 +121,18 @@ class Query:
             self._memory.blind = blind.spots(self._read, self._moment)
         return self._memory.blind
 
-    def _untold(self, question: Question) -> tuple[Unknown, ...]:
+    def partly(self) -> tuple[blind.Partly, ...]:
+        """The images that run and of which no SBOM tells everything."""
         if self._memory.partly is None:
             self._memory.partly = blind.partly(self._read, self._moment)
-        untold = blind.untold(self._read, self._memory.partly, question)
+        return self._memory.partly
+
+    def vex_names(self) -> frozenset[str]:
+        """The vulnerabilities that VEX speaks of, in lower case."""
+        return frozenset(row[0] for row in self._read("SELECT DISTINCT name FROM graph_vex_name"))
+
+    def _untold(self, question: Question) -> tuple[Unknown, ...]:
+        untold = blind.untold(self._read, self.partly(), question)
         return (*unanswerable(question), *self.blind_spots(), *untold)
 
     def of_workload(self, cluster: str, namespace: str, kind: str, name: str) -> tuple[Exposure, ...]:

@@ -6,6 +6,7 @@ Knows the tables and how a record is judged. It knows nothing of files; what cal
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from patchgap.graph import tables
+from patchgap.graph.ecosystems import purl_type
 from patchgap.graph.index import Hit, Index, judge_all, looked_up, places
 from patchgap.graph.matching import Row, keys
 from patchgap.graph.mirror import Change, Stamp
@@ -163,8 +165,9 @@ class Records:
         stamp, one = change.stamp or _NEVER, change.advisory
         held = (id_, self._mirror, change.source, stamp.size, stamp.mtime_ns, stamp.digest, _clean(stamp.problem))
         if one is None:
-            return (*held, "", signal.Severity.UNKNOWN.value, False, 0, None)
-        return (*held, one.id, one.severity.value, one.withdrawn is not None, len(one.affected), _packed(one))
+            return (*held, "", signal.Severity.UNKNOWN.value, False, "[]", None)
+        kinds = sorted({_clean(purl_type(package.ecosystem)) for package in one.affected})
+        return (*held, one.id, one.severity.value, one.withdrawn is not None, json.dumps(kinds), _packed(one))
 
     def _insert_names(self, ids: Mapping[str, int], read: Mapping[str, Advisory]) -> None:
         names = {(_clean(name), ids[source]) for source, one in read.items() for name in (one.id, *one.aliases)}

@@ -229,7 +229,7 @@ advisory = sa.Table(
     sa.Column("ident", sa.Text, nullable=False),  # "" where it never could
     sa.Column("severity", sa.Text, nullable=False),
     sa.Column("withdrawn", sa.Boolean, nullable=False),
-    sa.Column("packages", sa.Integer, nullable=False),  # that it names
+    sa.Column("kinds", sa.Text, nullable=False),  # JSON: the purl types of the packages that it names
     sa.Column("document", sa.LargeBinary),  # the Advisory without its prose, as deflated JSON
     sa.UniqueConstraint("mirror_id", "source"),
 )

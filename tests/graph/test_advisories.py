@@ -18,6 +18,7 @@ from patchgap.errors import BadInputError
 from patchgap.graph import records
 from patchgap.graph.advisories import Advisories, Refreshed
 from patchgap.graph.advisory import parse_advisory
+from patchgap.graph.index import judge_all
 from patchgap.graph.matching import Row, judge
 from patchgap.graph.question import Question
 from patchgap.graph.reading import of_connection
@@ -59,7 +60,7 @@ def kept(engine: sa.Engine, mirror: Path) -> Kept:
 def pairs(engine: sa.Engine, sources: dict[str, bytes]) -> dict[tuple[str, int], str]:
     """What judging every record against every component says."""
     with engine.connect() as connection:
-        found = of_connection(connection)(f"SELECT {records.ROW} FROM graph_component")
+        found = of_connection(connection)(f"SELECT {records.ROW} FROM graph_component")  # noqa: S608  (our own columns)  # noqa: S608  (our own columns)
     read = {source: parse_advisory(content, source) for source, content in sources.items()}
     return {
         (source, row.id): match.standing.value
@@ -74,7 +75,7 @@ class Desk:
     """A mirror that changes at random, and the records that can be read of it, by source, as they last could."""
 
     def __init__(self, folder: Path, graph: Graph, seed: int) -> None:
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311  (a test's order)
         self.folder, self.graph = folder, graph
         self.known: dict[str, bytes] = {}
         self.boms = 0
@@ -159,3 +160,76 @@ def test_what_is_kept_is_what_a_run_from_scratch_finds(
     Advisories(engine, tmp_path / "again").refresh(NOW)
     readable = {pair: told for pair, told in found.items() if pair[0] not in spoilt}
     assert kept(engine, tmp_path / "again") == readable
+
+
+def test_a_new_component_is_judged_without_reading_the_mirror(
+    engine: sa.Engine, graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record whose file is as it was is not parsed again, and a component that was there is not judged again."""
+    (tmp_path / "a.json").write_bytes(record("A-1", ("PyPI", "torch")))
+    (tmp_path / "b.json").write_bytes(record("B-1", ("npm", "torch")))
+    graph.add_sbom(bom("pkg:pypi/torch@1.5.0"), NOW)
+    mirror = graph.advisories(tmp_path)
+    assert mirror.refresh(NOW) == Refreshed(changed=2)
+    graph.add_sbom(bom("pkg:pypi/torch@1.5.0", "pkg:npm/torch@1.0.0", name="y"), NOW)
+    judged: list[Row] = []
+    monkeypatch.setattr("patchgap.graph.mirror.parse_advisory", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(
+        records, "judge_all", lambda index, rows: judge_all(index, [judged.append(r) or r for r in rows])
+    )
+    assert mirror.refresh(NOW) == Refreshed(components=1)
+    assert [one.purl for one in judged] == ["pkg:npm/torch@1.0.0"]
+    assert sorted(source for source, _ in kept(engine, tmp_path)) == ["a.json", "b.json"]
+
+
+def test_a_match_is_known_since_it_was_found(engine: sa.Engine, graph: Graph, tmp_path: Path) -> None:
+    """A record that changes keeps the time of the matches that it had."""
+    (tmp_path / "a.json").write_bytes(record("A-1", ("PyPI", "torch"), fixed="2.0.0"))
+    graph.add_sbom(bom("pkg:pypi/torch@1.5.0", "pkg:pypi/torch@2.1.0"), NOW)
+    graph.advisories(tmp_path).refresh(NOW)
+    (tmp_path / "a.json").write_bytes(record("A-1", ("PyPI", "torch"), fixed="2.2.0.0"))
+    graph.advisories(tmp_path).refresh(NOW + timedelta(hours=1))
+    with engine.connect() as connection:
+        found = sorted(row[0] for row in connection.execute(sa.text("SELECT found_at FROM graph_advisory_match")))
+    assert found == ["2026-11-24T07:10:00.000000Z", "2026-11-24T08:10:00.000000Z"]
+
+
+def test_other_rules_judge_everything_anew(
+    engine: sa.Engine, graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer patchgap does not answer with what an older one thought, and a stop halfway does not make it."""
+    for name in "abc":
+        (tmp_path / f"{name}.json").write_bytes(record(name, ("PyPI", "torch")))
+    graph.add_sbom(bom("pkg:pypi/torch@1.5.0"), NOW)
+    graph.advisories(tmp_path).refresh(NOW)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE graph_advisory_match SET standing = 'unknown'"))
+    assert graph.advisories(tmp_path).refresh(NOW) == Refreshed()
+    monkeypatch.setattr("patchgap.graph.records.rules", lambda: "others")
+    monkeypatch.setattr("patchgap.graph.advisories.rules", lambda: "others")
+    with monkeypatch.context() as stopped:
+        stopped.setattr("patchgap.graph.advisories._RECORDS", 1)
+        store, left = records.Records.store, [1]
+        stopped.setattr(records.Records, "store", lambda *given: store(*given) if left.pop() else None)
+        with pytest.raises(IndexError):
+            graph.advisories(tmp_path).refresh(NOW)
+    assert graph.advisories(tmp_path).refresh(NOW) == Refreshed(changed=2)
+    assert {standing for standing, _ in kept(engine, tmp_path).values()} == {"affected"}
+
+
+def test_a_mirror_that_is_not_there_takes_nothing_away(engine: sa.Engine, graph: Graph, tmp_path: Path) -> None:
+    """A folder that is gone, or is empty for want of its mount, is refused, and what is known stays."""
+    mirror = tmp_path / "osv"
+    for n in range(2):
+        with pytest.raises(BadInputError, match="there is no mirror"):
+            graph.advisories(mirror).refresh(NOW)
+        mirror.mkdir()
+        if n == 0:
+            (mirror / "a.json").write_bytes(record("A-1", ("PyPI", "torch")))
+            graph.add_sbom(bom("pkg:pypi/torch@1.5.0"), NOW)
+            graph.advisories(mirror).refresh(NOW)
+            (mirror / "a.json").unlink()
+            with pytest.raises(BadInputError, match="holds no OSV record"):
+                graph.advisories(mirror).refresh(NOW)
+            mirror.rmdir()
+    assert len(kept(engine, mirror)) == 1

@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("ident", sa.Text(), nullable=False),
         sa.Column("severity", sa.Text(), nullable=False),
         sa.Column("withdrawn", sa.Boolean(), nullable=False),
-        sa.Column("packages", sa.Integer(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=False),
         sa.Column("document", sa.LargeBinary()),
         sa.UniqueConstraint("mirror_id", "source"),
     )
