@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.aside import aside
 from patchgap.graph.snapshots import Changes
+from patchgap.graph.touched import Touch
 from patchgap.incident.gate import GateVerdict
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Plan
@@ -102,6 +103,20 @@ def drift(cluster: str, missed: Changes) -> None:
     )
     listed = f"\n{table(('workload', 'without the watch telling it'), rows)}\n" if rows else ""
     _put(_UNFIT.sub("-", f"cluster-{cluster}".lower()), "drift", f"# Drift of {cell(cluster)}\n\n{said}.\n{listed}")
+
+
+def advisories(new: Sequence[Touch]) -> None:
+    """The advisories that touch what runs and did not before: of the mirror, or of a package, that is new."""
+    rows = [
+        (one.advisory.id, ", ".join(one.aliases), one.severity.value, one.standing.value, one.component.purl or one.component.name,
+         str(one.workloads))
+        for one in new
+    ]  # fmt: skip
+    heads = ("advisory", "aliases", "severity", "standing", "package", "workloads")
+    listed = f"\n{table(heads, rows)}\n" if rows else ""
+    _put(
+        "mirror", "advisories", f"# Advisories\n\n{len(new)} new matches run; `patchgap advisories` has all.\n{listed}"
+    )
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

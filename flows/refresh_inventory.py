@@ -17,8 +17,10 @@ from prefect.states import Failed
 from flows import artifacts
 from flows.process import engine
 from flows.stage import completed, settle, stage, unit
-from patchgap.errors import UnreachableError
+from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.graph.snapshots import Changes
+from patchgap.graph.touched import Asked, touched
+from patchgap.model.exposure import Standing
 from patchgap.stages import sboms
 from patchgap.stages import scope as stages
 
@@ -59,6 +61,24 @@ def _gather_sboms() -> str:
     return "".join(f"; {one}" for one in told)
 
 
+@unit("match advisories", retries=0)
+def _match_advisories() -> str:
+    """How many matches with what runs are new, as a sentence's end; "" where no mirror is set. It opens no signal."""
+    opened = engine()
+    mirror, at = opened.settings.advisories.mirror, opened.clock()
+    if mirror is None:
+        return ""
+    try:
+        opened.graph.advisories(mirror).refresh(at)
+    except PatchgapError as error:
+        get_run_logger().warning("no advisories: %s", error)
+        return "; the advisories could not be read (see the log)"
+    found = opened.graph.asked(lambda read: touched(read, mirror, Asked(since=at)))
+    new = [one for one in found.touches if one.standing is not Standing.NOT_AFFECTED]
+    artifacts.advisories(new)
+    return f"; advisories: {len(new)} new matches run"
+
+
 def refresh_all() -> tuple[str, ...]:
     """Reads every cluster at the same time; the sentences of those that could not be read."""
     return settle(_refresh_cluster.map(list(stages.clusters(engine()))))
@@ -84,7 +104,7 @@ def refresh_inventory() -> State[Any]:
         artifacts.drift(cluster, missed)
         if missed.count:
             get_run_logger().warning("drift of %s: %d workloads: %s", cluster, missed.count, words(missed))
-    gathered = _gather_sboms()
+    gathered = _gather_sboms() + _match_advisories()
     told = f"; drift: {sum(one.count for one in drift.values())} workloads" if drift else ""
     if unread:
         return Failed(message=f"{len(unread)} of {len(names)} clusters could not be read: {'; '.join(unread)}{told}")

@@ -101,6 +101,12 @@ class RegistriesSettings(_Section):
     hosts: tuple[RegistrySettings, ...] = ()
 
 
+class AdvisoriesSettings(_Section):
+    """A local mirror of advisories: a folder of OSV records or of OSV's zips, or one of those."""
+
+    mirror: Path | None = None
+
+
 class TicketSink(_Section):
     """Where incidents and tickets are opened: a generic webhook (`url`) or a folder (`folder`)."""
 
@@ -127,6 +133,7 @@ class Settings(_Section):
     webhook: WebhookSettings = WebhookSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     registries: RegistriesSettings = RegistriesSettings()
+    advisories: AdvisoriesSettings = AdvisoriesSettings()
     tickets: TicketSink = TicketSink()
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s

@@ -21,9 +21,6 @@ MAX_BYTES = 4 * 1024 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}", re.ASCII)  # it becomes names, tags and a ticket's title
 _EVENTS = ("introduced", "fixed", "last_affected", "limit")
 _RANGES = ("SEMVER", "ECOSYSTEM", "GIT")
-_ANCHOR = re.compile(rb"(?:^|[\s\[{,:?-])[&*][^\s]", re.MULTILINE)
-_FLOW = re.compile(rb"(?:[\[{][^\[{]*){50}")
-_INDENT = re.compile(rb"^[ \t?:-]*", re.MULTILINE)
 _LABELS = {"moderate": Severity.MEDIUM, "important": Severity.HIGH, **{s.value: s for s in Severity}}
 
 
@@ -52,33 +49,18 @@ def parse_advisory(document: Mapping[str, Any] | bytes | str, where: str) -> Adv
 
 
 def _yaml(content: bytes, where: str) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML  # imported late: JSON needs none of it
     from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-    depth = 0
+    from patchgap.graph import yaml_text  # imported late, as above: JSON needs none of it
+
     try:
-        for event in () if _is_plain(content) else YAML(typ="safe", pure=False).parse(content):
-            if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-                raise BadInputError(where, "it uses a YAML anchor or alias", "Write the value out.")
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise BadInputError(where, "it is nested too deeply", "Name one OSV record.")
-        parsed = YAML(typ="safe", pure=False).load(content)
+        parsed = yaml_text.load(content, where, MAX_DEPTH)
     except (YAMLError, ValueError, LookupError, TypeError) as error:  # the latter for `!!bool x` and its like
         first = " ".join(str(error).split())[:200]
         raise BadInputError(where, f"it is neither JSON nor YAML: {first}", "Name an OSV record.") from error
     if not isinstance(parsed, dict):
         raise BadInputError(where, "it is not a mapping", "Name an OSV record, with `id` and `affected`.")
     return parsed
-
-
-def _is_plain(content: bytes) -> bool:
-    """Whether its bytes alone show that it has no anchor, no alias and no deep nesting: most records, at half the cost
-    of walking their events."""
-    if _ANCHOR.search(content) or _FLOW.search(content):
-        return False
-    return max(map(len, _INDENT.findall(content)), default=0) < MAX_DEPTH // 2
 
 
 class _Reader:

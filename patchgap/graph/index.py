@@ -30,10 +30,11 @@ _ALIASES = {"github": "githubactions"}  # purl types that are looked up as anoth
 
 
 class Hit(NamedTuple):
-    """A component that an advisory touches, and its standing."""
+    """A component that an advisory touches, its standing, and the source that the advisory stands under."""
 
     advisory: Advisory
     match: Match
+    source: str
 
 
 class Entry:
@@ -73,7 +74,7 @@ class Index:
         self._relate(advisory, 1)
         for package in advisory.affected if advisory.withdrawn is None else ():
             entry = Entry(source, advisory, package)
-            for place in _places(package):
+            for place in places(package):
                 self._entries.setdefault(place, []).append(entry)
 
     def drop(self, source: str) -> Advisory | None:
@@ -83,7 +84,7 @@ class Index:
             return None
         self._relate(advisory, -1)
         for package in advisory.affected if advisory.withdrawn is None else ():
-            for place in _places(package):
+            for place in places(package):
                 kept = [entry for entry in self._entries.pop(place, ()) if entry.source != source]
                 if kept:
                     self._entries[place] = kept
@@ -107,11 +108,11 @@ class Index:
                 continue
             match = entry.judge(row)
             if match is not None and (known is None or match.standing is Standing.AFFECTED):
-                hits[entry.source] = Hit(entry.advisory, match)
+                hits[entry.source] = Hit(entry.advisory, match, entry.source)
         return [*hits.values()]
 
     def _candidates(self, row: Row) -> Iterator[Entry]:
-        for place in _looked_up(row):
+        for place in looked_up(row):
             yield from self._entries.get(place, ())
 
     def _relate(self, advisory: Advisory, step: int) -> None:
@@ -131,7 +132,7 @@ def judge_all(index: Index, rows: Iterable[Row]) -> Iterator[Hit]:
         yield from index.judge(row)
 
 
-def _places(package: AffectedPackage) -> tuple[tuple[str, str], tuple[str, str]]:
+def places(package: AffectedPackage) -> tuple[tuple[str, str], tuple[str, str]]:
     """Where a block stands: by its exact name, and by any spelling of it for components that name no ecosystem."""
     loose = loose_key(package.name)
     if not is_known(package.ecosystem):
@@ -140,7 +141,8 @@ def _places(package: AffectedPackage) -> tuple[tuple[str, str], tuple[str, str]]
     return (kind, normal_name(kind, package.name)), (_ANY, loose)
 
 
-def _looked_up(row: Row) -> Iterable[tuple[str, str]]:
+def looked_up(row: Row) -> Iterable[tuple[str, str]]:
+    """The places at which the blocks stand that may name the component."""
     loose = loose_key(row.name)
     if not row.ecosystem or row.ecosystem in REPACKAGED:
         return ((_ANY, loose),)

@@ -73,10 +73,10 @@ def _loose_keys(package: AffectedPackage) -> Iterator[str]:
 def judge(question: Question, row: Row) -> Match | None:
     """The component's standing towards the question; None where it is something else or not affected."""
     match = _judged(question, row)
-    return match if match is None or not question.within or _is_within(question.within, match) else None
+    return match if match is None or not question.within or is_within(question.within, match) else None
 
 
-def _is_within(ecosystems: frozenset[str], match: Match) -> bool:
+def is_within(ecosystems: frozenset[str], match: Match) -> bool:
     """What names no ecosystem may be of those that are asked about, and so may what another ecosystem repackages."""
     kind = match.row.ecosystem
     return kind in ecosystems or kind in {"", "generic"} or (kind in REPACKAGED and match.standing is Standing.UNKNOWN)

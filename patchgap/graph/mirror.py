@@ -116,8 +116,14 @@ def _files(path: Path) -> Iterator[Path]:
         raise BadInputError(path, "it holds no OSV record", "Name a folder of JSON or YAML files, or of zips.")
 
 
+def _named(root: Path, file: Path) -> str:
+    """What a file goes by: a name that is no UTF-8 as text all the same."""
+    name = file.relative_to(root).as_posix() if file != root else file.name
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def _of_file(root: Path, file: Path, left: dict[str, Stamp]) -> Iterator[Change]:
-    source = file.relative_to(root).as_posix() if file != root else file.name
+    source = _named(root, file)
     former = left.pop(source, None)
     try:
         status = file.stat()
@@ -140,7 +146,7 @@ def _of_file(root: Path, file: Path, left: dict[str, Stamp]) -> Iterator[Change]
 
 
 def _of_zip(root: Path, file: Path, left: dict[str, Stamp]) -> Iterator[Change]:
-    under = file.relative_to(root).as_posix() if file != root else file.name
+    under = _named(root, file)
     try:
         archive = zipfile.ZipFile(file)
     except (OSError, zipfile.BadZipFile, ValueError) as error:

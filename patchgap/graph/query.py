@@ -26,7 +26,7 @@ from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexStatement
 from patchgap.model.workload import Container, ContainerRole, Workload
 
-_ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
+ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
 _BATCH = 5000  # ids in one statement
 _REMEMBERED = 500_000  # rows; with more, a write voids them too
 _WORKLOADS = msgspec.json.Decoder(Workload)
@@ -91,8 +91,7 @@ class Query:
     def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
-        with _uncollected():
-            exposures = self._settled(question, self._exposures(matches))
+        exposures = self.exposures(question, matches)
         running = {one.component for one in exposures if one.standing is Standing.UNKNOWN}
         doubts = (
             Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
@@ -108,19 +107,13 @@ class Query:
 
     def matches(self, question: Question) -> dict[int, Match]:
         """The components that the question touches, by id."""
-        wanted = sorted(keys(question))
-        found: dict[int, Match] = {}
-        for start in range(0, len(wanted), 400):
-            some = wanted[start : start + 400]
-            by_key, parameters = among("key", some)
-            by_source, others = among("source_key", some)
-            statement = f"SELECT {_ROW} FROM graph_component WHERE {by_key} OR {by_source}"  # noqa: S608  (no input in it)
-            for columns in self._read(statement, parameters | others):
-                row = Row(*columns)
-                match = judge(question, row)
-                if match is not None:
-                    found[row.id] = match
-        return found
+        judged = ((row.id, judge(question, row)) for row in named(self._read, keys(question)))
+        return {id_: match for id_, match in judged if match is not None}
+
+    def exposures(self, question: Question, matches: Mapping[int, Match]) -> Collection[Exposure]:
+        """Every exposure of these components, with the standing that VEX gives it towards the question."""
+        with _uncollected():
+            return self._settled(question, self._exposures(matches))
 
     def blind_spots(self) -> tuple[Unknown, ...]:
         """What no question can be answered for, whatever it asks."""
@@ -128,10 +121,18 @@ class Query:
             self._memory.blind = blind.spots(self._read, self._moment)
         return self._memory.blind
 
-    def _untold(self, question: Question) -> tuple[Unknown, ...]:
+    def partly(self) -> tuple[blind.Partly, ...]:
+        """The images that run and of which no SBOM tells everything."""
         if self._memory.partly is None:
             self._memory.partly = blind.partly(self._read, self._moment)
-        untold = blind.untold(self._read, self._memory.partly, question)
+        return self._memory.partly
+
+    def vex_names(self) -> frozenset[str]:
+        """The vulnerabilities that VEX speaks of, in lower case."""
+        return frozenset(row[0] for row in self._read("SELECT DISTINCT name FROM graph_vex_name"))
+
+    def _untold(self, question: Question) -> tuple[Unknown, ...]:
+        untold = blind.untold(self._read, self.partly(), question)
         return (*unanswerable(question), *self.blind_spots(), *untold)
 
     def of_workload(self, cluster: str, namespace: str, kind: str, name: str) -> tuple[Exposure, ...]:
@@ -296,13 +297,24 @@ class Query:
 
     def _load_rows(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.rows]
-        for columns in self._by_id("graph_component", _ROW, missing):
+        for columns in self._by_id("graph_component", ROW, missing):
             self._memory.rows[columns[0]] = Row(*columns)
 
     def _by_id(self, table: str, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(ids), _BATCH):
             some = among_ids("id", ids[start : start + _BATCH])
             yield from self._read(f"SELECT {columns} FROM {table} WHERE {some}")  # noqa: S608  (no input in it)
+
+
+def named(read: Run, wanted: Iterable[str]) -> Iterator[Row]:
+    """The components that these keys look up, by their own name or their source package's; one may come twice."""
+    ordered = sorted(wanted)
+    for start in range(0, len(ordered), 400):
+        some = ordered[start : start + 400]
+        by_key, parameters = among("key", some)
+        by_source, others = among("source_key", some)
+        statement = f"SELECT {ROW} FROM graph_component WHERE {by_key} OR {by_source}"  # noqa: S608  (no input in it)
+        yield from (Row(*columns) for columns in read(statement, parameters | others))
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from patchgap.errors import PatchgapError
 from patchgap.model.claimed import SUFFIX
@@ -21,9 +22,11 @@ from patchgap.model.claimed import SUFFIX
 if TYPE_CHECKING:  # imported for its type alone: it is slow to import
     import sqlalchemy as sa
 
+T = TypeVar("T")
+
 _NAMED = re.compile(r":([a-z]\w*)")  # the statements are our own; none holds a colon or a per cent sign otherwise
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SCHEMA = "0008"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+SCHEMA = "0009"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
 
 
 class Run(Protocol):
@@ -143,3 +146,10 @@ def among(column: str, values: Iterable[str]) -> tuple[str, dict[str, str]]:
 def among_ids(column: str, ids: Iterable[int]) -> str:
     """`column IN (…)` over ids, which need no parameters."""
     return f"{column} IN ({','.join(str(int(one)) for one in ids) or 'NULL'})"
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items, so many at a time."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError
 from patchgap.graph import tables
+from patchgap.graph.advisories import Advisories
 from patchgap.graph.deliveries import deliver
 from patchgap.graph.deployments import DeploymentEvent
 from patchgap.graph.digests import sboms_of, standings
@@ -151,6 +153,10 @@ class Graph:
             snapshots.heard(event.cluster, event.platform)
             snapshots.some(event.cluster, event.running(), event.refs())
         return True
+
+    def advisories(self, mirror: Path) -> Advisories:
+        """What the advisories of that mirror touch."""
+        return Advisories(self._engine, mirror)
 
     @property
     def watches(self) -> Watches:

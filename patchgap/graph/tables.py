@@ -202,3 +202,61 @@ vex_name = sa.Table(
     sa.Column("vex_id", sa.ForeignKey("graph_vex.id"), primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
+
+mirror = sa.Table(  # of advisories
+    "graph_mirror",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("path", sa.Text, nullable=False, unique=True),
+    sa.Column("rules", sa.Text, nullable=False),  # what its advisories were judged by: advisories.rules
+    sa.Column(
+        "components", sa.Integer, nullable=False
+    ),  # judged up to this id; a component is never changed or removed
+)
+
+advisory = sa.Table(
+    "graph_advisory",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("mirror_id", sa.ForeignKey("graph_mirror.id"), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # the record's file, or its member of a zip
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column(
+        "problem", sa.Text, nullable=False
+    ),  # why it cannot be read; the rest is then of the last time that it could
+    sa.Column("ident", sa.Text, nullable=False),  # "" where it never could
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("kinds", sa.Text, nullable=False),  # JSON: the purl types of the packages that it names
+    sa.Column("document", sa.LargeBinary),  # the Advisory without its prose, as deflated JSON
+    sa.UniqueConstraint("mirror_id", "source"),
+)
+
+advisory_place = sa.Table(
+    "graph_advisory_place",
+    metadata,
+    sa.Column("place", sa.Text, primary_key=True),  # index.places, as `pypi:torch`
+    sa.Column("advisory_id", sa.ForeignKey("graph_advisory.id"), primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+advisory_name = sa.Table(
+    "graph_advisory_name",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # its id and its aliases
+    sa.Column("advisory_id", sa.ForeignKey("graph_advisory.id"), primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+advisory_match = sa.Table(
+    "graph_advisory_match",
+    metadata,
+    sa.Column("advisory_id", sa.ForeignKey("graph_advisory.id"), primary_key=True, autoincrement=False),
+    sa.Column("component_id", sa.ForeignKey("graph_component.id"), primary_key=True, autoincrement=False),
+    sa.Column("standing", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("found_at", sa.Text, nullable=False),  # stays where the record changes and the match does not
+    sqlite_with_rowid=False,
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from patchgap.cli.advisories import advisories
 from patchgap.cli.blast_radius import blast_radius
 from patchgap.cli.exposure import exposure
 from patchgap.cli.graph_questions import diff, path, stats
@@ -14,7 +15,7 @@ from patchgap.cli.runs import runs
 
 TEXT = (Path(__file__).parents[2] / "docs" / "questions.md").read_text(encoding="utf-8")
 COMMANDS = {"exposure": exposure, "runs": runs, "blast-radius": blast_radius, "graph stats": stats, "graph path": path,
-            "graph diff": diff}  # fmt: skip
+            "graph diff": diff, "advisories": advisories}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)
