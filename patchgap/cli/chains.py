@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Protocol
-from urllib.parse import unquote
 
 from patchgap.cli.output import safe, styled, wrapped
 from patchgap.graph.chains import MOST
+from patchgap.model.exposure import short
 
 _DEEPEST = 7  # levels that a run of single steps is indented by; what follows stays on one line
 _LINES = ("├─ ", "└─ ", "│  ", "   ")
@@ -26,16 +26,6 @@ class Chained(Protocol):
 class _Node:
     below: dict[str, _Node] = field(default_factory=dict)
     found: bool = False
-    more: bool = False  # the graph keeps only so many chains to it
-
-
-def short(link: str) -> str:
-    """A purl as a person reads it: `trainer-v2`, `pytorch-forecasting 0.9.2`."""
-    if not link.startswith("pkg:"):
-        return link
-    kind, _, rest = link.removeprefix("pkg:").partition("?")[0].partition("/")
-    name, _, version = rest.rpartition("@") if "@" in rest else (rest, "", "")
-    return unquote(name) if kind in {"oci", "docker"} or not version else f"{unquote(name)} {unquote(version)}"
 
 
 def why(held: Iterable[Chained], stream: IO[str], indent: str = "") -> Iterator[str]:

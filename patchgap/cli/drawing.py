@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from patchgap.cli.chains import short
 from patchgap.cli.output import safe
-from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
+from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 
 _KINDS = {
     "workload": 'shape=box, style="rounded,filled", fillcolor="#dbeafe"',

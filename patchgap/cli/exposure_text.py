@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import IO, NamedTuple
 
 from patchgap.cli.asking import untold
-from patchgap.cli.chains import short, why
+from patchgap.cli.chains import why
 from patchgap.cli.output import safe, styled, wrapped
 from patchgap.cli.times import told as time_told
 from patchgap.graph.selection import EVERYTHING, Selection
-from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
+from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 from patchgap.incident.metrics import in_words
 from patchgap.incident.state import IncidentState, Status
-from patchgap.model.exposure import Exposure
+from patchgap.model.exposure import Exposure, short
 
 _COLUMNS = ((0, 160), (177, 184), (378, 198), (593, 172), (782, 218))  # x and width of each column
 _HEADS = ("signal", "package", "comes in through", "image", "workload")
@@ -77,16 +76,6 @@ def _recovered(state: IncidentState) -> str:
         return "dismissed"
     stay = len(state.remaining)
     return f"{stay} control{'' if stay == 1 else 's'} stay{'s' if stay == 1 else ''}" if state.times.recovered else ""
-
-
-def short(purl: str) -> str:
-    """`pytorch-lightning 1.5.2` from a purl, an image without its digest; what is no purl stays as it is."""
-    if not purl.startswith("pkg:"):
-        return purl
-    name, _, version = purl.removeprefix("pkg:").partition("?")[0].partition("#")[0].partition("/")[2].rpartition("@")
-    if not name or not version or unquote(version).startswith("sha256:"):
-        return unquote(name or version)
-    return unquote(f"{name} {version}")
 
 
 def exposure(state: IncidentState) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import unquote
 
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Container, Workload
@@ -44,6 +45,18 @@ def repository_of(image: str) -> str:
     """The repository of an image reference, without tag and digest; a registry's port is no tag."""
     head, slash, last = image.partition("@")[0].rpartition("/")
     return head + slash + last.partition(":")[0]
+
+
+def short(purl: str) -> str:
+    """A purl as a person reads it: `pytorch-lightning 1.5.2`, an image without its digest. What is no purl stays so."""
+    if not purl.startswith("pkg:"):
+        return purl
+    named = purl.removeprefix("pkg:").partition("?")[0].partition("#")[0].partition("/")[2]
+    name, _, version = named.rpartition("@")
+    if not name:  # there is no version, or the @ is an npm scope's
+        return unquote(named)
+    version = unquote(version)
+    return unquote(name) if not version or version.startswith("sha256:") else f"{unquote(name)} {version}"
 
 
 @dataclass(slots=True, unsafe_hash=True)

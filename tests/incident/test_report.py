@@ -13,8 +13,8 @@ from made import FINDING, KEY, OPENED, START, TRAINER, Telling, exposure, signal
 from patchgap.incident import events, report
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.picture import exposure as exposure_picture
-from patchgap.incident.picture import short
 from patchgap.incident.state import fold
+from patchgap.model.exposure import short
 
 NOW = START + timedelta(hours=2)
 FORECASTING = "pkg:pypi/pytorch-forecasting@0.9.2"
@@ -141,7 +141,11 @@ def test_a_dismissal_says_who_and_why(ledger: Ledger) -> None:
     [
         ("pkg:pypi/pytorch-lightning@1.5.2", "pytorch-lightning 1.5.2"),
         ("pkg:npm/%40babel/core@7.0.0?arch=x#sub", "@babel/core 7.0.0"),
+        ("pkg:npm/@babel/core", "@babel/core"),
+        ("pkg:pypi/torch?x=1@2", "torch"),
+        ("pkg:docker/nginx@1.25", "nginx 1.25"),
         ("pkg:oci/trainer", "trainer"),
+        ("pkg:oci/trainer@sha256%3A45541ea0d165", "trainer"),
         ("pkg:oci/trainer@sha256:45541ea0d165?repository_url=registry.example.org/ml/trainer", "trainer"),
         ("trainer 1.0", "trainer 1.0"),
     ],
