@@ -33,6 +33,11 @@ def said(document: SbomDocument) -> tuple[Any, ...]:
     return packages, edges, document.digests, document.root, document.artifact.repository, document.whole, document.gaps
 
 
+def everything(document: SbomDocument) -> tuple[Any, ...]:
+    """The same with the packages in their order, the commit, and what hides packages."""
+    return said(document), document.packages, document.artifact.commit, document.hides
+
+
 def cyclonedx(version: str = "1.6", **fields: Any) -> dict[str, Any]:
     """The SBOM as CycloneDX JSON's object; fields take the place of its own."""
     root = {"type": "container", "name": NAME, "version": DIGEST, "bom-ref": "root"}

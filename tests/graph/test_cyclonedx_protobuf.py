@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
-from sbom_formats import DIGEST, NAME, as_json, as_protobuf, cyclonedx, said, varint, wire
+from sbom_formats import DIGEST, NAME, as_json, as_protobuf, cyclonedx, everything, said, varint, wire
 from test_cyclonedx_xml import BOMS, IMAGE
 
 from patchgap.errors import BadInputError
-from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.read import parse_sbom
 
 BINARY = as_protobuf(cyclonedx())
@@ -29,9 +27,6 @@ def test_every_version_says_what_its_json_says(version: str) -> None:
 def test_each_part_is_read_as_in_json(name: str) -> None:
     """Wherever JSON has a part that counts, protobuf has it too."""
     bom = cyclonedx(**BOMS[name])
-
-    def everything(document: SbomDocument) -> tuple[Any, ...]:
-        return said(document), document.packages, document.artifact.commit, document.hides
 
     artifact = None if "metadata" in BOMS[name] else IMAGE
     read = parse_sbom(as_protobuf(bom), "bom.cdx", artifact)

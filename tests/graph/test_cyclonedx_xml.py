@@ -9,10 +9,9 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from graph_fleet import DATA
-from sbom_formats import DIGEST, NAME, as_json, as_xml, cyclonedx, said
+from sbom_formats import DIGEST, NAME, as_json, as_xml, cyclonedx, everything, said
 
 from patchgap.errors import BadInputError
-from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.read import parse_sbom, read_sbom
 
 IMAGE = "registry.example.org/team/app@sha256:" + "a" * 64
@@ -113,9 +112,6 @@ BOMS: dict[str, dict[str, Any]] = {
 def test_each_part_is_read_as_in_json(name: str) -> None:
     """Wherever JSON has a part that counts, XML has it too."""
     bom = cyclonedx(**BOMS[name])
-
-    def everything(document: SbomDocument) -> tuple[Any, ...]:
-        return said(document), document.packages, document.artifact.commit, document.hides
 
     artifact = None if "metadata" in BOMS[name] else IMAGE
     in_xml = parse_sbom(as_xml(bom), "bom.xml", artifact)
