@@ -22,7 +22,6 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.inventory import KubernetesInventory
 from integrations.kubernetes.inventory.snapshot import EVERYTHING
 from patchgap.ports import Connections
@@ -194,7 +193,6 @@ def inventory(port: int) -> int:
         file.write_text(json.dumps(document))
         kubernetes = KubernetesSettings(clusters=(ClusterSettings(name="c", kubeconfig=file),), timeout_seconds=60)
         connections = Connections(Settings(home=Path(folder), database_url="sqlite://", kubernetes=kubernetes))
-        connections.of(Clusters)
         return len(KubernetesInventory().read("c", connections).workloads)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
+from integrations.kubernetes.inventory import PLATFORM
 from integrations.kubernetes.inventory.snapshot import WATCH_PERMISSIONS
 from integrations.kubernetes.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from patchgap.cli.output import emit
 from patchgap.registry import Registry, load
 
-PLATFORM = "kubernetes"
 _READING = ("get", "list", "watch")
 _VERBS = (*_READING, "create", "patch", "update", "delete")
 

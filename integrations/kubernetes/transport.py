@@ -101,7 +101,7 @@ class OfficialTransport:
         import urllib3
 
         try:
-            response = self._begin("GET", url, headers, None, self._timeout)
+            response = self._begin("GET", url, headers, None)
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
         if response.connection is not None and response.connection.sock is not None:
@@ -118,14 +118,14 @@ class OfficialTransport:
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpAnswer:
         deadline = time.monotonic() + self._timeout
-        response = self._begin(method, url, headers, body, self._timeout)
+        response = self._begin(method, url, headers, body)
         try:
             read = b"".join(self._read(response, deadline))
         finally:
             response.release_conn()
         return HttpAnswer(response.status, response.headers.get("Retry-After", ""), read)
 
-    def _begin(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any) -> Any:
+    def _begin(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Any:
         sent = {**self._client.default_headers, **headers}
         self._client.update_params_for_auth(sent, [], ["BearerToken"], url, method, body)
         return self._client.rest_client.pool_manager.request(
@@ -133,7 +133,7 @@ class OfficialTransport:
             self._client.configuration.host + url,
             body=body,
             headers=sent,
-            timeout=timeout,
+            timeout=self._timeout,
             preload_content=False,
         )
 

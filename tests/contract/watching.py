@@ -153,8 +153,8 @@ class Watching:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.until(lambda: any("watching" in one for one in self.said), "the cluster is read")
-        self.until(lambda: len(self.line.streams) > 10, "the watches are begun")
+        self.until(lambda: any("watching" in one for one in self.said))
+        self.until(lambda: len(self.line.streams) > 10)  # the watches are begun
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -163,7 +163,7 @@ class Watching:
         assert not self._thread.is_alive()
         self._engine.dispose()
 
-    def until(self, condition: Callable[[], Any], what: str = "") -> Any:
+    def until(self, condition: Callable[[], Any]) -> Any:
         """What the condition answers once it is true."""
         return self._scene.eventually(condition)
 
