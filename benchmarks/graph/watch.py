@@ -86,12 +86,8 @@ def main() -> None:
         configured = ClusterSettings(name="c", kubeconfig=rehearsal.write_kubeconfig(home / "kubeconfig"))
         kubernetes = KubernetesSettings(clusters=(configured,))
         clusters = Clusters.connect(Settings(home=home, database_url="sqlite://", kubernetes=kubernetes))
-        graph, stop, ours, bare = (
-            Counting(connect(f"sqlite:///{home / 'graph.db'}")),
-            threading.Event(),
-            Heard(),
-            Heard(),
-        )
+        graph = Counting(connect(f"sqlite:///{home / 'graph.db'}"))
+        stop, ours, bare = threading.Event(), Heard(), Heard()
         applied: list[Applied] = []
 
         def take(event: Applied) -> None:

@@ -20,6 +20,8 @@ from patchgap.ports import Connections
 from patchgap.registry import source
 from patchgap.settings import Settings
 
+_PAGE = 20  # a report may take a megabyte
+
 
 @source
 class ReportSource:
@@ -42,9 +44,6 @@ class ReportSource:
     def address_of(self, image: str, digest: str, settings: Settings) -> str:  # noqa: ARG002  (the protocol's)
         """A cluster is asked for all its reports, and for none by its image."""
         return ""
-
-
-_PAGE = 20  # a report may take a megabyte
 
 
 def _found(report: Json, cluster: str, resource: Resource) -> Found:

@@ -18,9 +18,7 @@ from patchgap.errors import PatchgapError
 
 _START_WITHIN = 15.0
 _STOP_WITHIN = 10.0
-HEADERS_WITHIN = (
-    5.0  # seconds: uvicorn alone waits for ever, and a few hundred half-sent requests would be all it holds
-)
+HEADERS_WITHIN = 5.0  # seconds: uvicorn alone waits for ever, and half-sent requests would be all that it holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,8 @@ def _headline(asked: Asked, sums: Total) -> str:
         f"{sums.internet} exposed to the internet{_unknown(sums.unknown_internet)}"
     )
     text += f"; VEX clears {sums.cleared} more" if sums.cleared else ""
-    return (
-        f"{text}; {_many(len(asked.answer.unknown), 'thing')} could not be told."
-        if asked.answer.unknown
-        else f"{text}."
-    )
+    text += f"; {_many(len(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
+    return f"{text}."
 
 
 def _many(number: int, noun: str) -> str:

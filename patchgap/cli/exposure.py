@@ -120,10 +120,8 @@ def _print(asked: Asked, form: str, *, why: bool) -> None:
     if form == "json":
         emit(document(asked))
     elif form == "csv":
-        from patchgap.cli.exposure_rows import (
-            COLUMNS,
-            rows,
-        )  # imported late, as are the drawings: most answers are read
+        # Imported late, as are the drawings: most answers are read by a person.
+        from patchgap.cli.exposure_rows import COLUMNS, rows
         from patchgap.cli.rows import csv_of
 
         click.echo(csv_of(COLUMNS, rows(asked.answer)), nl=False)

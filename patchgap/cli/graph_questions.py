@@ -74,16 +74,13 @@ def stats(cli: Cli, /, as_json: bool) -> None:
 
 
 def _stats(found: Stats, now: datetime, stream: IO[str]) -> Iterator[str]:
-    shared = (
-        f" ({found.occurrences_told / found.occurrences_stored:.1f} told for one stored)"
-        if found.occurrences_stored
-        else ""
-    )
+    stored = found.occurrences_stored
+    shared = f" ({found.occurrences_told / stored:.1f} told for one stored)" if stored else ""
     rows = [
         ("images", f"{found.images:,}, {found.images_with_sbom:,} of them with an SBOM"),
         ("SBOMs", _by(found.sboms)),
         ("components", _by({kind or "without a purl": count for kind, count in found.components.items()})),
-        ("occurrences", f"{found.occurrences_told:,} told, {found.occurrences_stored:,} stored{shared}"),
+        ("occurrences", f"{found.occurrences_told:,} told, {stored:,} stored{shared}"),
         ("workloads", f"{found.workloads:,}; {found.workload_versions:,} rows with what they were before"),
         ("VEX", f"{found.vex_statements:,} statements"),
         ("database", _bytes(found.bytes)),
@@ -179,10 +176,8 @@ def _holder(one: Holder, stream: IO[str]) -> Iterator[str]:
     for two in one.found:
         name = " ".join(part for part in (two.component.name, two.component.version) if part)
         doubt = " may be it" if two.standing is Standing.UNKNOWN else ""
-        if not two.chains or doubt:
-            untold = (
-                "" if two.chains else "; its SBOM names no chain to it" if doubt else ": its SBOM names no chain to it"
-            )
+        untold = "" if two.chains else f"{';' if doubt else ':'} its SBOM names no chain to it"
+        if doubt or untold:
             yield wrapped(safe(f"{name}{doubt}{untold}"), "  ", "    ")
 
 

@@ -21,11 +21,10 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 OTHERS = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"7z\xbc\xaf": "7-Zip"}
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # the frame with which pzstd starts
 _CHUNK = 1 << 20
-_FED = 1 << 16  # a stream copies what it leaves over of them
+_FED = 1 << 16  # bytes that a stream is given at once: it copies what it leaves over of them
 _MEMBERS = 10_000  # streams one after another; blocks of 64 KiB, as bgzip writes them, fit 128 MiB five times
-_OPTIONS: dict[int, int] = {
-    zstd.DecompressionParameter.window_log_max: 25
-}  # a window of 32 MiB, more than `zstd -19` uses
+# A window of 32 MiB, more than `zstd -19` uses.
+_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 25}
 
 
 class BrokenStreamError(ValueError):
