@@ -245,7 +245,7 @@ class Cluster:
         return True
 
     def uid(self) -> str:
-        """The UID of kube-system: it lives as long as the cluster, and no other cluster has it; "" where it is none.
+        """The UID of kube-system: it lives as long as the cluster, and no other cluster has it; "" where there is none.
         Needs no more than to list namespaces."""
         found = self.all_of(NAMESPACES, fields=f"metadata.name={SYSTEM}", accept=METADATA)
         return next((str(o["metadata"]["uid"]) for o in found if o["metadata"]["name"] == SYSTEM), "")

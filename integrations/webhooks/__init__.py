@@ -1,1 +1,1 @@
-"""Signals that other systems send: signed, checked, durable before they are answered."""
+"""What other systems send (signals, SBOMs, deployments): signed, checked, durable before it is answered."""

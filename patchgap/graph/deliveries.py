@@ -1,4 +1,8 @@
-"""What was sent in, by its delivery's id: each is taken once, within the transaction that stores what it brought."""
+"""What was sent in, by its delivery's id: which came before, and with which content.
+
+Owns the table of deliveries. What a repeated one means is for whoever took it: a deployment event changes nothing a second
+time, and an SBOM is the same SBOM.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a path holds: a folder is walked, and a file is an SBOM, provenance or VEX by its content, not by its name."""
+"""What a path holds: a folder is walked, and a file is an SBOM, provenance, VEX, an exposure document or an attestation of
+them by its content, not by its name.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,8 @@ def walk(path: Path) -> Iterator[Path]:
 
 
 def read_file(path: Path, artifact: str | None = None) -> Content:
-    """The SBOM, or the artifacts whose provenance it is. Raises BadInputError, and NotAnSbomError for a file that is
-    something else and does not claim by its name to be one: of a folder it is passed over, with that reason."""
+    """What the file holds. Raises BadInputError, and NotAnSbomError for a file that is something else and does not claim
+    by its name to be an SBOM: of a folder it is passed over, with that reason."""
     try:
         head = read_head(path)
         if head and not seems(head) and head.lstrip()[:1] != b"{":

@@ -52,6 +52,8 @@ class Place(NamedTuple):
 
 
 class Sbom(NamedTuple):
+    """What an answer shows of an SBOM."""
+
     image_id: int
     reference: str
     root: str

@@ -74,7 +74,7 @@ class Graph:
         self.add_artifacts((artifact,))
 
     def add_artifacts(self, artifacts: Sequence[Artifact]) -> None:
-        """Several, in one transaction."""
+        """`add_artifact` for several, in one transaction."""
         for artifact in artifacts:
             _check_digest(artifact.digest)
         with self._writing() as connection:
@@ -119,7 +119,7 @@ class Graph:
         return self.replace(inventory, at).rows
 
     def replace(self, inventory: ClusterInventory, at: datetime) -> Changes:
-        """The same; which workloads were not so."""
+        """`record`; which workloads were not so."""
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory)
 
@@ -130,7 +130,7 @@ class Graph:
             return Snapshots(connection, at).claimed(digest, workloads)
 
     def reconcile(self, inventory: ClusterInventory, begun: datetime, at: datetime) -> Changes:
-        """The same, for a reading that took from `begun` to `at`: what a watch or another reading wrote meanwhile is
+        """`replace`, for a reading that took from `begun` to `at`: what a watch or another reading wrote meanwhile is
         newer, and stays."""
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory, begun)

@@ -24,14 +24,14 @@ class Watches:
         self._engine = engine
 
     def whole(self, cluster: str, since: datetime, at: datetime) -> None:
-        """The cluster is watched since then without a gap, and all that it told until `at` is in the graph."""
+        """The cluster has been watched since then without a gap, and all that it told until `at` is in the graph."""
         row = {"since": since.isoformat(), "heard_at": at.isoformat()}
         with writing(self._engine) as connection:
             if connection.execute(sa.update(watch).where(watch.c.cluster == cluster).values(row)).rowcount == 0:
                 connection.execute(sa.insert(watch).values(cluster=cluster, **row))
 
-    def broken(self, cluster: str) -> None:
-        """Nothing is known of it from now on until it is read again."""
+    def ended(self, cluster: str) -> None:
+        """The cluster is not being watched any more: what changes there from now on, the next reading tells."""
         with writing(self._engine) as connection:
             connection.execute(sa.delete(watch).where(watch.c.cluster == cluster))
 

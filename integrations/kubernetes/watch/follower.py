@@ -44,7 +44,7 @@ class Follower:
             pause.reset()
             while not self._site.stop.is_set():
                 session.step()
-            self._site.graph.watches.broken(self._site.name)
+            self._site.graph.watches.ended(self._site.name)
         finally:
             session.end()
 
@@ -52,7 +52,7 @@ class Follower:
         name, graph = self._site.name, self._site.graph
         self._site.listener.warn(f"{name}: {error.problem}; it is unknown until it answers")
         try:
-            graph.watches.broken(name)
+            graph.watches.ended(name)
             graph.record_unreachable(name, PLATFORM, error.problem, self._site.clock())
         except StorageError as broken:
             self._site.listener.warn(f"{name}: {broken}")
