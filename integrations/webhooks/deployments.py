@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from integrations.webhooks.reading import body_of, document_of
 from integrations.webhooks.signature import secrets_of, verify
 from patchgap.errors import ConflictError
-from patchgap.graph.deployments import DeploymentEvent, read
+from patchgap.graph.deployments import DeploymentEvent, parse_deployment
 from patchgap.graph.store import Graph
 from patchgap.ports import Clock
 from patchgap.settings import Settings
@@ -25,7 +25,7 @@ KUBERNETES = "kubernetes"  # read and watched: nobody else tells what runs there
 
 
 class Deployments:
-    """The route. What a Kubernetes cluster runs is never taken from it."""
+    """The route of deployments. What a Kubernetes cluster runs is never taken from it."""
 
     def __init__(self, settings: Settings, graph: Graph, clock: Clock, body_within: float) -> None:
         self._settings = settings
@@ -43,7 +43,7 @@ class Deployments:
         return JSONResponse(answer, status_code=HTTPStatus.ACCEPTED)
 
     def _store(self, delivery: str, body: bytes) -> tuple[DeploymentEvent, bool]:
-        event = read(document_of(body))
+        event = parse_deployment(document_of(body))
         self._hold_owner(event)
         content = hashlib.sha256(body).hexdigest()
         return event, self._graph.record_deployment(delivery, content, event, self._clock())

@@ -68,22 +68,22 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     problems.install(app)
+    sboms = SbomDesk(settings.webhook.secret, graph, clock, gauges)
     deployments = Deployments(settings, graph, clock, body_within)
 
-    async def taken(request: Request) -> Response:
+    async def accept_deployment(request: Request) -> Response:
         return await receiver.counted(request, deployments.accept)
 
     app.add_api_route("/v1/signals", receiver.accept, methods=["POST"], response_model=None)
-    sboms = SbomDesk(settings.webhook.secret, graph, clock, gauges)
     app.add_api_route("/v1/sboms", sboms.accept, methods=["POST"], response_model=None)
-    app.add_api_route("/v1/deployments", taken, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/deployments", accept_deployment, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)
     app.add_api_route("/metrics", receiver.metrics, methods=["GET"], response_model=None)
     return app
 
 
 class Receiver:
-    """The routes."""
+    """The routes of signals, health and metrics."""
 
     def __init__(
         self,

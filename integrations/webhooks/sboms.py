@@ -35,7 +35,7 @@ _ARTIFACT = re.compile(r"[\x21-\x7e]{0,255}@sha256:[0-9a-f]{64}", re.ASCII)
 
 
 class SbomDesk:
-    """The route. `secret` is the reference of the signing secrets."""
+    """The route of SBOMs. `secret` is the reference of the signing secrets."""
 
     def __init__(self, secret: str, graph: Graph, clock: Clock, gauges: Gauges) -> None:
         self._secret = secret

@@ -96,7 +96,7 @@ class DeploymentEvent(_Part):
         )
 
 
-def read(document: Mapping[str, Any], where: str = "deployment") -> DeploymentEvent:
+def parse_deployment(document: Mapping[str, Any], where: str = "deployment") -> DeploymentEvent:
     """The event. Raises BadInputError naming the first field that does not fit."""
     try:
         event = DeploymentEvent.model_validate(document)

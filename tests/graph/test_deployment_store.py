@@ -9,7 +9,7 @@ import pytest
 from graph_fleet import NOW, cluster, container, workload
 
 from patchgap.errors import ConflictError
-from patchgap.graph.deployments import DeploymentEvent, read
+from patchgap.graph.deployments import DeploymentEvent, parse_deployment
 from patchgap.graph.store import Graph
 
 IMAGE = "registry.example.com/ml/scorer@sha256:" + "a" * 64
@@ -17,7 +17,7 @@ IMAGE = "registry.example.com/ml/scorer@sha256:" + "a" * 64
 
 def event(**changes: Any) -> DeploymentEvent:
     told = {"source": "deployer", "platform": "vm-fleet", "cluster": "eu-vms", "state": "deployed", "image": IMAGE}
-    return read({**told, "workloads": [{"kind": "Service", "name": "scorer"}], **changes})
+    return parse_deployment({**told, "workloads": [{"kind": "Service", "name": "scorer"}], **changes})
 
 
 def test_a_delivery_is_taken_once(graph: Graph) -> None:
