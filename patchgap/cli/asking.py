@@ -9,7 +9,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from patchgap.cli.output import Story, safe, styled, wrapped
+from patchgap.cli.output import Story, many, safe, styled, wrapped
 from patchgap.errors import BadInputError
 from patchgap.graph.query import refreshed
 from patchgap.graph.question import Question
@@ -87,7 +87,11 @@ def readings(
 
 def untold(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:
     """What could not be told, loudly."""
-    things = "1 thing" if len(unknown) == 1 else f"{len(unknown)} things"
-    yield styled(f"UNKNOWN: {things} could not be told. Unknown is not clean.", stream, bold=True, fg="yellow")
+    yield styled(
+        f"UNKNOWN: {many(len(unknown), 'thing')} could not be told. Unknown is not clean.",
+        stream,
+        bold=True,
+        fg="yellow",
+    )
     for one in unknown:
         yield wrapped(safe(f"{one.what}: {one.reason}"), "  ? ", "    ")

@@ -13,7 +13,7 @@ from patchgap.cli import asking
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import Asked, ask, exposed, inventory
 from patchgap.cli.exposure_text import readings
-from patchgap.cli.output import emit, safe, styled, wrapped
+from patchgap.cli.output import emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.cli.times import moment
 from patchgap.graph.radius import Privilege, Reach, Total, ranked, total
@@ -111,18 +111,14 @@ def _headline(asked: Asked, sums: Total) -> str:
         more = "not found, but not everything could be told" if asked.answer.unknown else "no running workload has it"
         return f"{query}: {more}."
     text = (
-        f"{query}: {_many(sums.workloads, 'workload')}, {_many(sums.replicas, 'running replica')}, "
-        f"{_many(sums.namespaces, 'namespace')}, {_many(sums.clusters, 'cluster')}; "
+        f"{query}: {many(sums.workloads, 'workload')}, {many(sums.replicas, 'running replica')}, "
+        f"{many(sums.namespaces, 'namespace')}, {many(sums.clusters, 'cluster')}; "
         f"{sums.sensitive} on sensitive data{_unknown(sums.unknown_scope)}, "
         f"{sums.internet} exposed to the internet{_unknown(sums.unknown_internet)}"
     )
     text += f"; VEX clears {sums.cleared} more" if sums.cleared else ""
-    text += f"; {_many(len(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
+    text += f"; {many(len(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
     return f"{text}."
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _unknown(number: int) -> str:

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 from patchgap.cli.asking import untold
 from patchgap.cli.chains import why
-from patchgap.cli.output import safe, styled, wrapped
+from patchgap.cli.output import many, safe, styled, wrapped
 from patchgap.cli.times import told as time_told
 from patchgap.graph.selection import EVERYTHING, Selection
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
@@ -71,18 +71,14 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
         return styled(wrapped(f"{query}: not found, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
         return styled(wrapped(f"{query}: no running workload includes it."), stream, bold=True, fg="green")
-    text = f"{query}: {_count(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
+    text = f"{query}: {many(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
     if doubtful:
         text += f", {doubtful} may include it"
     if cleared:
-        text += f"; VEX clears {_count(cleared, 'workload')} that {'has' if cleared == 1 else 'have'} it"
+        text += f"; VEX clears {many(cleared, 'workload')} that {'has' if cleared == 1 else 'have'} it"
     if answer.unknown:
-        text += f"; {_count(len(answer.unknown), 'thing')} could not be told"
+        text += f"; {many(len(answer.unknown), 'thing')} could not be told"
     return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _workload(group: Sequence[Exposure], told: Told) -> Iterator[str]:
@@ -117,7 +113,7 @@ def _line(label: str, text: str) -> str:
 
 
 def _running(workload: Workload) -> str:
-    nodes = f", on {_count(len(workload.nodes), 'node')}" if workload.nodes else ""
+    nodes = f", on {many(len(workload.nodes), 'node')}" if workload.nodes else ""
     states = {container.state for container in workload.containers}
     if RunState.SCHEDULED in states and not workload.running:
         return "by schedule; none now"
@@ -187,6 +183,6 @@ def readings(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> I
 
 def _ago(minutes: int) -> str:
     if minutes < 120:  # noqa: PLR2004
-        return _count(minutes, "minute")
+        return many(minutes, "minute")
     hours = minutes // 60
-    return _count(hours, "hour") if hours < 48 else _count(hours // 24, "day")  # noqa: PLR2004
+    return many(hours, "hour") if hours < 48 else many(hours // 24, "day")  # noqa: PLR2004

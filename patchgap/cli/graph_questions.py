@@ -14,7 +14,7 @@ from patchgap.cli.chains import why
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import inventory
 from patchgap.cli.exposure_text import readings
-from patchgap.cli.output import Group, emit, safe, styled, wrapped
+from patchgap.cli.output import Group, emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.graph.chains import MOST
 from patchgap.graph.difference import Difference, difference
@@ -158,7 +158,7 @@ def _path_document(answer: PathAnswer, question: Question) -> dict[str, Any]:
 def _paths(answer: PathAnswer, question: Question, stream: IO[str]) -> Iterator[str]:
     held = len(answer.holders)
     run = sum(one.workloads > 0 for one in answer.holders)
-    text = f"{question}: in {held} of {answer.images} image{'' if answer.images == 1 else 's'}, {run} of which run{'s' if run == 1 else ''}"
+    text = f"{question}: in {held} of {many(answer.images, 'image')}, {run} of which run{'s' if run == 1 else ''}"
     text = text if held else f"{question}: in none of {answer.images} images"
     text += f"; {len(answer.unknown)} cannot tell." if answer.unknown else "."
     yield styled(wrapped(safe(text)), stream, bold=True, fg="red" if held else "yellow" if answer.unknown else "green")
@@ -169,7 +169,7 @@ def _paths(answer: PathAnswer, question: Question, stream: IO[str]) -> Iterator[
 
 
 def _holder(one: Holder, stream: IO[str]) -> Iterator[str]:
-    runs = f"run by {one.workloads} workload{'' if one.workloads == 1 else 's'}" if one.workloads else "not running"
+    runs = f"run by {many(one.workloads, 'workload')}" if one.workloads else "not running"
     yield styled(wrapped(safe(f"{one.artifact.repository or 'image'} ({runs})"), hanging="  "), stream, bold=True)
     yield from (f"  {digest}" for digest in one.digests)
     yield from why(one.found, stream, "  ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, safe
+from patchgap.cli.output import Group, emit, many, safe
 from patchgap.model.finding import IncidentId
 
 BROKEN = 1
@@ -37,7 +37,6 @@ def verify(ctx: click.Context, cli: Cli, incident: str | None, as_json: bool) ->
     else:
         for problem in problems:
             click.echo(safe(str(problem)))
-        chains = "1 chain" if checked == 1 else f"{checked} chains"
-        click.echo(f"{chains} checked: {'broken' if problems else 'all hold'}")
+        click.echo(f"{many(checked, 'chain')} checked: {'broken' if problems else 'all hold'}")
     if problems:
         ctx.exit(BROKEN)

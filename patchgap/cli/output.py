@@ -60,6 +60,11 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def many(number: int, noun: str) -> str:
+    """`1 workload`, `2 workloads`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class Story:
     """What happens, told on stderr: lines, and on a terminal a line of progress that is written over."""
 

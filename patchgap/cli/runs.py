@@ -15,7 +15,7 @@ from patchgap.cli import asking
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import inventory
 from patchgap.cli.exposure_text import readings
-from patchgap.cli.output import emit, safe, styled, wrapped
+from patchgap.cli.output import emit, many, safe, styled, wrapped
 from patchgap.cli.times import moment, told
 from patchgap.errors import BadInputError
 from patchgap.graph.question import Question
@@ -164,7 +164,7 @@ def _headline(
     what = safe(f"an image with {question}" if question else "an image")
     only = safe(f" (only {selection})") if selection.asked() else ""
     sure = sum(any(one.manner is not Manner.MAY for one in group) for group in groups)
-    count = f"{sure} workload{'' if sure == 1 else 's'} ran {what}{only}"
+    count = f"{many(sure, 'workload')} ran {what}{only}"
     if len(groups) > sure:
         count += f", {len(groups) - sure} may have"
     if not groups and answer.unknown:
