@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from patchgap.cli.context import Cli
 from patchgap.errors import BadInputError
 from patchgap.settings import load, secret
 
@@ -157,3 +158,12 @@ def test_a_variable_that_is_not_set_is_named(environ: dict[str, Any]) -> None:
     """Nothing and an empty text are the same: no secret."""
     with pytest.raises(BadInputError, match=r"env:TOKEN: the variable is not set\. Set TOKEN"):
         secret("env:TOKEN", environ)
+
+
+def test_a_commands_own_flags_add_to_those_before_it(tmp_path: Path) -> None:
+    """A kubeconfig before the command and a context after it name one cluster together; the command's own wins."""
+    before = Cli(home=tmp_path, kubeconfig=tmp_path / "before", environ={})
+    (cluster,) = before.narrowed(None, "prod").settings().kubernetes.clusters
+    assert (cluster.name, cluster.kubeconfig, cluster.context) == ("prod", tmp_path / "before", "prod")
+    (cluster,) = before.narrowed(tmp_path / "own", "prod").settings().kubernetes.clusters
+    assert cluster.kubeconfig == tmp_path / "own"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 if TYPE_CHECKING:  # imported where they are used: pydantic and SQLAlchemy are slow to import
     from patchgap.graph.reading import Run
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # imported where they are used: pydantic and SQLAlchemy are s
 
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _now() -> datetime:
@@ -52,6 +55,10 @@ class Cli:
             kubernetes = self._one_cluster(settings.kubernetes)
             settings = settings.model_copy(update={"kubernetes": kubernetes})
         return settings
+
+    def narrowed(self, kubeconfig: Path | None, context: str | None) -> Cli:
+        """The same, for one cluster where either names it; what is not named here may stand before the command."""
+        return replace(self, kubeconfig=kubeconfig or self.kubeconfig, context=context or self.context)
 
     def database_url(self) -> str:
         """`settings().database_url`, without reading the other settings where no file can say otherwise."""
@@ -105,6 +112,20 @@ class Cli:
         known = next((c for c in configured.clusters if context in (c.context, c.name)), ClusterSettings(name=context))
         cluster = known.model_copy(update={"kubeconfig": path, "context": context})
         return configured.model_copy(update={"clusters": (cluster,)})
+
+
+def one_cluster(command: F) -> F:
+    """`--kubeconfig` and `--context` as a command's own options: `Cli.narrowed` is handed both."""
+    context = click.option(
+        "--context", metavar="NAME", help="One cluster: this context; its name too, where no configured cluster has it."
+    )
+    kubeconfig = click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="One cluster: this kubeconfig's; its current context where --context names none.",
+    )
+    return kubeconfig(context(command))
 
 
 def _data_folder() -> Path:

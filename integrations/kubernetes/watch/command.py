@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchgap.cli.context import Cli, one_cluster
 from patchgap.cli.output import Story
 from patchgap.errors import NotFoundError
 from patchgap.model.codec import plain
@@ -23,27 +23,22 @@ from patchgap.model.codec import plain
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from integrations.kubernetes.watch.follower import Follower
     from integrations.kubernetes.watch.session import Applied, Listener
-    from patchgap.cli.context import Cli
 
 _ENDED_WITHIN = 5.0  # seconds that the clusters' threads are given
 
 
 @click.command()
-@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="FILE", help="One cluster by its kubeconfig.")
-@click.option(
-    "--context",
-    "context_name",
-    metavar="NAME",
-    help="The kubeconfig's context; also where it is not configured, the cluster's name.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON line on stdout for each event that was applied.")
+@one_cluster
+@click.option("--json", "as_json", is_flag=True, help="One JSON line on stdout for each event that is in the graph.")
 @click.pass_obj
-def watch(cli: Cli, kubeconfig: Path | None, context_name: str | None, *, as_json: bool) -> None:
-    """Keep the exposure graph live: follow every configured cluster, or the one that is named."""
-    if kubeconfig or context_name:
-        cli = replace(cli, kubeconfig=kubeconfig, context=context_name)
+def watch(cli: Cli, kubeconfig: Path | None, context: str | None, *, as_json: bool) -> None:
+    """Keep the exposure graph live: follow every configured cluster, or the one that is named.
+
+    Ends on SIGINT (Ctrl-C) or SIGTERM, and not before: a cluster that does not answer is recorded as unknown and tried
+    again. What happens is told on stderr. Needs `list` and `watch`, as in `patchgap permissions --read-only`.
+    """
     stop = threading.Event()
-    followers = _followers(cli, stop, _listener(as_json=as_json))
+    followers = _followers(cli.narrowed(kubeconfig, context), stop, _listener(as_json=as_json))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     threads = [threading.Thread(target=one.run, daemon=True) for one in followers]

@@ -96,7 +96,7 @@ class Session:
             self._list(resource)
         changes = self._record_whole()
         self._listener.say(
-            f"{self._site.name}: watching {self._objects.count} objects of {len(self._followings)} kinds;"
+            f"{self._site.name}: watching {self._objects.count:,} objects of {len(self._followings)} kinds;"
             f" {changes.count} workloads were not as the graph had them"
         )
         for following in self._followings:
