@@ -46,7 +46,8 @@ def selection_of(values: dict[str, Any]) -> Selection:
 def question_of(what: str | None, advisory: Path | None, selection: Selection) -> Question:
     """The question; raises BadInputError where it names neither or both."""
     if (what is None) == (advisory is None):
-        raise BadInputError("the question", "name a package or an advisory, one of the two", "See --help.")
+        named = "neither a package nor an advisory" if what is None else "a package and an advisory"
+        raise BadInputError("the question", f"it names {named}", "Name a package, or --advisory FILE, one of the two.")
     if advisory is None:
         return Question.parse(what or "").inside(selection.ecosystem)
     from patchgap.graph.advisory import read_advisory  # imported late: most questions are names

@@ -233,8 +233,8 @@ def test_a_cluster_that_was_never_read_is_named(home: Path) -> None:
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "nothing": ((), "name a package or an advisory, one of the two"),
-    "both": (("a", "--advisory", "x.yaml"), "name a package or an advisory, one of the two"),
+    "nothing": ((), "it names neither a package nor an advisory. Name a package, or --advisory FILE"),
+    "both": (("a", "--advisory", "x.yaml"), "it names a package and an advisory. Name a package, or --advisory FILE"),
     "no package": (("@",), "names no package"),
     "an advisory's id": (("CVE-2021-44228",), "Name its OSV file with --advisory FILE."),
     "a requirement": (("pytorch-lightning==1.5.2",), "Write it as name@version."),
