@@ -1,4 +1,4 @@
-"""`patchgap graph`: what goes into the exposure graph by hand."""
+"""`patchgap graph add`: what goes into the exposure graph by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, Story, emit, safe, wrapped
+from patchgap.cli.output import Story, emit, safe, wrapped
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
 from patchgap.graph.claims import Claim
@@ -57,12 +57,7 @@ class Outcome:
         self.skipped.append({"file": error.where, "reason": error.reason})
 
 
-@click.group(cls=Group)
-def graph() -> None:
-    """The exposure graph: which component is in which image."""
-
-
-@graph.command()
+@click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH|ADDRESS...")
 @click.option("--artifact", metavar="REF@DIGEST", help="The image of an SBOM that names none.")
 @click.option("--commit", metavar="SHA", help="The source commit that the image was built from.")
@@ -82,10 +77,12 @@ def add(
     oci://REGISTRY/REPOSITORY@sha256:… is an image: its registry is asked what it is made of, and for what is attached.
     s3://BUCKET/PREFIX is every object there, kubernetes://CLUSTER the reports of its trivy-operator.
 
-    CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX 3.0
-    JSON-LD, Syft's JSON, in-toto statements of SLSA provenance v0.2 and v1, bare or in a DSSE envelope,
-    OpenVEX, CycloneDX VEX and CSAF 2.0 VEX in JSON; told by content, gzip and zstd are allowed. A file that cannot be read is named on stderr and leaves nothing behind, the others go in;
-    so is what a folder holds besides, which is skipped. Adding a file again changes nothing.
+    SBOMs: CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX
+    3.0 JSON-LD, Syft's JSON. Provenance: in-toto statements of SLSA v0.2 and v1, bare or in a DSSE envelope. VEX:
+    OpenVEX, CycloneDX and CSAF 2.0 in JSON. Which one a file is, its content tells; gzip and zstd are unpacked.
+
+    A file that cannot be read is named on stderr and leaves nothing behind; the others go in. What else a folder holds
+    is named too, and skipped. Adding a file again changes nothing.
 
     Exit codes: 0 all went in, 2 at least one did not.
     """

@@ -1,4 +1,4 @@
-"""`patchgap graph`: what goes in (its commands stand in `graph`, which imports the readers), and what the graph holds."""
+"""`patchgap graph`: what goes in (`add` stands in `graph`, which imports the readers), and what the graph holds."""
 
 from __future__ import annotations
 
@@ -34,23 +34,21 @@ _THOUSAND = 1024
 
 
 class _Graph(Group):
-    """Finds what adds to the graph when it is called: it imports the readers and SQLAlchemy."""
+    """Finds `add` when it is called: it imports the readers and SQLAlchemy."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        return sorted({*self.commands, *_adding()})
+        return sorted({*self.commands, "add"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        return self.commands.get(cmd_name) or _adding().get(cmd_name)
+        if cmd_name == "add" and cmd_name not in self.commands:
+            from patchgap.cli.graph import add
+
+            self.add_command(add)
+        return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        self.commands = {**_adding(), **self.commands}
+        self.get_command(ctx, "add")
         super().format_commands(ctx, formatter)
-
-
-def _adding() -> dict[str, click.Command]:
-    from patchgap.cli.graph import graph as adding
-
-    return dict(adding.commands)
 
 
 @click.group(cls=_Graph)
