@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from patchgap.errors import BadInputError, NotFoundError, PatchgapError, RefusedError, UnreachableError
-from patchgap.graph.documents import MAX_BYTES
+from patchgap.graph.documents import MAX_BYTES, too_large, unpacked
 from patchgap.graph.sources import Failed, Fetched, Found
-from patchgap.graph.unpack import BrokenStreamError, packing, unpack
 from patchgap.ports import Connections
 from patchgap.registry import source
 from patchgap.settings import Settings
@@ -87,7 +86,7 @@ def _listed(client: Any, bucket: str, prefix: str) -> Iterator[Mapping[str, Any]
 def _content(client: Any, bucket: str, key: str, item: Mapping[str, Any], where: str) -> bytes:
     """The object, unpacked where it is gzip or zstd."""
     if item.get("Size", 0) > MAX_BYTES:
-        raise _too_large(where)
+        raise too_large(where, MAX_BYTES)
     content = bytearray()
     with _told(where):
         body = client.get_object(Bucket=bucket, Key=key)["Body"]
@@ -96,18 +95,7 @@ def _content(client: Any, bucket: str, key: str, item: Mapping[str, Any], where:
                 content += part
         finally:
             body.close()
-    packed = bytes(content)
-    try:
-        plain = unpack(packed, MAX_BYTES) if packing(packed[:4]) else packed
-    except BrokenStreamError as error:
-        raise BadInputError(where, str(error), "Store it again.") from error
-    if len(plain) > MAX_BYTES:
-        raise _too_large(where)
-    return plain
-
-
-def _too_large(where: str) -> BadInputError:
-    return BadInputError(where, f"it is larger than {MAX_BYTES >> 20} MiB", "Split it, or leave it out.")
+    return unpacked(bytes(content), where, MAX_BYTES)
 
 
 @contextmanager

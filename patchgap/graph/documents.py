@@ -40,15 +40,20 @@ _T = TypeVar("_T")
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """The file's content, unpacked where it is gzip or zstd. Raises BadInputError where it cannot be read or is too
     large."""
-    content = _read(path, limit)
+    return unpacked(_read(path, limit), path, limit).removeprefix(codecs.BOM_UTF8)
+
+
+def unpacked(content: bytes, where: str | Path, limit: int) -> bytes:
+    """What the bytes are where they are gzip or zstd, else they themselves. Raises BadInputError where they are broken
+    or too large."""
     if packing(content):
         try:
             content = unpack(content, limit)
         except BrokenStreamError as error:
-            raise BadInputError(path, str(error), "Fetch the file again.") from error
+            raise BadInputError(where, str(error), "Fetch the file again.") from error
     if len(content) > limit:
-        raise _too_large(path, limit)
-    return content.removeprefix(codecs.BOM_UTF8)
+        raise too_large(where, limit)
+    return content
 
 
 def read_head(path: Path, size: int = 4096) -> bytes:
@@ -68,7 +73,7 @@ def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:
     try:
         with path.open("rb") as file:
             if whole and os.fstat(file.fileno()).st_size > limit:
-                raise _too_large(path, limit)
+                raise too_large(path, limit)
             return file.read(limit + whole)
     except OSError as error:
         raise BadInputError(
@@ -76,8 +81,9 @@ def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:
         ) from error
 
 
-def _too_large(path: Path, limit: int) -> BadInputError:
-    return BadInputError(path, f"it is larger than {limit // 1024 // 1024} MiB", "Split it, or leave it out.")
+def too_large(where: str | Path, limit: int) -> BadInputError:
+    """The refusal of what is larger than `limit` bytes."""
+    return BadInputError(where, f"it is larger than {limit // 1024 // 1024} MiB", "Split it, or leave it out.")
 
 
 def content_digest(content: bytes) -> str:
