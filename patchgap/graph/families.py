@@ -53,8 +53,8 @@ def _related(read: Run, mirror: int, ids: Iterable[int]) -> dict[int, set[str]]:
         for names in batches(sorted(new), _VALUES):
             one_of, parameters = among("n.name", names)
             rows = read(
-                "SELECT n.advisory_id FROM graph_advisory_name n JOIN graph_advisory a ON a.id = n.advisory_id"  # noqa: S608
-                f" WHERE a.mirror_id = :mirror AND {one_of}",
+                "SELECT n.advisory_id FROM graph_advisory_name n CROSS JOIN graph_advisory a"  # noqa: S608  (SQLite keeps the order)
+                f" WHERE a.id = n.advisory_id AND a.mirror_id = :mirror AND {one_of}",
                 {**parameters, "mirror": mirror},
             )
             rest |= {row[0] for row in rows}

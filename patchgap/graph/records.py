@@ -112,8 +112,8 @@ class Records:
         for some in batches(sorted(wanted), _VALUES):
             one_of, parameters = among("p.place", some)
             rows = self._run(
-                "SELECT p.advisory_id FROM graph_advisory_place p JOIN graph_advisory a ON a.id = p.advisory_id"  # noqa: S608
-                f" WHERE a.mirror_id = :mirror AND {one_of}",
+                "SELECT p.advisory_id FROM graph_advisory_place p CROSS JOIN graph_advisory a"  # noqa: S608  (SQLite keeps the order)
+                f" WHERE a.id = p.advisory_id AND a.mirror_id = :mirror AND {one_of}",
                 parameters | {"mirror": self._mirror},
             )
             found |= {row[0] for row in rows}
