@@ -25,6 +25,7 @@ from patchgap.model.workload import ClusterInventory, RunState, Workload, Worklo
 from patchgap.storage import insert_many
 
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
+_READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
 _BATCH = 5000
 _DECODER = msgspec.json.Decoder(Workload)
 
@@ -76,7 +77,8 @@ class Snapshots:
     def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
         have been read, of which nothing is recorded."""
-        read = {f"{row[0]}{SUFFIX}" for row in self._run("SELECT cluster FROM graph_cluster WHERE first_read_at <> ''")}
+        whole = "SELECT cluster FROM graph_cluster WHERE first_read_at <> '' AND platform = :platform"
+        read = {f"{row[0]}{SUFFIX}" for row in self._run(whole, {"platform": _READ_WHOLE})}
         rows = self._run(
             "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed",
             {"claimed": f"%{SUFFIX}"},
