@@ -65,14 +65,24 @@ class Snapshots:
 
     def whole(self, found: ClusterInventory, begun: datetime | None = None) -> Changes:
         """The cluster's snapshot in place of its last one. What was written after the reading had `begun` is newer than
-        it, and stays."""
+        it, and stays. Raises ConflictError where workloads of another platform have that name."""
         held = self._live(found.cluster)
+        self._hold_name(found, occupied=bool(held))
         newer = self._written_after(found.cluster, begun) if begun else frozenset()
         self._answered(found)
         claimed = found.cluster + SUFFIX
         self._replace(claimed, self._live(claimed), ())  # it tells itself from now on
         old = {document: one for document, one in held.items() if one.place not in newer}
         return self._replace(found.cluster, old, [one for one in found.workloads if _place(one.ref) not in newer])
+
+    def _hold_name(self, found: ClusterInventory, *, occupied: bool) -> None:
+        """A fleet of another platform that has the same name would be gone from every answer. Raises ConflictError."""
+        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": found.cluster})
+        if occupied and rows and rows[0][0] != found.platform:
+            raise ConflictError(
+                f"the name {found.cluster} is that of a fleet of platform {rows[0][0]}, of which workloads are told to run",
+                f"Give the {found.platform} cluster another name, or tell first that the fleet's workloads are removed.",
+            )
 
     def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that

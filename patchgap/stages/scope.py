@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError
 from patchgap.graph.snapshots import Changes
 from patchgap.incident import events
 from patchgap.model.exposure import Exposure
@@ -73,12 +73,16 @@ def read(engine: Engine, cluster: str) -> Reading:
 
 def record(engine: Engine, reading: Reading) -> Refreshed:
     """Records a reading; what a watch wrote since it began is newer, and stays. A cluster that did not answer is recorded
-    as unknown, never as clean; its last snapshot stays, marked; so is one whose kubeconfig is no good."""
+    as unknown, never as clean; its last snapshot stays, marked; so is one whose kubeconfig is no good, and one whose name
+    is a fleet's."""
     cluster, found = reading.cluster, reading.found
     if isinstance(found, str):
         engine.graph.record_unreachable(cluster, reading.platform, found, engine.clock())
         return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", found),), Changes())
-    changes = engine.graph.reconcile(found, reading.begun, engine.clock())
+    try:
+        changes = engine.graph.reconcile(found, reading.begun, engine.clock())
+    except ConflictError as error:
+        return record(engine, replace(reading, found=error.problem))
     return Refreshed(cluster, len(found.workloads), found.unknown, changes)
 
 

@@ -14,6 +14,7 @@ import pytest
 import flows.refresh_inventory as refreshing
 from flows import artifacts
 from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.graph.deployments import parse_deployment
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.store import Graph
 from patchgap.model.unknown import Unknown
@@ -138,6 +139,21 @@ def test_a_cluster_that_cannot_be_read_is_unknown_beside_its_watch(desk: Desk) -
     with pytest.raises(UnreachableError, match="cluster c1 could not be read"):
         desk.refresh()
     assert isinstance(desk.graph.refreshed_at()["c1"], Unknown)
+    assert desk.names == {"a": 1}
+
+
+def test_a_cluster_that_takes_a_fleets_name_is_unknown_and_hides_nothing(desk: Desk) -> None:
+    """The fleet's workloads stay in every answer, which says why the cluster's are not there, until they are removed."""
+    told = {"source": "d", "platform": "vm-fleet", "cluster": "c1", "workloads": [{"kind": "Service", "name": "scorer"}]}
+    deployed = {**told, "state": "deployed", "image": f"app@sha256:{'a' * 64}"}
+    desk.graph.record_deployment("d1", "one", parse_deployment(deployed), NOW)
+    desk.has(workload("a"))
+    with pytest.raises(UnreachableError, match="the name c1 is that of a fleet of platform vm-fleet"):
+        desk.refresh()
+    assert desk.names == {"scorer": 1}
+    assert isinstance(desk.graph.refreshed_at()["c1"], Unknown)
+    desk.graph.record_deployment("d2", "two", parse_deployment({**told, "state": "removed"}), NOW)
+    desk.refresh()
     assert desk.names == {"a": 1}
 
 
