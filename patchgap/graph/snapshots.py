@@ -48,6 +48,14 @@ class Changes:
         return len(self.began) + len(self.ended) + len(self.changed)
 
 
+class Mark(NamedTuple):
+    """What stood of a cluster at one moment: what came or ended since is told by it, whatever the clocks of those who
+    write say."""
+
+    last: int  # the last row that had been written
+    live: frozenset[int]  # the rows that stood
+
+
 class _Held(NamedTuple):
     id: int
     place: Place
@@ -63,12 +71,12 @@ class Snapshots:
         self._at = sortable(at)
         self._stamp = plain(at)
 
-    def whole(self, found: ClusterInventory, begun: datetime | None = None) -> Changes:
+    def whole(self, found: ClusterInventory, begun: Mark | None = None) -> Changes:
         """The cluster's snapshot in place of its last one. What was written after the reading had `begun` is newer than
         it, and stays. Raises ConflictError where workloads of another platform have that name."""
         held = self._live(found.cluster)
         self._hold_name(found, occupied=bool(held))
-        newer = self._written_after(found.cluster, begun) if begun else frozenset()
+        newer = self._written_since(begun, held.values()) if begun else frozenset()
         self._answered(found)
         claimed = found.cluster + SUFFIX
         self._replace(claimed, self._live(claimed), ())  # it tells itself from now on
@@ -130,13 +138,14 @@ class Snapshots:
             named = {"cluster": cluster, "at": self._stamp}
             self._run("UPDATE graph_cluster SET refreshed_at = :at WHERE cluster = :cluster", named)
 
-    def _written_after(self, cluster: str, begun: datetime) -> frozenset[Place]:
-        rows = self._run(
-            "SELECT DISTINCT namespace, kind, name FROM graph_workload"
-            " WHERE cluster = :cluster AND (since > :begun OR until > :begun)",
-            {"cluster": cluster, "begun": sortable(begun)},
-        )
-        return frozenset((row[0], row[1], row[2]) for row in rows)
+    def _written_since(self, begun: Mark, held: Iterable[_Held]) -> frozenset[Place]:
+        standing = {one.id: one.place for one in held}
+        came = {place for id_, place in standing.items() if id_ > begun.last}
+        ended = sorted(begun.live - standing.keys())
+        for start in range(0, len(ended), _BATCH):
+            some = among_ids("id", ended[start : start + _BATCH])
+            came |= set(self._run(f"SELECT namespace, kind, name FROM graph_workload WHERE {some}"))  # noqa: S608  (ids)
+        return frozenset(came)
 
     def unreachable(self, cluster: str, platform: str, reason: str) -> None:
         """The cluster does not answer; since when, is told from the first time on."""
@@ -216,6 +225,12 @@ class Snapshots:
             ]
         insert_many(self._connection, tables.workload, workloads)
         insert_many(self._connection, tables.container, containers)
+
+
+def mark(read: Run, cluster: str) -> Mark:
+    """The cluster as it stands."""
+    rows = read("SELECT id FROM graph_workload WHERE cluster = :cluster AND until IS NULL", {"cluster": cluster})
+    return Mark(read("SELECT coalesce(max(id), 0) FROM graph_workload")[0][0], frozenset(row[0] for row in rows))
 
 
 def _without(workload: Workload, digest: str) -> Workload:
