@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from patchgap.graph import platforms
-from patchgap.graph.coverage import Coverage
+from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable
 from patchgap.model.claimed import SUFFIX
@@ -125,21 +125,18 @@ def _without_packages(read: Run, moment: Moment) -> Iterator[Unknown]:
 
 
 def _hiding(read: Run, moment: Moment) -> Iterator[Unknown]:
-    """An image is told of once, by the SBOM of it that hides least: one that hides nothing tells all."""
+    """An image is told of once, by the SBOM of it that hides least, where none makes up for it."""
     rows = read(
-        "SELECT s.image_id, s.hides, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
+        "SELECT s.image_id, s.lists, s.whole, s.hides, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
         f" JOIN {_running(moment)} r ON r.image_id = s.image_id WHERE s.packages > 0"
         " AND s.image_id IN (SELECT image_id FROM graph_sbom WHERE hides <> '[]') ORDER BY s.id",
         moment.parameters,
     )
-    best: dict[tuple[int, int, int], list[str]] = {}
-    for image_id, hides, workload_id, count in rows:
-        told = json.loads(hides)
-        key = (image_id, workload_id, count)
-        if key not in best or len(told) < len(best[key]):
-            best[key] = told
-    for key, told in best.items():
-        if told:
+    sboms: dict[tuple[int, int, int], list[tuple[str, bool, list[str]]]] = {}
+    for image_id, lists, whole, hides, *place in rows:
+        sboms.setdefault((image_id, *place), []).append((lists, whole, json.loads(hides)))
+    for key, held in sboms.items():
+        if told := hidden(held):
             yield Unknown(*_image(read, *key, "; ".join(told)))
 
 

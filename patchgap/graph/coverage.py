@@ -5,7 +5,7 @@ Pure: takes what the SBOMs list and a question. Owns when "it is not listed" mea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 from patchgap.graph.question import Question
@@ -29,7 +29,25 @@ def listed(packages: Iterable[Package]) -> str:
 
 def is_system(lists: str) -> bool:
     """Whether the kinds are those of an SBOM that was made of a whole image, whatever it says of itself."""
-    return not SYSTEM.isdisjoint(kind.removesuffix(_BLURRED) for kind in lists.split())
+    return not SYSTEM.isdisjoint(_kinds(lists))
+
+
+def hidden(sboms: Iterable[tuple[str, object, Sequence[str]]]) -> Sequence[str]:
+    """Why packages may be missing in the lists of an image's SBOMs, from the stored `lists`, `whole` and `hides` of each:
+    in the words of the one that hides least. Only an SBOM that hides nothing and was made of the whole image, or of the
+    same part, makes up for one that does: an application's tells nothing of what the image's own leaves out."""
+    held = [(_kinds(lists), bool(whole), hides) for lists, whole, hides in sboms]
+    sure = [(kinds, whole) for kinds, whole, hides in held if not hides]
+    still = [
+        hides
+        for kinds, whole, hides in held
+        if hides and not any(entire or (kinds <= some and not whole) for some, entire in sure)
+    ]
+    return min(still, key=len, default=())
+
+
+def _kinds(lists: str) -> frozenset[str]:
+    return frozenset(kind.removesuffix(_BLURRED) for kind in lists.split())
 
 
 class Coverage(NamedTuple):

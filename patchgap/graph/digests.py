@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from patchgap.graph.coverage import Coverage
+from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.matching import Match
 from patchgap.graph.platforms import of_indexes
 from patchgap.graph.query import unanswerable
@@ -102,10 +102,8 @@ def _found(read: Run, matches: Mapping[int, Match], sbom_ids: Sequence[int]) -> 
 
 
 def _hidden(sboms: Sequence[Sbom]) -> str:
-    """Why packages may be missing in the lists of an image's SBOMs; "" where one of them hides nothing."""
-    if any(one.packages and one.hides == "[]" for one in sboms):
-        return ""
-    return "; ".join(json.loads(sboms[0].hides))
+    """Why packages may be missing in the lists of an image's SBOMs; "" where nothing may."""
+    return "; ".join(hidden((one.lists, one.whole, json.loads(one.hides)) for one in sboms if one.packages))
 
 
 def sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[Sbom]]:

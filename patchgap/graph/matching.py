@@ -104,13 +104,16 @@ def _by_name(question: Question, row: Row) -> Match | None:
     if not releases_agree(question.distro, row.distro):
         return None
     versions = _versions_held(question, row)
+    found = Match(row, Standing.AFFECTED, f"{row.label} is in it")
+    if not versions and row.ecosystem == "maven" and _is_groupless(row.name, question.name):
+        versions, found = [row.version], Match(row, Standing.UNKNOWN, f"{row.label}: {_groupless(question.name)}")
     if not versions:
         return None
     if not question.version:
-        return Match(row, Standing.AFFECTED, f"{row.label} is in it")
+        return found
     verdicts = [_is_that(row.ecosystem, one, question.version) for one in versions]
     if any(verdict is True for verdict in verdicts):
-        return Match(row, Standing.AFFECTED, f"{row.label} is in it")
+        return found
     doubt = next((verdict for verdict in verdicts if isinstance(verdict, Unknown)), None)
     return Match(row, Standing.UNKNOWN, f"{row.label}: {doubt.reason}") if doubt else None
 
@@ -160,7 +163,7 @@ def judge_block(package: AffectedPackage, row: Row, block: Block | None = None) 
     named = _named(package, kind, row)
     if named is None or not _is_stream(package, row):
         return None
-    version, sure = named
+    version, doubt = named
     verdict = (block or prepared(package)).affects(version)
     if verdict is False:
         return None
@@ -168,27 +171,40 @@ def judge_block(package: AffectedPackage, row: Row, block: Block | None = None) 
         return Match(row, Standing.UNKNOWN, f"{row.label}: {verdict.reason}")
     if about is None:
         return Match(row, Standing.UNKNOWN, f"{row.label}: {row.vendor} rebuilds what {package.ecosystem} ships")
-    if not sure:
-        return Match(row, Standing.UNKNOWN, f"{row.label}: the advisory names {package.name} at that major version")
+    if doubt:
+        return Match(row, Standing.UNKNOWN, f"{row.label}: {doubt}")
     return Match(row, Standing.AFFECTED, f"{row.label} is affected")
 
 
-def _named(package: AffectedPackage, kind: str, row: Row) -> tuple[str, bool] | None:
-    """The version at which the row is the package that the block names, and whether that is sure; None where it is
-    another. Distributions' advisories name source packages."""
+def _named(package: AffectedPackage, kind: str, row: Row) -> tuple[str, str] | None:
+    """The version at which the row is the package that the block names, and why that is not sure ("" where it is); None
+    where it is another. Distributions' advisories name source packages."""
     name = normal_name(kind, package.name)
     if row.source and name == normal_name(kind, row.source):
-        return row.source_version or row.version, True
+        return row.source_version or row.version, ""
     own = normal_name(kind, row.name)
     if name == own:
-        return row.version, True
+        return row.version, ""
+    if kind == "maven" and _is_groupless(own, name):
+        return row.version, _groupless(package.name)
     if kind != "golang":
         return None
     if name in modules.module_paths(own, row.version):
-        return row.version, True
+        return row.version, ""
     if name == modules.root_of(own) and modules.major_of(own) in _majors(package):
-        return row.version, False
+        return row.version, f"the advisory names {package.name} at that major version"
     return None
+
+
+def _is_groupless(held: str, wanted: str) -> bool:
+    """Whether a Maven artifact is held without the group that is asked for: where a JAR does not tell its group, a tool
+    leaves it out of the purl, or writes the artifact's own name there, as Syft does."""
+    group, _, artifact = held.rpartition(":")
+    return group in {"", artifact} and artifact == wanted.replace("/", ":").rpartition(":")[2]
+
+
+def _groupless(wanted: str) -> str:
+    return f"its purl tells no group: it may be {wanted}"
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from patchgap.graph.coverage import Coverage
+from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.reading import Moment, Run, among, among_ids
 
 
@@ -98,9 +98,8 @@ def spots(found: Sequence[Running]) -> Iterator[tuple[Running, str]]:
         if without and len(without) < len(some):
             yield some[0], f"it runs as one of {len(some)} platforms, and no SBOM tells what {_listed(without)} holds"
         for one in some:
-            hidden = min((hides for _, _, hides in one.sboms), key=len, default=())
-            if hidden:
-                yield one, f"its platform {one.name}: {'; '.join(hidden)}"
+            if told := hidden(one.sboms):
+                yield one, f"its platform {one.name}: {'; '.join(told)}"
 
 
 def coverage(one: Running) -> Coverage:

@@ -20,7 +20,7 @@ from patchgap.graph import blind
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of
-from patchgap.graph.vex.standing import Subject, VexVerdict, settled, standing_of
+from patchgap.graph.vex.standing import Subject, VexVerdict, image_purl, settled, standing_of
 from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing, repository_of
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexStatement
@@ -185,10 +185,10 @@ class Query:
         if not statements or question.advisory is None:
             return exposures
         ids = (question.advisory.id, *question.advisory.aliases)
-        verdicts: dict[tuple[str, str], VexVerdict | None] = {}
+        verdicts: dict[tuple[str, ...], VexVerdict | None] = {}
         found = []
         for one in exposures:
-            key = (one.component.purl, one.artifact.digest)
+            key = (one.component.purl, one.artifact.digest, one.artifact.sbom_ref, *_repositories(one))
             if key not in verdicts:
                 verdicts[key] = standing_of(statements, ids, self._subject(one))
             verdict = verdicts[key]
@@ -216,8 +216,9 @@ class Query:
             {"digest": digest},
         )
         root = one.chains[0][0] if one.chains else ""
-        repository = one.artifact.repository
-        images = (f"pkg:oci/{repository.rpartition('/')[2].lower()}@{digest}",) if repository and digest else ()
+        name = one.artifact.repository.rpartition("/")[2]
+        named = [held for held in _repositories(one) if name and digest and held.rpartition("/")[2] == name]
+        images = [image_purl(held, digest) for held in named]
         serial = one.artifact.sbom_ref.removeprefix("urn:uuid:")
         links = frozenset({f"urn:cdx:{serial}/1"}) if serial != one.artifact.sbom_ref else frozenset()
         return Subject(
@@ -330,6 +331,11 @@ def _uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def _repositories(one: Exposure) -> tuple[str, str]:
+    """Where the image comes from: as the graph knows it, and as the workload that runs it names it."""
+    return one.artifact.repository, repository_of(one.container.image)
 
 
 def _component(row: Row) -> Component:

@@ -25,6 +25,7 @@ from patchgap.model.workload import ClusterInventory, RunState, Workload, Worklo
 from patchgap.storage import insert_many
 
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
+_READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
 _BATCH = 5000
 _DECODER = msgspec.json.Decoder(Workload)
 
@@ -47,6 +48,14 @@ class Changes:
         return len(self.began) + len(self.ended) + len(self.changed)
 
 
+class Mark(NamedTuple):
+    """What stood of a cluster at one moment: what came or ended since is told by it, whatever the clocks of those who
+    write say."""
+
+    last: int  # the last row that had been written
+    live: frozenset[int]  # the rows that stood
+
+
 class _Held(NamedTuple):
     id: int
     place: Place
@@ -62,21 +71,32 @@ class Snapshots:
         self._at = sortable(at)
         self._stamp = plain(at)
 
-    def whole(self, found: ClusterInventory, begun: datetime | None = None) -> Changes:
+    def whole(self, found: ClusterInventory, begun: Mark | None = None) -> Changes:
         """The cluster's snapshot in place of its last one. What was written after the reading had `begun` is newer than
-        it, and stays."""
+        it, and stays. Raises ConflictError where workloads of another platform have that name."""
         held = self._live(found.cluster)
-        newer = self._written_after(found.cluster, begun) if begun else frozenset()
+        self._hold_name(found, occupied=bool(held))
+        newer = self._written_since(begun, held.values()) if begun else frozenset()
         self._answered(found)
         claimed = found.cluster + SUFFIX
         self._replace(claimed, self._live(claimed), ())  # it tells itself from now on
         old = {document: one for document, one in held.items() if one.place not in newer}
         return self._replace(found.cluster, old, [one for one in found.workloads if _place(one.ref) not in newer])
 
+    def _hold_name(self, found: ClusterInventory, *, occupied: bool) -> None:
+        """A fleet of another platform that has the same name would be gone from every answer. Raises ConflictError."""
+        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": found.cluster})
+        if occupied and rows and rows[0][0] != found.platform:
+            raise ConflictError(
+                f"the name {found.cluster} is that of a fleet of platform {rows[0][0]}, of which workloads are told to run",
+                f"Give the {found.platform} cluster another name, or tell first that the fleet's workloads are removed.",
+            )
+
     def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
         have been read, of which nothing is recorded."""
-        read = {f"{row[0]}{SUFFIX}" for row in self._run("SELECT cluster FROM graph_cluster WHERE first_read_at <> ''")}
+        whole = "SELECT cluster FROM graph_cluster WHERE first_read_at <> '' AND platform = :platform"
+        read = {f"{row[0]}{SUFFIX}" for row in self._run(whole, {"platform": _READ_WHOLE})}
         rows = self._run(
             "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed",
             {"claimed": f"%{SUFFIX}"},
@@ -118,13 +138,14 @@ class Snapshots:
             named = {"cluster": cluster, "at": self._stamp}
             self._run("UPDATE graph_cluster SET refreshed_at = :at WHERE cluster = :cluster", named)
 
-    def _written_after(self, cluster: str, begun: datetime) -> frozenset[Place]:
-        rows = self._run(
-            "SELECT DISTINCT namespace, kind, name FROM graph_workload"
-            " WHERE cluster = :cluster AND (since > :begun OR until > :begun)",
-            {"cluster": cluster, "begun": sortable(begun)},
-        )
-        return frozenset((row[0], row[1], row[2]) for row in rows)
+    def _written_since(self, begun: Mark, held: Iterable[_Held]) -> frozenset[Place]:
+        standing = {one.id: one.place for one in held}
+        came = {place for id_, place in standing.items() if id_ > begun.last}
+        ended = sorted(begun.live - standing.keys())
+        for start in range(0, len(ended), _BATCH):
+            some = among_ids("id", ended[start : start + _BATCH])
+            came |= set(self._run(f"SELECT namespace, kind, name FROM graph_workload WHERE {some}"))  # noqa: S608  (ids)
+        return frozenset(came)
 
     def unreachable(self, cluster: str, platform: str, reason: str) -> None:
         """The cluster does not answer; since when, is told from the first time on."""
@@ -204,6 +225,12 @@ class Snapshots:
             ]
         insert_many(self._connection, tables.workload, workloads)
         insert_many(self._connection, tables.container, containers)
+
+
+def mark(read: Run, cluster: str) -> Mark:
+    """The cluster as it stands."""
+    rows = read("SELECT id FROM graph_workload WHERE cluster = :cluster AND until IS NULL", {"cluster": cluster})
+    return Mark(read("SELECT coalesce(max(id), 0) FROM graph_workload")[0][0], frozenset(row[0] for row in rows))
 
 
 def _without(workload: Workload, digest: str) -> Workload:

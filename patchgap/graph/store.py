@@ -26,7 +26,7 @@ from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, of_connection
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
-from patchgap.graph.snapshots import Changes, Snapshots
+from patchgap.graph.snapshots import Changes, Mark, Snapshots, mark
 from patchgap.graph.watches import Watches
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Artifact, ExposureAnswer, Standing
@@ -129,9 +129,13 @@ class Graph:
         with self._writing() as connection:
             return Snapshots(connection, at).claimed(digest, workloads)
 
-    def reconcile(self, inventory: ClusterInventory, begun: datetime, at: datetime) -> Changes:
-        """`replace`, for a reading that took from `begun` to `at`: what a watch or another reading wrote meanwhile is
-        newer, and stays."""
+    def mark(self, cluster: str) -> Mark:
+        """The cluster as it stands now, for `reconcile` to tell what is written from here on."""
+        return self._reading(lambda read: mark(read, cluster))
+
+    def reconcile(self, inventory: ClusterInventory, begun: Mark, at: datetime) -> Changes:
+        """`replace` for a reading that was begun at that mark: what a watch or another reading wrote since is newer, and
+        stays. No clock tells that: the writers' may differ."""
         with self._writing() as connection:
             return Snapshots(connection, at).whole(inventory, begun)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from patchgap.errors import NotFoundError, PatchgapError
-from patchgap.graph.snapshots import Changes
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError
+from patchgap.graph.snapshots import Changes, Mark
 from patchgap.incident import events
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
@@ -33,11 +33,12 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one cluster held after `begun`, or why it could not be read."""
+    """What one cluster held after `begun`, or why it could not be read; `mark` is how the graph had it then."""
 
     cluster: str
     platform: str
     begun: datetime
+    mark: Mark
     found: ClusterInventory | str
 
 
@@ -63,22 +64,26 @@ def clusters_by_platform(engine: Engine) -> dict[str, tuple[str, ...]]:
 
 def read(engine: Engine, cluster: str) -> Reading:
     """Reads one cluster whole; records nothing. Raises NotFoundError for a cluster that is not configured."""
-    source, begun = _source(engine, cluster), engine.clock()
+    source, begun, mark = _source(engine, cluster), engine.clock(), engine.graph.mark(cluster)
     try:
         found: ClusterInventory | str = source.read(cluster, engine.connections)
     except PatchgapError as error:
         found = error.problem
-    return Reading(cluster, source.platform, begun, found)
+    return Reading(cluster, source.platform, begun, mark, found)
 
 
 def record(engine: Engine, reading: Reading) -> Refreshed:
     """Records a reading; what a watch wrote since it began is newer, and stays. A cluster that did not answer is recorded
-    as unknown, never as clean; its last snapshot stays, marked; so is one whose kubeconfig is no good."""
+    as unknown, never as clean; its last snapshot stays, marked; so is one whose kubeconfig is no good, and one whose name
+    is a fleet's."""
     cluster, found = reading.cluster, reading.found
     if isinstance(found, str):
         engine.graph.record_unreachable(cluster, reading.platform, found, engine.clock())
         return Refreshed(cluster, 0, (Unknown(f"cluster {cluster}", found),), Changes())
-    changes = engine.graph.reconcile(found, reading.begun, engine.clock())
+    try:
+        changes = engine.graph.reconcile(found, reading.mark, engine.clock())
+    except ConflictError as error:
+        return record(engine, replace(reading, found=error.problem))
     return Refreshed(cluster, len(found.workloads), found.unknown, changes)
 
 

@@ -14,6 +14,7 @@ import pytest
 import flows.refresh_inventory as refreshing
 from flows import artifacts
 from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.graph.deployments import parse_deployment
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.store import Graph
 from patchgap.model.unknown import Unknown
@@ -110,6 +111,23 @@ def test_what_the_watch_tells_a_moment_later_is_no_drift(desk: Desk) -> None:
     assert desk.names == {"a": 3}
 
 
+@pytest.mark.parametrize("skew", [-timedelta(minutes=1), timedelta(minutes=1)], ids=["behind", "ahead"])
+def test_what_is_newer_is_told_by_no_clock(desk: Desk, skew: timedelta) -> None:
+    """The watch may run on a machine whose clock is another: what it told before the reading is older than it, and what
+    it told meanwhile is newer. It would not tell that again, and until the next hour no answer would have it."""
+    desk.graph.record(replace(desk.found, workloads=(workload("a"), workload("b"))), NOW - timedelta(hours=1))
+    desk.graph.record_changes("c1", [workload("before")], (), NOW + skew)
+    desk.watched()
+    desk.has(workload("a"), workload("b"))
+
+    def told() -> None:
+        desk.graph.record_changes("c1", [workload("meanwhile")], [workload("b").ref], desk.now + skew)
+
+    desk.meanwhile = told
+    assert desk.refresh() == Changes((), ("c1/ns/Deployment/before",), (), 1)
+    assert desk.names == {"a": 1, "meanwhile": 1}
+
+
 def test_without_a_watch_there_is_no_drift_and_no_wait(desk: Desk) -> None:
     """What changed since the last reading is then what an hour brings; the same where nobody compares."""
     desk.has(workload("a"))
@@ -138,6 +156,26 @@ def test_a_cluster_that_cannot_be_read_is_unknown_beside_its_watch(desk: Desk) -
     with pytest.raises(UnreachableError, match="cluster c1 could not be read"):
         desk.refresh()
     assert isinstance(desk.graph.refreshed_at()["c1"], Unknown)
+    assert desk.names == {"a": 1}
+
+
+def test_a_cluster_that_takes_a_fleets_name_is_unknown_and_hides_nothing(desk: Desk) -> None:
+    """The fleet's workloads stay in every answer, which says why the cluster's are not there, until they are removed."""
+    told = {
+        "source": "d",
+        "platform": "vm-fleet",
+        "cluster": "c1",
+        "workloads": [{"kind": "Service", "name": "scorer"}],
+    }
+    deployed = {**told, "state": "deployed", "image": f"app@sha256:{'a' * 64}"}
+    desk.graph.record_deployment("d1", "one", parse_deployment(deployed), NOW)
+    desk.has(workload("a"))
+    with pytest.raises(UnreachableError, match="the name c1 is that of a fleet of platform vm-fleet"):
+        desk.refresh()
+    assert desk.names == {"scorer": 1}
+    assert isinstance(desk.graph.refreshed_at()["c1"], Unknown)
+    desk.graph.record_deployment("d2", "two", parse_deployment({**told, "state": "removed"}), NOW)
+    desk.refresh()
     assert desk.names == {"a": 1}
 
 

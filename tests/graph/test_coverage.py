@@ -92,3 +92,21 @@ def test_a_tool_that_tells_no_source_packages_clears_no_distributions_advisory(g
     graph.add_sbom(bom("pkg:deb/debian/libssl3@3.0.13-1?upstream=openssl", LIBC, name="better"), NOW)
     assert reasons(graph.exposure(asked(DEB), NOW)) == []
     assert graph.standing(asked(DEB), [IMAGE])[IMAGE].verdict == "clean"
+
+
+def test_an_applications_sbom_does_not_make_up_for_what_the_images_own_hides(graph: Graph) -> None:
+    """A whole list of npm packages says nothing of the PyPI package that the image's incomplete list leaves out; the
+    doubt stands, on the running image and on its digest, until the whole image is told."""
+    asks = asked(AffectedPackage("PyPI", "requests"))
+    image = {"type": "container", "name": "app", "version": IMAGE}
+    components = [{"name": "n", "purl": LIBC}, {"name": "n", "purl": "pkg:pypi/idna@3"}]
+    own = {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": image}, "components": components}
+    incomplete = json.dumps({**own, "compositions": [{"aggregate": "incomplete"}]}).encode()
+    graph.add_sboms([parse_sbom(incomplete, "x.json"), application("pkg:npm/express@4.0.0")], NOW)
+    graph.record(cluster(workload("shop", container(IMAGE))), NOW)
+    (doubt,) = reasons(graph.exposure(asks, NOW))
+    assert "its list of components is incomplete" in doubt
+    assert graph.standing(asks, [IMAGE])[IMAGE].verdict == "unknown"
+    graph.add_sbom(bom(LIBC, name="image"), NOW)
+    assert reasons(graph.exposure(asks, NOW)) == []
+    assert graph.standing(asks, [IMAGE])[IMAGE].verdict == "clean"

@@ -87,3 +87,24 @@ def test_a_statement_about_another_version_says_nothing(fleet: Graph) -> None:
     """The version that runs is as affected as before."""
     fleet.add_vex(openvex("not_affected", {"@id": "pkg:npm/a@2.0.0"}, justification="component_not_present"), NOW)
     assert set(standings(fleet).values()) == {Standing.AFFECTED}
+
+
+@pytest.mark.parametrize(
+    ("repository", "clears"),
+    [
+        ("registry.example.org/team/app", True),
+        ("https://Registry.example.org/team/app/", True),
+        ("registry.example.org/team", True),
+        ("registry.example.org/others/app", False),
+        ("docker.io/library/app", False),
+    ],
+)
+def test_vex_for_an_image_clears_no_other_repositorys_image_of_that_name(
+    graph: Graph, repository: str, clears: bool
+) -> None:
+    """Each team has an image called `app`."""
+    graph.add_sbom(bom(A), NOW)
+    graph.record(cluster(workload("app", container(IMAGE))), NOW)
+    product = {"@id": f"pkg:oci/app?repository_url={repository}"}
+    graph.add_vex(openvex("not_affected", product, justification="vulnerable_code_not_present"), NOW)
+    assert (standings(graph)[IMAGE] is Standing.NOT_AFFECTED) is clears

@@ -135,19 +135,27 @@ class Following:
         while not self._ending.is_set():
             try:
                 self._once()
-            except ExpiredError:
+            except ExpiredError as error:
                 self._list_next("its resource version is too old (410)")
+                if self._is_lost(error):
+                    return
             except (ForbiddenError, NotServedError) as error:
                 self._refused(error)
             except UnreachableError as error:
-                self._failures += 1
-                if self._failures >= _ATTEMPTS:
-                    self._tell(Lost(error))
+                if self._is_lost(error):
                     return
-                self._ending.wait(self._pause.next())
             except Exception as error:  # noqa: BLE001  (told whole: a thread that ends in silence leaves the graph stale)
                 self._tell(Lost(_unforeseen(self._cluster, self._resource, error)))
                 return
+
+    def _is_lost(self, error: UnreachableError) -> bool:
+        """Whether that was one attempt too many, which is told; else it waits for the next one."""
+        self._failures += 1
+        if self._failures >= _ATTEMPTS:
+            self._tell(Lost(error))
+            return True
+        self._ending.wait(self._pause.next())
+        return False
 
     def _list_next(self, why: str) -> None:
         self._version, self._why = "", why

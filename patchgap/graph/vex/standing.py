@@ -6,9 +6,11 @@ version before none. Among equals the latest wins, and a contradiction that is l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from patchgap.graph.distribution import releases_agree, speaks_of
 from patchgap.graph.purl import Purl, parse, with_epoch
@@ -19,6 +21,9 @@ from patchgap.model.vex import VexProduct, VexStatement, VexStatus
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _INCIDENTAL = frozenset({"epoch", "checksum", "checksums", "download_url", "vcs_url", "file_name", "repository_url"})
+_IMAGES = frozenset({"oci", "docker"})
+_DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
+_SCHEME = re.compile(r"^[a-z]+://", re.IGNORECASE)
 _STANDINGS = {
     VexStatus.AFFECTED: Standing.AFFECTED,
     VexStatus.NOT_AFFECTED: Standing.NOT_AFFECTED,
@@ -71,6 +76,12 @@ def standing_of(
     return _verdict(deciding)
 
 
+def image_purl(repository: str, digest: str) -> str:
+    """How a statement may name the image. A bare name may be an SBOM's own, of no registry."""
+    where = f"?repository_url={quote(repository, safe='/:')}" if "/" in repository else ""
+    return f"pkg:oci/{quote(repository.rpartition('/')[2].lower())}@{digest}{where}"
+
+
 def settled(found: Standing, verdict: VexVerdict | None) -> Standing:
     """The standing to show for a component that an advisory touches: VEX's where there is one, else what matching found."""
     return found if verdict is None else verdict.standing
@@ -120,9 +131,30 @@ def _artifact(product: VexProduct, subject: Subject) -> int:
         2 if parse(one).version or product.versions else 1
         for one in product.purls
         for other in subject.purls
-        if _covers(product, one, other)
+        if _covers(product, one, other) and not _is_elsewhere(one, subject)
     ]
     return max(ranks, default=0)
+
+
+def _is_elsewhere(purl: str, subject: Subject) -> bool:
+    """Whether the purl names an image of another repository: two teams' images may have one name."""
+    wanted, held = _repository(purl), {_repository(one) for one in subject.purls} - {""}
+    return bool(wanted and held) and wanted not in held
+
+
+def _repository(purl: str) -> str:
+    """The repository that an image's purl names, in one spelling; "" where it names none. Some tools leave the image's
+    name out of it."""
+    image = parse(purl)
+    told = _SCHEME.sub("", image.qualifiers.get("repository_url", "")).strip("/").lower()
+    if not told or image.type not in _IMAGES:
+        return ""
+    name = image.name.lower()
+    whole = told if told.rpartition("/")[2] == name else f"{told}/{name}"
+    host, _, path = whole.partition("/")
+    if not path or (not any(mark in host for mark in ".:") and host != "localhost"):
+        host, path = "docker.io", whole
+    return f"docker.io/{path.removeprefix('library/')}" if host in _DOCKER_HUB else whole
 
 
 def _component(product: VexProduct, component: str) -> tuple[int, int] | None:

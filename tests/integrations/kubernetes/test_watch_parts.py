@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from typing import Any
 
 import pytest
 
+from integrations.kubernetes.answers import ExpiredError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.inventory.snapshot import EVERYTHING
+from integrations.kubernetes.resources import PODS
 from integrations.kubernetes.watch.objects import AWAITED, Objects
 from integrations.kubernetes.watch.session import Applied, Listener, Session, Site
-from integrations.kubernetes.watch.stream import Following, Message, Pause, Relisted, Told
+from integrations.kubernetes.watch.stream import Following, Lost, Message, Pause, Relisted, Told
 from integrations.rehearsal import RehearsalCluster
 from patchgap.graph.store import Graph
 from patchgap.settings import ClusterSettings, KubernetesSettings, Settings
@@ -147,6 +150,19 @@ class Nothing:
         self._closed.set()
 
     def release(self) -> None: ...
+
+
+class Expiring(Silent):
+    """A cluster to which the version that it has just told is too old, whenever it is watched."""
+
+    listed_times = 0
+
+    def listed(self, resource: Any, keep: Any) -> tuple[list[Any], str]:
+        self.listed_times += 1
+        return super().listed(resource, keep)
+
+    def watch(self, resource: Any, version: str, seconds: int) -> Any:
+        raise ExpiredError("c1: the list changed while it was read", "Try again.")
 
 
 class Counting(Graph):
@@ -282,3 +298,16 @@ def _until(condition: Any, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < ends, "it did not come true in time"
         time.sleep(0.02)
+
+
+def test_a_kind_that_is_too_old_again_and_again_is_lost() -> None:
+    """It is followed by nothing: the cluster is unknown then, and is not asked for whole lists without a pause."""
+    told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    cluster = Expiring()
+    following = Following(cluster, PODS, "1", lambda one: one, told.put, lambda: 0.0)
+    following.start()
+    following.join(5)
+    following.end()
+    messages = [told.get_nowait() for _ in range(told.qsize())]
+    assert [type(one) for one in messages[-1:]] == [Lost]
+    assert cluster.listed_times == 2
