@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from patchgap.cli.output import safe
+from patchgap.graph.chains import MOST
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 
 _KINDS = {
@@ -39,7 +40,7 @@ class _Picture:
 
     def node(self, key: tuple[str, ...], kind: str, *lines: str) -> int:
         number, before, said = self.nodes.get(key, (len(self.nodes), kind, lines))
-        self.nodes[key] = (number, kind if before == "package" else before, said)
+        self.nodes[key] = (number, kind if before == "package" else before, max(said, lines, key=len))
         return number
 
 
@@ -91,7 +92,9 @@ def _add(picture: _Picture, one: Exposure) -> None:
         at = middle
         for link in chain[1:] or chain:
             kind = _STANDINGS[one.standing] if link == chain[-1] else "package"
-            after = picture.node(("package", image.digest, link), kind, short(link))
+            more = len(one.chains) >= MOST and link == chain[-1]
+            said = (short(link), f"{MOST} chains drawn, there may be more") if more else (short(link),)
+            after = picture.node(("package", image.digest, link), kind, *said)
             picture.edges[at, after] = ""
             at = after
     if not one.chains:

@@ -11,6 +11,7 @@ from patchgap.cli.asking import untold
 from patchgap.cli.chains import why
 from patchgap.cli.output import many, safe, styled, wrapped
 from patchgap.cli.times import told as time_told
+from patchgap.graph.chains import MOST
 from patchgap.graph.selection import EVERYTHING, Selection
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 from patchgap.model.unknown import Unknown
@@ -169,7 +170,8 @@ def _component(one: Exposure, told: Told) -> Iterator[str]:
         links = " -> ".join(short(link) for link in chain)
         yield wrapped(safe(links), "    ", "      ")
     if len(one.chains) > _MOST:
-        yield f"    and {len(one.chains) - _MOST} more chains (--why draws them)"
+        least = "at least " if len(one.chains) >= MOST else ""  # the graph keeps no more of them
+        yield f"    and {least}{len(one.chains) - _MOST} more chains (--why draws {MOST if least else 'them'})"
 
 
 def readings(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:

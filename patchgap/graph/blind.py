@@ -6,36 +6,90 @@ Nothing here is ever an empty answer: no inventory at all is a blind spot too.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from patchgap.graph import platforms
 from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable
+from patchgap.graph.runners import Runners
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 
+# the clusters of what stands now, one after another in the index: not a row of each workload
+_STANDING = (
+    "WITH RECURSIVE one(cluster) AS (SELECT min(cluster) FROM graph_workload WHERE until IS NULL UNION ALL"
+    " SELECT (SELECT min(w.cluster) FROM graph_workload w WHERE w.until IS NULL AND w.cluster > one.cluster) FROM one"
+    " WHERE one.cluster IS NOT NULL) SELECT cluster FROM one WHERE cluster IS NOT NULL ORDER BY 1"
+)
 
-def spots(read: Run, moment: Moment) -> tuple[Unknown, ...]:
-    """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or
-    that hide some; now, or at a past moment."""
-    return tuple(one for found in by_kind(read, moment).values() for one in found)
 
+class Survey:
+    """What is blind at one moment of one generation of the graph, read once and kept by the caller."""
 
-def by_kind(read: Run, moment: Moment) -> dict[str, tuple[Unknown, ...]]:
-    """The same, by what is missing."""
-    clusters = _clusters(read, moment) if moment.at is None else _clusters_then(read, moment)
-    return {
-        "cluster not read": tuple(clusters),
-        "claimed, not read": tuple(claimed(read, moment)),
-        "digest unknown": tuple(_without_digest(read, moment)),
-        "no SBOM": tuple(_without_sbom(read, moment)),
-        "SBOM without packages": tuple(_without_packages(read, moment)),
-        "SBOM that may hide packages": tuple(_hiding(read, moment)),
-        "SBOM of some platforms alone": tuple(_of_platforms(read, moment)),
-    }
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+        self._runners = Runners()
+        self._spots: tuple[Unknown, ...] | None = None
+        self._platforms: tuple[platforms.Running, ...] | None = None
+        self._partly: dict[Coverage, list[int]] | None = None
+
+    def spots(self, read: Run) -> tuple[Unknown, ...]:
+        """Clusters not read, running digests without an SBOM, containers without a digest, SBOMs without packages or
+        that hide some; now, or at a past moment."""
+        if self._spots is None:
+            self._spots = tuple(one for found in self.by_kind(read).values() for one in found)
+        return self._spots
+
+    def by_kind(self, read: Run) -> dict[str, tuple[Unknown, ...]]:
+        """The same, by what is missing."""
+        moment = self._moment
+        clusters = _clusters(read, moment) if moment.at is None else _clusters_then(read, moment)
+        return {
+            "cluster not read": tuple(clusters),
+            "claimed, not read": tuple(claimed(read, moment)),
+            "digest unknown": tuple(_without_digest(read, moment)),
+            "no SBOM": self._told(read, dict.fromkeys(_without_sbom(read), "it has no SBOM")),
+            "SBOM without packages": self._told(
+                read, dict.fromkeys(_without_packages(read), "its SBOM lists no packages")
+            ),
+            "SBOM that may hide packages": self._told(read, _hiding(read), in_order=True),
+            "SBOM of some platforms alone": self._of_platforms(read),
+        }
+
+    def untold(self, read: Run, question: Question) -> Iterator[Unknown]:
+        """The images that run and that may hold what is asked for, since no SBOM of them would list it."""
+        if self._partly is None:
+            self._partly = _partly(read)
+        reasons = {
+            image: reason
+            for coverage, images in self._partly.items()
+            if (reason := coverage.untold(question))
+            for image in images
+        }
+        yield from self._told(read, reasons)
+        of_platforms = (
+            (one.image_id, one.ran, reason)
+            for one in self._running(read)
+            if one.sboms and (reason := platforms.coverage(one).untold(question))
+        )
+        yield from (Unknown(*one) for one in self._runners.told(read, of_platforms))
+
+    def _told(self, read: Run, problems: Mapping[int, str], *, in_order: bool = False) -> tuple[Unknown, ...]:
+        """Those of the images that run, in the order of what runs them, or in the order in which they come."""
+        ran = self._runners.of(read, self._moment, problems)
+        order = [one for one in problems if one in ran] if in_order else ran
+        return tuple(Unknown(*one) for one in self._runners.told(read, [(i, ran[i], problems[i]) for i in order]))
+
+    def _running(self, read: Run) -> tuple[platforms.Running, ...]:
+        if self._platforms is None:
+            self._platforms = platforms.running(read, self._moment, self._runners)
+        return self._platforms
+
+    def _of_platforms(self, read: Run) -> tuple[Unknown, ...]:
+        found = [(one.image_id, one.ran, reason) for one, reason in platforms.spots(self._running(read))]
+        return tuple(Unknown(*one) for one in self._runners.told(read, found))
 
 
 def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
@@ -76,13 +130,9 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
 
 def claimed(read: Run, moment: Moment) -> Iterator[Unknown]:
     """The clusters of which documents alone tell what runs there."""
-    rows = read(
-        "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed ORDER BY 1",
-        {"claimed": f"%{SUFFIX}"},
-    )
-    for (cluster,) in rows:
+    for (cluster,) in read(_STANDING):
         name = cluster.removesuffix(SUFFIX)
-        if moment.asks_for(cluster) or moment.asks_for(name):
+        if name != cluster and (moment.asks_for(cluster) or moment.asks_for(name)):
             yield Unknown(f"cluster {name}", "it was never read: what runs there is an exposure document's claim")
 
 
@@ -101,103 +151,46 @@ def _without_digest(read: Run, moment: Moment) -> Iterator[Unknown]:
         yield Unknown(what, f"its digest is unknown: {reason}")
 
 
-def _without_sbom(read: Run, moment: Moment) -> Iterator[Unknown]:
+def _without_sbom(read: Run) -> Iterator[int]:
+    """These and the following look for the few images that lack something, and not through all that run."""
+    rows = read("SELECT i.id FROM graph_image i WHERE NOT EXISTS (SELECT 1 FROM graph_sbom s WHERE s.image_id = i.id)")
+    return (row[0] for row in rows)
+
+
+def _without_packages(read: Run) -> Iterator[int]:
     rows = read(
-        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
-        f" FROM graph_container c{moment.joined} LEFT JOIN graph_sbom s ON s.image_id = c.image_id"
-        f" WHERE c.exposed AND {moment.stands} AND c.image_id IS NOT NULL AND s.id IS NULL"
-        " GROUP BY c.image_id ORDER BY 2",
-        moment.parameters,
+        "SELECT DISTINCT s.image_id FROM graph_sbom s WHERE s.packages = 0"
+        " AND NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.packages <> 0)"
     )
-    for image_id, workload_id, count in rows:
-        yield Unknown(*_image(read, image_id, workload_id, count, "it has no SBOM"))
+    return (row[0] for row in rows)
 
 
-def _without_packages(read: Run, moment: Moment) -> Iterator[Unknown]:
-    rows = read(
-        "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (our own text)
-        f" FROM graph_container c{moment.joined} JOIN graph_sbom s ON s.image_id = c.image_id"
-        f" WHERE c.exposed AND {moment.stands} GROUP BY c.image_id HAVING max(s.packages) = 0 ORDER BY 2",
-        moment.parameters,
-    )
-    for image_id, workload_id, count in rows:
-        yield Unknown(*_image(read, image_id, workload_id, count, "its SBOM lists no packages"))
-
-
-def _hiding(read: Run, moment: Moment) -> Iterator[Unknown]:
+def _hiding(read: Run) -> dict[int, str]:
     """An image is told of once, by the SBOM of it that hides least, where none makes up for it."""
     rows = read(
-        "SELECT s.image_id, s.lists, s.whole, s.hides, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
-        f" JOIN {_running(moment)} r ON r.image_id = s.image_id WHERE s.packages > 0"
-        " AND s.image_id IN (SELECT image_id FROM graph_sbom WHERE hides <> '[]') ORDER BY s.id",
-        moment.parameters,
+        "SELECT s.image_id, s.lists, s.whole, s.hides FROM graph_sbom s WHERE s.packages > 0"
+        " AND s.image_id IN (SELECT image_id FROM graph_sbom WHERE hides <> '[]') ORDER BY s.id"
     )
-    sboms: dict[tuple[int, int, int], list[tuple[str, bool, list[str]]]] = {}
-    for image_id, lists, whole, hides, *place in rows:
-        sboms.setdefault((image_id, *place), []).append((lists, whole, json.loads(hides)))
-    for key, held in sboms.items():
-        if told := hidden(held):
-            yield Unknown(*_image(read, *key, "; ".join(told)))
+    sboms: dict[int, list[tuple[str, bool, list[str]]]] = {}
+    for image_id, lists, whole, hides in rows:
+        sboms.setdefault(image_id, []).append((lists, whole, json.loads(hides)))
+    told = {image_id: hidden(held) for image_id, held in sboms.items()}
+    return {image_id: "; ".join(why) for image_id, why in told.items() if why}
 
 
-def _running(moment: Moment) -> str:
-    """The images that run, each with the first workload that runs it and how many do."""
-    return (
-        "(SELECT c.image_id, min(c.workload_id) AS workload_id, count(DISTINCT c.workload_id) AS workloads"  # noqa: S608
-        f" FROM graph_container c{moment.joined} WHERE c.exposed AND {moment.stands} GROUP BY c.image_id)"
-    )
-
-
-def _of_platforms(read: Run, moment: Moment) -> Iterator[Unknown]:
-    for one, reason in platforms.spots(platforms.running(read, moment)):
-        yield Unknown(*_image(read, one.image_id, one.workload_id, one.workloads, reason))
-
-
-class Partly(NamedTuple):
-    """An image that runs, and of which no SBOM tells everything."""
-
-    image_id: int
-    coverage: Coverage
-    workload_id: int
-    workloads: int  # that run it
-
-
-def partly(read: Run, moment: Moment) -> tuple[Partly, ...]:
-    """The images that run and whose SBOMs may leave something out that is asked for."""
+def _partly(read: Run) -> dict[Coverage, list[int]]:
+    """The images whose SBOMs may leave something out that is asked for, by what these could have listed: many images are
+    of one kind."""
     rows = read(
-        "SELECT s.image_id, s.lists, s.whole, r.workload_id, r.workloads FROM graph_sbom s"  # noqa: S608  (our own text)
-        f" JOIN {_running(moment)} r ON r.image_id = s.image_id WHERE s.packages > 0 AND ("
-        " EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.lists LIKE :blurred)"
-        " OR NOT EXISTS (SELECT 1 FROM graph_sbom o WHERE o.image_id = s.image_id AND o.whole)) ORDER BY 4, 1",
-        {**moment.parameters, "blurred": "%~%"},
+        "SELECT image_id, lists, whole, packages FROM graph_sbom WHERE image_id IN"
+        " (SELECT image_id FROM graph_sbom WHERE NOT whole OR replace(lists, '~', '') <> lists)"
     )
-    sboms: dict[tuple[int, int, int], list[tuple[str, bool]]] = {}
-    for image_id, lists, whole, workload_id, count in rows:
-        sboms.setdefault((image_id, workload_id, count), []).append((lists, whole))
-    of_platforms = [
-        Partly(one.image_id, platforms.coverage(one), one.workload_id, one.workloads)
-        for one in platforms.running(read, moment)
-        if one.sboms
-    ]
-    return (*(Partly(one, Coverage.of(held), *rest) for (one, *rest), held in sboms.items()), *of_platforms)
-
-
-def untold(read: Run, images: Iterable[Partly], question: Question) -> Iterator[Unknown]:
-    """Those of the images that may hold what is asked for, since nothing that is known of them would list it."""
-    for one in images:
-        if reason := one.coverage.untold(question):
-            yield Unknown(*_image(read, one.image_id, one.workload_id, one.workloads, reason))
-
-
-def _image(read: Run, image_id: int, workload_id: int, count: int, problem: str) -> tuple[str, str]:
-    place = read(
-        "SELECT cluster || '/' || namespace || '/' || kind || '/' || name, document FROM graph_workload WHERE id = :id",
-        {"id": workload_id},
-    )[0]
-    digests = {row[0] for row in read("SELECT digest FROM graph_digest WHERE image_id = :id", {"id": image_id})}
-    running = [c for c in json.loads(place[1])["containers"] if isinstance(c["digest"], str) and c["digest"] in digests]
-    more = f" and {count - 1} more" if count > 1 else ""
-    return (
-        f"image {running[0]['image'].partition('@')[0]}@{running[0]['digest']}",
-        f"{problem}; {place[0]}{more} runs it",
-    )
+    sboms: dict[int, list[tuple[str, bool, int]]] = {}
+    for image_id, *told in rows:
+        sboms.setdefault(image_id, []).append((told[0], told[1], told[2]))
+    found: dict[Coverage, list[int]] = {}
+    for image_id, held in sboms.items():
+        listing = [(lists, whole) for lists, whole, packages in held if packages > 0]
+        if listing and (any("~" in lists for lists, *_ in held) or not any(whole for _, whole, _ in held)):
+            found.setdefault(Coverage.of(listing), []).append(image_id)
+    return found

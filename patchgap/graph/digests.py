@@ -18,7 +18,7 @@ from patchgap.graph.reading import Run, among, among_ids
 from patchgap.model.exposure import Standing
 
 AFFECTED, CLEAN, UNKNOWN = "affected", "clean", "unknown"
-_BATCH = 5000  # ids in one statement
+_MANY = 50  # SBOMs
 
 
 class Verdict(NamedTuple):
@@ -88,15 +88,16 @@ def _verdict(question: Question, sboms: Sequence[Sbom], found: Mapping[int, Sequ
 
 
 def _found(read: Run, matches: Mapping[int, Match], sbom_ids: Sequence[int]) -> dict[int, list[Match]]:
-    """The matches in each of the SBOMs."""
+    """The matches in each of the SBOMs. Of many SBOMs it is quicker to see where the matches are at all."""
     found: dict[int, list[Match]] = {}
-    for start in range(0, len(sbom_ids), _BATCH):
-        rows = read(
-            "SELECT p.sbom_id, o.component_id FROM graph_occurrence o"  # noqa: S608  (ids alone)
-            " JOIN graph_sbom_set p ON p.set_id = o.set_id"
-            f" WHERE {among_ids('p.sbom_id', sbom_ids[start : start + _BATCH])} AND {among_ids('o.component_id', matches)}"
-        )
-        for sbom_id, component_id in rows:
+    one = f" AND {among_ids('p.sbom_id', sbom_ids)}" if len(sbom_ids) <= _MANY else ""
+    wanted = {*sbom_ids}
+    rows = read(
+        "SELECT p.sbom_id, o.component_id FROM graph_occurrence o JOIN graph_sbom_set p ON p.set_id = o.set_id"  # noqa: S608
+        f" WHERE {among_ids('o.component_id', matches)}{one}"
+    )
+    for sbom_id, component_id in rows:
+        if sbom_id in wanted:
             found.setdefault(sbom_id, []).append(matches[component_id])
     return found
 

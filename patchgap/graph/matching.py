@@ -143,7 +143,7 @@ def _is_that(kind: str, held: str, asked: str) -> bool | Unknown:
     if not held:
         return Unknown("", "its SBOM names no version")
     verdict = same(kind, held, asked)
-    if kind == "pypi" and "+" not in asked and same(kind, held.partition("+")[0], asked) is True:
+    if kind == "pypi" and "+" in held and "+" not in asked and same(kind, held.partition("+")[0], asked) is True:
         return True
     if kind in _PACKAGED and not any(mark in asked for mark in ":-") and _UPSTREAM.sub("", held) == asked:
         return True

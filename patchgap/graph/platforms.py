@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.reading import Moment, Run, among, among_ids
+from patchgap.graph.runners import Ran, Runners
 
 
 class Platform(NamedTuple):
@@ -27,8 +28,7 @@ class Running(NamedTuple):
     image_id: int  # the index's
     digest: str  # the index's
     name: str
-    workload_id: int
-    workloads: int  # that run the index
+    ran: Ran
     sboms: tuple[tuple[str, bool, tuple[str, ...]], ...]  # lists, whole, hides; of those that list packages
 
 
@@ -64,26 +64,27 @@ def of_indexes(read: Run, digests: Sequence[str]) -> Mapping[str, Mapping[str, s
     return found
 
 
-def running(read: Run, moment: Moment) -> tuple[Running, ...]:
+def running(read: Run, moment: Moment, runners: Runners) -> tuple[Running, ...]:
     """Each platform of each index that runs, with what its SBOMs could have listed."""
-    rows = read(
-        "SELECT c.image_id, p.index_digest, p.manifest, p.name, min(c.workload_id), count(DISTINCT c.workload_id),"  # noqa: S608
-        " m.image_id FROM graph_platform p JOIN graph_digest d ON d.digest = p.index_digest"
-        f" JOIN graph_container c ON c.image_id = d.image_id{moment.joined} JOIN graph_digest m ON m.digest = p.manifest"
-        f" WHERE p.digest = p.manifest AND c.exposed AND {moment.stands}"
-        " GROUP BY c.image_id, p.index_digest, p.manifest, p.name, m.image_id ORDER BY 5, 4, 3",
-        moment.parameters,
+    indexes = read(
+        "SELECT d.image_id, p.index_digest, p.manifest, p.name, m.image_id FROM graph_platform p"
+        " JOIN graph_digest d ON d.digest = p.index_digest JOIN graph_digest m ON m.digest = p.manifest"
+        " WHERE p.digest = p.manifest ORDER BY p.name, p.manifest"
     )
+    ran = runners.of(read, moment, [row[0] for row in indexes])
+    if not ran:
+        return ()
+    rows = sorted((row for row in indexes if row[0] in ran), key=lambda row: ran[row[0]].workload_id)
     sboms: dict[int, list[tuple[str, bool, tuple[str, ...]]]] = {}
     held = read(
         "SELECT image_id, lists, whole, hides FROM graph_sbom"  # noqa: S608  (ids alone)
-        f" WHERE packages > 0 AND {among_ids('image_id', {row[6] for row in rows})}"
+        f" WHERE packages > 0 AND {among_ids('image_id', {row[4] for row in rows})}"
     )
     for image_id, lists, whole, hides in held:
         sboms.setdefault(image_id, []).append((lists, whole, tuple(json.loads(hides))))
     return tuple(
-        Running(image_id, index, name, workload_id, count, tuple(sboms.get(own, ())))
-        for image_id, index, _, name, workload_id, count, own in rows
+        Running(image_id, index, name, ran[image_id], tuple(sboms.get(own, ())))
+        for image_id, index, _, name, own in rows
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from patchgap.graph import blind
+from patchgap.graph.blind import Survey
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of
@@ -66,8 +66,7 @@ class Memory:
 
     def __init__(self, generation: int = -1, before: Memory | None = None) -> None:
         self.generation = generation
-        self.blind: tuple[Unknown, ...] | None = None
-        self.partly: tuple[blind.Partly, ...] | None = None
+        self.blind: Survey | None = None
         self.places: dict[int, tuple[Place, ...]] = {}
         self.images: dict[int, Image] = {}
         self.sboms: dict[int, Sbom] = {}
@@ -94,11 +93,12 @@ class Query:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
         exposures = self.exposures(question, matches)
-        running = {one.component for one in exposures if one.standing is Standing.UNKNOWN}
+        doubtful = [m for m in matches.values() if m.standing is Standing.UNKNOWN]
+        running = {one.component for one in exposures if one.standing is Standing.UNKNOWN} if doubtful else ()
         doubts = (
             Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
-            for m in matches.values()
-            if m.standing is Standing.UNKNOWN and _component(m.row) in running
+            for m in doubtful
+            if _component(m.row) in running
         )
         return ExposureAnswer(
             query=str(question),
@@ -114,28 +114,28 @@ class Query:
 
     def exposures(self, question: Question, matches: Mapping[int, Match]) -> Collection[Exposure]:
         """Every exposure of these components, with the standing that VEX gives it towards the question."""
-        with _uncollected():
+        with uncollected():
             return self._settled(question, self._exposures(matches))
 
     def blind_spots(self) -> tuple[Unknown, ...]:
         """What no question can be answered for, whatever it asks."""
-        if self._memory.blind is None:
-            self._memory.blind = blind.spots(self._read, self._moment)
-        return self._memory.blind
+        return self._survey().spots(self._read)
 
-    def partly(self) -> tuple[blind.Partly, ...]:
-        """The images that run and of which no SBOM tells everything."""
-        if self._memory.partly is None:
-            self._memory.partly = blind.partly(self._read, self._moment)
-        return self._memory.partly
+    def uncovered(self, question: Question) -> tuple[Unknown, ...]:
+        """The images that run and that may hold what is asked for, since no SBOM of them would list it."""
+        return tuple(self._survey().untold(self._read, question))
 
     def vex_names(self) -> frozenset[str]:
         """The vulnerabilities that VEX speaks of, in lower case."""
         return frozenset(row[0] for row in self._read("SELECT DISTINCT name FROM graph_vex_name"))
 
     def _untold(self, question: Question) -> tuple[Unknown, ...]:
-        untold = blind.untold(self._read, self.partly(), question)
-        return (*unanswerable(question), *self.blind_spots(), *untold)
+        return (*unanswerable(question), *self.blind_spots(), *self.uncovered(question))
+
+    def _survey(self) -> Survey:
+        if self._memory.blind is None:
+            self._memory.blind = Survey(self._moment)
+        return self._memory.blind
 
     def of_workload(self, cluster: str, namespace: str, kind: str, name: str) -> tuple[Exposure, ...]:
         """One exposure a container, of no component: what a runtime signal touches."""
@@ -321,7 +321,7 @@ def named(read: Run, wanted: Iterable[str]) -> Iterator[Row]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the cycle collector, which walks all that is remembered for every few thousand exposures that an answer
     makes, none of which is in a cycle: it took nine tenths of a large answer's time."""
     collecting = gc.isenabled()

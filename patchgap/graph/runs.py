@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from patchgap.graph.blind import claimed
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
-from patchgap.graph.query import Memory, Query, decode_workload
+from patchgap.graph.query import Memory, Query, decode_workload, uncollected
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, with_claims
 from patchgap.graph.selection import Selection
@@ -69,9 +69,13 @@ class Answer(NamedTuple):
 def runs(read: Run, question: Question | None, selection: Selection, since: datetime, until: datetime) -> Answer:
     """What ran from `since` on and before `until`; with a question, of images that hold what it asks for."""
     time = _Time(sortable(since), sortable(until), with_claims(selection.cluster))
+    if question is None:  # with one, other namespaces' images of which nothing is known are told of too
+        time = time._replace(namespaces=selection.namespace)
     verdicts = _verdicts(read, question, time)
     kept, doubtful = [], []
-    for one in _intervals(read, selection, time, verdicts if question else None):
+    with uncollected():
+        intervals = list(_intervals(read, selection, time, verdicts if question else None))
+    for one in intervals:
         verdict = verdicts.get(one.digest)
         if question is not None and (verdict is None or verdict.verdict != AFFECTED):
             doubtful.append((one, verdict))
@@ -106,17 +110,24 @@ _Key = tuple[WorkloadRef, str, str, bool, Manner]
 
 
 class _Time(NamedTuple):
-    """As the store writes times; and the clusters that are asked for, none: every one."""
+    """As the store writes times; and the clusters and namespaces that are asked for, none: every one."""
 
     start: str
     end: str
     clusters: frozenset[str]
+    namespaces: frozenset[str] = frozenset()
 
     def rows(self, columns: str) -> tuple[str, dict[str, str]]:
         """The workloads' rows `w` that reach into it."""
-        some, named = among("w.cluster", sorted(self.clusters)) if self.clusters else ("1 = 1", {})
-        where = f"w.since < :end AND (w.until IS NULL OR w.until > :start) AND {some}"
-        return f"SELECT {columns} FROM graph_workload w WHERE {where}", {"start": self.start, "end": self.end, **named}  # noqa: S608
+        where, named = (
+            "w.since < :end AND (w.until IS NULL OR w.until > :start)",
+            {"start": self.start, "end": self.end},
+        )
+        for column, wanted in (("w.cluster", self.clusters), ("w.namespace", self.namespaces)):
+            if wanted:
+                some, parameters = among(column, sorted(wanted))
+                where, named = f"{where} AND {some}", named | parameters
+        return f"SELECT {columns} FROM graph_workload w WHERE {where}", named  # noqa: S608  (our own text)
 
 
 def _intervals(
@@ -177,8 +188,7 @@ def _rows(read: Run, time: _Time, clean: Iterable[str] | None) -> Sequence[tuple
     `clean` digests are told, those of workloads that ran something else."""
     places, named = time.rows("w.cluster, w.namespace, w.kind, w.name")
     if clean is not None:
-        images = _images_of(read, clean)
-        among_others = f"image_id IS NULL OR NOT {among_ids('image_id', images)}" if images else "1 = 1"
+        among_others = f"image_id IS NULL OR {among_ids('image_id', _other_images(read, clean))}"
         places += f" AND w.id IN (SELECT workload_id FROM graph_container WHERE {among_others})"  # noqa: S608  (ids alone)
     found = read(
         "SELECT since, until, document FROM graph_workload"  # noqa: S608  (our own text)
@@ -188,21 +198,20 @@ def _rows(read: Run, time: _Time, clean: Iterable[str] | None) -> Sequence[tuple
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def _images_of(read: Run, digests: Iterable[str]) -> set[int]:
-    """Their images, those alone of which all digests are among them."""
-    wanted = frozenset(digests)
-    rows = read("SELECT digest, image_id FROM graph_digest")
-    return {row[1] for row in rows if row[0] in wanted} - {row[1] for row in rows if row[0] not in wanted}
+def _other_images(read: Run, clean: Iterable[str]) -> set[int]:
+    """The images that go by a digest which is not among them."""
+    known = frozenset(clean)
+    return {image for digest, image in read("SELECT digest, image_id FROM graph_digest") if digest not in known}
 
 
 def _verdicts(read: Run, question: Question | None, time: _Time) -> Mapping[str, Verdict]:
     """Of each digest of the images that containers had in that time."""
     if question is None:
         return {}
-    workloads, named = time.rows("w.id")
+    workloads, named = time.rows("1")
     rows = read(
-        "SELECT digest FROM graph_digest WHERE image_id IN"  # noqa: S608  (our own text)
-        f" (SELECT image_id FROM graph_container WHERE workload_id IN ({workloads})) ORDER BY digest",
+        "SELECT d.digest FROM graph_digest d WHERE EXISTS (SELECT 1 FROM graph_container c WHERE c.image_id = d.image_id"  # noqa: S608
+        f" AND EXISTS ({workloads} AND w.id = c.workload_id)) ORDER BY d.digest",
         named,
     )
     return standings(read, Query(read, Memory()).matches(question), question, [row[0] for row in rows])

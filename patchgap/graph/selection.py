@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
 from patchgap.graph.ecosystems import is_known, kinds, purl_type
 from patchgap.graph.purl import type_of
 from patchgap.graph.reading import Run
@@ -21,21 +19,6 @@ from patchgap.model.workload import Classification, Workload
 
 UNKNOWN = "unknown"
 DIMENSIONS = ("environment", "region", "cluster", "namespace", "classification", "ecosystem")
-
-
-class _Scope(msgspec.Struct):
-    classification: str = UNKNOWN
-
-
-class _Labels(msgspec.Struct):
-    """What a filter compares of a stored workload."""
-
-    environment: str = UNKNOWN
-    region: str = UNKNOWN
-    data_scope: _Scope = msgspec.field(default_factory=_Scope)
-
-
-_LABELS = msgspec.json.Decoder(_Labels)
 
 
 class Missing(NamedTuple):
@@ -98,6 +81,7 @@ class Selection:
             for dimension, held in _held(one.workload):
                 open_[dimension].discard(held)
             open_["ecosystem"].discard(one.component.purl.partition(":")[2].partition("/")[0])
+        open_["ecosystem"] -= _listed(read, open_["ecosystem"])
         known = _known(read, [dimension for dimension, values in open_.items() if values])
         for dimension, values in open_.items():
             there = known.get(dimension, set()) - {UNKNOWN, ""}
@@ -113,11 +97,7 @@ EVERYTHING = Selection()
 
 
 def _held(workload: Workload) -> Iterator[tuple[str, str]]:
-    yield "environment", workload.environment
-    yield "region", workload.region
-    yield "cluster", workload.ref.cluster.removesuffix(SUFFIX)
-    yield "namespace", workload.ref.namespace
-    yield "classification", workload.data_scope.classification.value
+    return labels(workload.ref.cluster.removesuffix(SUFFIX), workload)
 
 
 def _sound(dimension: str, value: str) -> bool:
@@ -135,20 +115,30 @@ def _nearest(value: str, known: Iterable[str]) -> str:
     return names[found[0]] if found else ""
 
 
+def labels(cluster: str, workload: Workload) -> Iterator[tuple[str, str]]:
+    """What a filter may ask for to find it, as the store keeps it."""
+    yield "cluster", cluster
+    yield "namespace", workload.ref.namespace
+    yield "environment", workload.environment
+    yield "region", workload.region
+    yield "classification", workload.data_scope.classification.value
+
+
+def _listed(read: Run, ecosystems: Iterable[str]) -> set[str]:
+    """Those of which there is a package: one is found at once, where all of them would be looked through."""
+    one = "SELECT 1 FROM graph_component WHERE ecosystem = :one LIMIT 1"
+    return {ecosystem for ecosystem in ecosystems if read(one, {"one": ecosystem})}
+
+
 def _known(read: Run, dimensions: Iterable[str]) -> dict[str, set[str]]:
     """What exists of these dimensions, over every workload that was ever seen."""
     wanted = set(dimensions)
     known: dict[str, set[str]] = {}
+    for dimension, value in read("SELECT dimension, value FROM graph_label") if wanted - {"ecosystem"} else ():
+        if dimension in wanted:
+            known.setdefault(dimension, set()).add(value.removesuffix(SUFFIX) if dimension == "cluster" else value)
     if "cluster" in wanted:
-        rows = read("SELECT cluster FROM graph_cluster UNION SELECT cluster FROM graph_workload")
-        known["cluster"] = {row[0].removesuffix(SUFFIX) for row in rows}
-    if "namespace" in wanted:
-        known["namespace"] = {row[0] for row in read("SELECT DISTINCT namespace FROM graph_workload")}
+        known["cluster"] = known.get("cluster", set()) | {row[0] for row in read("SELECT cluster FROM graph_cluster")}
     if "ecosystem" in wanted:
         known["ecosystem"] = {row[0] for row in read("SELECT DISTINCT ecosystem FROM graph_component")}
-    if wanted & {"environment", "region", "classification"}:
-        labels = [_LABELS.decode(row[0]) for row in read("SELECT document FROM graph_workload")]
-        known["environment"] = {one.environment for one in labels}
-        known["region"] = {one.region for one in labels}
-        known["classification"] = {one.data_scope.classification for one in labels}
     return known

@@ -6,7 +6,7 @@ of whoever holds the graph's lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from patchgap.graph import tables
 from patchgap.graph.images import Images
 from patchgap.graph.reading import Run, among_ids, next_id, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST
+from patchgap.graph.selection import labels
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.codec import plain
 from patchgap.model.workload import ClusterInventory, RunState, Workload, WorkloadRef
@@ -27,6 +28,7 @@ from patchgap.storage import insert_many
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
 _READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
 _BATCH = 5000
+_LABELS = 200  # in one statement
 _DECODER = msgspec.json.Decoder(Workload)
 
 
@@ -225,6 +227,13 @@ class Snapshots:
             ]
         insert_many(self._connection, tables.workload, workloads)
         insert_many(self._connection, tables.container, containers)
+        self._label({label for one in new.values() for label in labels(cluster, one)})
+
+    def _label(self, found: set[tuple[str, str]]) -> None:
+        for some in _batches(sorted(found)):
+            named = {f"{column}{n}": word for n, one in enumerate(some) for column, word in zip("dv", one, strict=True)}
+            values = ", ".join(f"(:d{n}, :v{n})" for n in range(len(some)))
+            self._run(f"INSERT INTO graph_label (dimension, value) VALUES {values} ON CONFLICT DO NOTHING", named)  # noqa: S608
 
 
 def mark(read: Run, cluster: str) -> Mark:
@@ -243,6 +252,11 @@ def _named(cluster: str, places: Iterable[Place]) -> tuple[str, ...]:
 
 def _place(ref: WorkloadRef) -> Place:
     return ref.namespace, ref.kind, ref.name
+
+
+def _batches(labels: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    for start in range(0, len(labels), _LABELS):
+        yield labels[start : start + _LABELS]
 
 
 def _known(digest: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from patchgap.graph import blind
+from patchgap.graph.blind import Survey
 from patchgap.graph.query import refreshed
 from patchgap.graph.reading import Run, moment_of
 from patchgap.model.unknown import Unknown
@@ -39,7 +39,7 @@ _SIZES = {
 
 def stats(read: Run, *, sqlite: bool) -> Stats:
     """All of it, read at one moment; from an SQLite file, else from PostgreSQL."""
-    spots = blind.by_kind(read, moment_of(None))
+    spots = Survey(moment_of(None)).by_kind(read)
     return Stats(
         images=_number(read, "SELECT count(*) FROM graph_image"),
         images_with_sbom=_number(read, "SELECT count(DISTINCT image_id) FROM graph_sbom"),

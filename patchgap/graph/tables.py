@@ -98,6 +98,12 @@ sbom = sa.Table(
     sa.Column("named", sa.Text, nullable=False, server_default="[]"),  # JSON: the digests that it says the image has
     sa.UniqueConstraint("document", "image_id"),
 )
+for _name, _subset in {  # the SBOMs that leave something open, mostly few: `blind` says the same words
+    "graph_sbom_empty": "packages = 0",
+    "graph_sbom_hiding": "hides <> '[]'",
+    "graph_sbom_partial": "NOT whole OR replace(lists, '~', '') <> lists",
+}.items():
+    sa.Index(_name, sbom.c.image_id, sqlite_where=sa.text(_subset), postgresql_where=sa.text(_subset))
 
 part = sa.Table(
     "graph_set",
@@ -164,6 +170,14 @@ sa.Index(
     workload.c.cluster,
     sqlite_where=workload.c.until.is_(None),
     postgresql_where=workload.c.until.is_(None),
+)
+
+label = sa.Table(  # every value that any workload ever had: what a filter may ask for
+    "graph_label",
+    metadata,
+    sa.Column("dimension", sa.Text, primary_key=True),  # of selection.DIMENSIONS
+    sa.Column("value", sa.Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 container = sa.Table(

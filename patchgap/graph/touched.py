@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from patchgap.graph import blind
 from patchgap.graph.families import Family, families
 from patchgap.graph.matching import Match, Row, is_within
 from patchgap.graph.query import ROW, Memory, Query, decode_workload
@@ -100,7 +99,7 @@ def touched(read: Run, mirror: Path, asked: Asked = Asked()) -> Touched:  # noqa
         *_nameless(nameless),
         *([Unknown("the newest components", "they came meanwhile: ask again")] if known.mark < known.newest else []),
         *query.blind_spots(),
-        *blind.untold(read, query.partly(), _of_kinds(kinds, asked.selection)),
+        *query.uncovered(_of_kinds(kinds, asked.selection)),
     )
     return Touched(tuple(sorted(touches, key=_order)), unknown, records, withdrawn)
 

@@ -269,6 +269,12 @@ def test_more_chains_than_are_kept_are_told(graph: Graph) -> None:
     assert "The graph keeps 16 chains to a package: there may be more." in run("e", "--why").stdout
     assert asked("e")["exposures"][0]["chains_may_be_more"] is True
     assert asked("m1")["exposures"][0]["chains_may_be_more"] is False
+    assert "and at least 13 more chains (--why draws 16)" in run("e").stdout
+    for package, more in (("e", "True"), ("m1", "False")):
+        told = read_csv(run(package, "--format", "csv").stdout)
+        assert told[0]["chains_may_be_more"].lower() == more.lower()
+        for form in ("dot", "mermaid"):
+            assert ("16 chains drawn, there may be more" in run(package, "--format", form).stdout) is (more == "True")
 
 
 def read_csv(text: str) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from graph_fleet import IMAGE, NOW, ask, bom, cluster, container, names, workloa
 
 from patchgap import storage
 from patchgap.graph.question import Question
+from patchgap.graph.selection import Selection
 from patchgap.graph.store import Graph
 from tests.postgres import Postgres
 
@@ -103,6 +104,11 @@ def test_what_the_first_schema_held_is_answered_as_before(old: sa.Engine) -> Non
     with old.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM graph_occurrence")).scalar_one() == 3
     assert names(graph.exposure(Question.parse("a"), NOW, at=NOW)) == ["app"]
+    unheard = {one: {"elsewhere"} for one in ("cluster", "namespace", "environment", "region")}
+    missing = {one.dimension: one.known for one in graph.asked(lambda read: [*Selection.of(unheard).missing(read, ())])}
+    assert missing == {
+        "cluster": ("prod-ml-eu",), "namespace": ("training",), "environment": ("production",), "region": ("eu-west-1",),
+    }  # fmt: skip
 
 
 def test_what_was_stored_tells_what_it_covers(old: sa.Engine) -> None:
