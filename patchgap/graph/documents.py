@@ -72,9 +72,13 @@ def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:
         raise BadInputError(path, "it is not a file", "Name a file, or a folder of files.")
     try:
         with path.open("rb") as file:
-            if whole and os.fstat(file.fileno()).st_size > limit:
+            if not whole:
+                return file.read(limit)
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
                 raise too_large(path, limit)
-            return file.read(limit + whole)
+            content = file.read(size + 1)  # asked for more, the system gives new pages for each file, and clears them
+            return content if len(content) == size else content + file.read(limit - size)
     except OSError as error:
         raise BadInputError(
             path, f"cannot be read: {error.strerror or error}", "Make it readable, or leave it out."

@@ -18,7 +18,7 @@ from patchgap.graph.claims import Claim, parse_claim, seems
 from patchgap.graph.documents import read_bytes, read_head
 from patchgap.graph.provenance import SLSA, parse_provenance, repository_of_subject
 from patchgap.graph.sbom.document import SbomDocument
-from patchgap.graph.sbom.kinds import Kind, NotAnSbomError, kind_of, kind_of_head
+from patchgap.graph.sbom.kinds import HEAD, Kind, NotAnSbomError, kind_of, kind_of_head, names_itself
 from patchgap.graph.sbom.read import parse_sbom
 from patchgap.graph.vex import cyclonedx_protobuf, cyclonedx_xml
 from patchgap.graph.vex.read import parse_vex
@@ -58,7 +58,7 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
     by its name to be an SBOM: of a folder it is passed over, with that reason."""
     try:
         head = read_head(path)
-        if head and not seems(head) and head.lstrip()[:1] != b"{":
+        if head and head.lstrip()[:1] != b"{" and not seems(head):
             kind_of_head(head, path)  # a large file of another kind is not read whole
         return read_content(read_bytes(path), path, artifact)
     except NotAnSbomError as error:
@@ -73,7 +73,7 @@ def read_content(
     """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` the digests
     of which an attestation found with it may be. Raises BadInputError, NotAnSbomError for another document."""
     content = content.removeprefix(codecs.BOM_UTF8)
-    if seems(content) and not _is_another(content, where):
+    if not names_itself(content[:HEAD]) and seems(content) and not _is_another(content, where):
         return parse_claim(content, where)
     kind = kind_of(content, where)
     if kind is Kind.VEX:

@@ -101,7 +101,7 @@ def kind_of_head(head: bytes, where: str | Path) -> Kind | None:
         if head.startswith(magic):
             raise NotAnSbomError(where, f"it is {name}, which is not unpacked")
     if text[:1] == b"{":
-        return next((kind for pattern, kind in _EARLY if pattern.match(text)), None)
+        return names_itself(text)
     if (markup := _markup(head)) is not None:
         if _ROOT.search(markup) and _XML_NAMESPACE in markup:
             return Kind.CYCLONEDX_XML
@@ -111,6 +111,12 @@ def kind_of_head(head: bytes, where: str | Path) -> Kind | None:
     if _TAG_VALUE.search(head) and _COMMENTS.match(head):
         return Kind.SPDX_TAG_VALUE
     raise NotAnSbomError(where, _what_else(head))
+
+
+def names_itself(head: bytes) -> Kind | None:
+    """The kind that a JSON document's first keys name; None where they name none."""
+    text = head.lstrip()
+    return next((kind for pattern, kind in _EARLY if pattern.match(text)), None)
 
 
 def _markup(head: bytes) -> str | None:
