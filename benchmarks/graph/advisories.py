@@ -22,7 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exposure import NOW, clusters, fleet
+import fleet
+from fleet import NOW, Size
 
 from patchgap.graph.index import judge_all
 from patchgap.graph.matching import Row, judge
@@ -36,7 +37,6 @@ from patchgap.model.exposure import Artifact
 from patchgap.model.signal import Advisory
 from patchgap.storage import connect
 
-CHUNK = 250  # images made at a time
 SAMPLE = 20  # advisories that the loop over every pair is timed with
 
 
@@ -48,20 +48,11 @@ def named(mirror: Path) -> tuple[list[str], list[Advisory]]:
     return [name for name, _ in names.most_common()], list(advisories[:: max(1, len(advisories) // SAMPLE)])
 
 
-def documents(rng: random.Random, images: int, packages: int, names: Sequence[str]) -> Iterator[SbomDocument]:
-    """The fleet's SBOMs without their edges, a few hundred in memory at a time."""
+def documents(rng: random.Random, size: Size, names: Sequence[str]) -> Iterator[SbomDocument]:
+    """The fleet's SBOMs without their edges, one after another."""
     renamed: dict[Package, Package] = {}
-    for start in range(0, images, CHUNK):
-        for n, one in enumerate(fleet(rng, min(CHUNK, images - start), packages), start):
-            digest = f"sha256:{n:064x}"
-            yield replace(
-                one,
-                document=f"sha256:{n + (1 << 200):064x}",
-                artifact=Artifact(digest, f"registry.example.org/app-{n}", f"{n:040x}"),
-                digests=(digest,),
-                packages=tuple(rename(package_, names, renamed) for package_ in one.packages),
-                edges={},
-            )
+    for one in fleet.documents(rng, size):
+        yield replace(one, packages=tuple(rename(package_, names, renamed) for package_ in one.packages), edges={})
 
 
 def rename(one: Package, names: Sequence[str], renamed: dict[Package, Package]) -> Package:
@@ -151,19 +142,20 @@ def main() -> None:
         options.add_argument(f"--{name}", type=int, default=default)
     options.add_argument("--database", help="an empty database's URL; SQLite in a scratch folder without it")
     args = options.parse_args()
+    size = Size(args.images, args.workloads, args.packages)
     rng = random.Random(args.seed)
     names, sample = named(args.mirror)
     last: list[SbomDocument] = []
 
     def told() -> Iterator[SbomDocument]:
-        for one in documents(rng, args.images, args.packages, names):
+        for one in documents(rng, size, names):
             last[:] = [one]
             yield one
 
     with tempfile.TemporaryDirectory() as folder:
         graph = Graph(connect(args.database or f"sqlite:///{Path(folder) / 'graph.db'}"))
         timed(f"{args.images} images of {args.packages} packages made and stored", lambda: graph.add_sboms(told(), NOW))
-        for one in clusters(rng, args.workloads, args.images):
+        for one in fleet.clusters(rng, size):
             graph.record(one, NOW)
         measure(graph, args.mirror, sample, last[0])
 
