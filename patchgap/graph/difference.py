@@ -9,7 +9,7 @@ from patchgap.errors import NotFoundError
 from patchgap.graph.coverage import Coverage
 from patchgap.graph.members import unpack
 from patchgap.graph.naming import Named
-from patchgap.graph.reading import Run, among_ids
+from patchgap.graph.reading import Run, among_ids, batches
 from patchgap.model.unknown import Unknown
 
 _BATCH = 5000
@@ -78,10 +78,10 @@ def _packages(read: Run, image: Named) -> dict[_Package, set[str]]:
     roots = {row[0] for row in read(f"SELECT root FROM graph_sbom WHERE {among_ids('id', image.sboms)}")}  # noqa: S608
     ids = sorted({one for row in sets for one in unpack(row[0])})
     found: dict[_Package, set[str]] = {}
-    for start in range(0, len(ids), _BATCH):
+    for some in batches(ids, _BATCH):
         for ecosystem, vendor, name, version, purl in read(
             "SELECT ecosystem, vendor, name, version, purl FROM graph_component"  # noqa: S608  (ids alone)
-            f" WHERE {among_ids('id', ids[start : start + _BATCH])}"
+            f" WHERE {among_ids('id', some)}"
         ):
             if not purl or purl not in roots:
                 found.setdefault((ecosystem, vendor, name), set()).add(version)

@@ -14,7 +14,7 @@ from patchgap.graph.matching import Match
 from patchgap.graph.platforms import of_indexes
 from patchgap.graph.query import unanswerable
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids
+from patchgap.graph.reading import Run, among, among_ids, batches
 from patchgap.model.exposure import Standing
 
 AFFECTED, CLEAN, UNKNOWN = "affected", "clean", "unknown"
@@ -110,8 +110,8 @@ def _hidden(sboms: Sequence[Sbom]) -> str:
 def sboms_of(read: Run, digests: Sequence[str]) -> dict[str, list[Sbom]]:
     """The SBOMs of each digest's image, with how many packages each lists, and of which kinds."""
     found: dict[str, list[Sbom]] = {}
-    for start in range(0, len(digests), 500):
-        some, parameters = among("d.digest", digests[start : start + 500])
+    for batch in batches(digests, 500):
+        some, parameters = among("d.digest", batch)
         rows = read(
             "SELECT d.digest, s.id, s.packages, s.lists, s.whole, s.hides FROM graph_digest d"  # noqa: S608  (parameters alone)
             f" JOIN graph_sbom s ON s.image_id = d.image_id WHERE {some}",

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from patchgap.graph import tables
 from patchgap.graph.platforms import Platform, apart
-from patchgap.graph.reading import Run, among, next_id
+from patchgap.graph.reading import Run, among, batches, next_id
 from patchgap.model.exposure import Artifact, repository_of
 from patchgap.storage import insert_many
 
@@ -164,8 +164,8 @@ class Images:
 
     def _held(self, digests: Sequence[str]) -> dict[str, int]:
         held: dict[str, int] = {}
-        for start in range(0, len(digests), _BATCH):
-            some, parameters = among("digest", digests[start : start + _BATCH])
+        for batch in batches(digests, _BATCH):
+            some, parameters = among("digest", batch)
             rows = self._run(f"SELECT digest, image_id FROM graph_digest WHERE {some}", parameters)  # noqa: S608
             held.update((row[0], row[1]) for row in rows)
         return held

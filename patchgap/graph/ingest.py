@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from itertools import islice
 from typing import cast
 
 import msgspec
@@ -21,7 +20,7 @@ from patchgap.graph.coverage import is_system, listed
 from patchgap.graph.images import Images
 from patchgap.graph.members import pack
 from patchgap.graph.purl import loose_key
-from patchgap.graph.reading import Run, among_ids, next_id, of_connection
+from patchgap.graph.reading import Run, among_ids, batches, next_id, of_connection
 from patchgap.graph.sbom.document import Package, SbomDocument
 from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
@@ -117,7 +116,7 @@ class Ingest:
 
     def _load(self, wanted: Mapping[Package, int]) -> None:
         """The ids of those that are stored. A fingerprint finds them; the columns tell whether it is they."""
-        for batch in _batches(wanted.values()):
+        for batch in batches(wanted.values(), _BATCH):
             for row in self._run(
                 "SELECT id, ecosystem, vendor, name, version, purl, distro, source, source_version"  # noqa: S608  (ids)
                 f" FROM graph_component WHERE {among_ids('identity', batch)}"
@@ -167,9 +166,3 @@ def _parts(packages: Sequence[Package]) -> Iterable[list[int]]:
     held = {*base}
     others = [n for n in range(len(packages)) if n not in held]
     return (base, others) if others else (base,)
-
-
-def _batches(values: Iterable[int]) -> Iterable[list[int]]:
-    rest = iter(values)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage, hidden
-from patchgap.graph.reading import Moment, Run, among, among_ids
+from patchgap.graph.reading import Moment, Run, among, among_ids, batches
 from patchgap.graph.runners import Ran, Runners
 
 
@@ -56,8 +56,8 @@ def apart(read: Run, digests: Sequence[str]) -> tuple[str, ...]:
 def of_indexes(read: Run, digests: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     """The platforms of those digests that are an index of several: the manifest's digest and the platform's name."""
     found: dict[str, dict[str, str]] = {}
-    for start in range(0, len(digests), 400):
-        some, parameters = among("index_digest", digests[start : start + 400])
+    for batch in batches(digests, 400):
+        some, parameters = among("index_digest", batch)
         rows = read(f"SELECT index_digest, manifest, name FROM graph_platform WHERE {some} ORDER BY 3, 2", parameters)  # noqa: S608
         for index, manifest, name in rows:
             found.setdefault(index, {})[manifest] = name

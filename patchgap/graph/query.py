@@ -19,7 +19,7 @@ import msgspec
 from patchgap.graph.blind import Survey
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids, moment_of
+from patchgap.graph.reading import Run, among, among_ids, batches, moment_of
 from patchgap.graph.vex.standing import Subject, VexVerdict, image_purl, settled, standing_of
 from patchgap.model.exposure import Artifact, Component, Exposure, ExposureAnswer, Standing, repository_of
 from patchgap.model.unknown import Unknown
@@ -304,16 +304,14 @@ class Query:
             self._memory.rows[columns[0]] = Row(*columns)
 
     def _by_id(self, table: str, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(ids), _BATCH):
-            some = among_ids("id", ids[start : start + _BATCH])
+        for batch in batches(ids, _BATCH):
+            some = among_ids("id", batch)
             yield from self._read(f"SELECT {columns} FROM {table} WHERE {some}")  # noqa: S608  (no input in it)
 
 
 def named(read: Run, wanted: Iterable[str]) -> Iterator[Row]:
     """The components that these keys look up, by their own name or their source package's; one may come twice."""
-    ordered = sorted(wanted)
-    for start in range(0, len(ordered), 400):
-        some = ordered[start : start + 400]
+    for some in batches(sorted(wanted), 400):
         by_key, parameters = among("key", some)
         by_source, others = among("source_key", some)
         statement = f"SELECT {ROW} FROM graph_component WHERE {by_key} OR {by_source}"  # noqa: S608  (no input in it)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
-from patchgap.graph.reading import Moment, Run, among_ids
+from patchgap.graph.reading import Moment, Run, among_ids, batches
 
 _BATCH = 5000  # ids in one statement
 
@@ -41,7 +41,7 @@ class Runners:
     def of(self, read: Run, moment: Moment, images: Iterable[int]) -> dict[int, Ran]:
         """Those of the images that run, in the order of the workloads that do."""
         wanted = [*dict.fromkeys(images)]
-        for some in _batches([one for one in wanted if one not in self._ran]):
+        for some in batches([one for one in wanted if one not in self._ran], _BATCH):
             rows = read(
                 "SELECT c.image_id, min(c.workload_id), count(DISTINCT c.workload_id)"  # noqa: S608  (ids alone)
                 f" FROM graph_container c{moment.joined} WHERE {among_ids('c.image_id', some)} AND c.exposed"
@@ -65,22 +65,17 @@ class Runners:
     def _name(self, read: Run, images: dict[int, int]) -> None:
         """By the reference of the container that runs it in that workload, and by the workload's own name."""
         places: dict[int, tuple[str, list[_Container]]] = {}
-        for some in _batches(sorted(set(images.values()))):
+        for some in batches(sorted(set(images.values())), _BATCH):
             rows = read(
                 "SELECT id, cluster || '/' || namespace || '/' || kind || '/' || name, document FROM graph_workload"  # noqa: S608
                 f" WHERE {among_ids('id', some)}"
             )
             places.update((row[0], (row[1], _CONTAINERS.decode(row[2]).containers)) for row in rows)
         digests: dict[int, set[object]] = {}
-        for some in _batches([*images]):
+        for some in batches(images, _BATCH):
             for image, digest in read(f"SELECT image_id, digest FROM graph_digest WHERE {among_ids('image_id', some)}"):  # noqa: S608
                 digests.setdefault(image, set()).add(digest)
         for image, workload_id in images.items():
             place, containers = places[workload_id]
             one = next(c for c in containers if isinstance(c.digest, str) and c.digest in digests[image])
             self._named[image] = f"image {one.image.partition('@')[0]}@{one.digest}", place
-
-
-def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), _BATCH):
-        yield ids[start : start + _BATCH]

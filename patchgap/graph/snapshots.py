@@ -6,7 +6,7 @@ of whoever holds the graph's lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from patchgap.errors import ConflictError
 from patchgap.graph import tables
 from patchgap.graph.images import Images
-from patchgap.graph.reading import Run, among_ids, next_id, of_connection, sortable
+from patchgap.graph.reading import Run, among_ids, batches, next_id, of_connection, sortable
 from patchgap.graph.sbom.document import DIGEST
 from patchgap.graph.selection import labels
 from patchgap.model.claimed import SUFFIX
@@ -144,8 +144,8 @@ class Snapshots:
         standing = {one.id: one.place for one in held}
         came = {place for id_, place in standing.items() if id_ > begun.last}
         ended = sorted(begun.live - standing.keys())
-        for start in range(0, len(ended), _BATCH):
-            some = among_ids("id", ended[start : start + _BATCH])
+        for ids in batches(ended, _BATCH):
+            some = among_ids("id", ids)
             came |= set(self._run(f"SELECT namespace, kind, name FROM graph_workload WHERE {some}"))  # noqa: S608  (ids)
         return frozenset(came)
 
@@ -202,8 +202,7 @@ class Snapshots:
         documents = {msgspec.json.encode(one).decode(): one for one in seen}
         old = {one.place for document, one in held.items() if document not in documents}
         ended = [one.id for document, one in held.items() if document not in documents]
-        for start in range(0, len(ended), _BATCH):
-            ids = ended[start : start + _BATCH]
+        for ids in batches(ended, _BATCH):
             self._run(
                 f"UPDATE graph_workload SET until = :at WHERE {among_ids('id', ids)}",  # noqa: S608  (ids alone)
                 {"at": self._at},
@@ -230,7 +229,7 @@ class Snapshots:
         self._label({label for one in new.values() for label in labels(cluster, one)})
 
     def _label(self, found: set[tuple[str, str]]) -> None:
-        for some in _batches(sorted(found)):
+        for some in batches(sorted(found), _LABELS):
             named = {f"{column}{n}": word for n, one in enumerate(some) for column, word in zip("dv", one, strict=True)}
             values = ", ".join(f"(:d{n}, :v{n})" for n in range(len(some)))
             self._run(f"INSERT INTO graph_label (dimension, value) VALUES {values} ON CONFLICT DO NOTHING", named)  # noqa: S608
@@ -252,11 +251,6 @@ def _named(cluster: str, places: Iterable[Place]) -> tuple[str, ...]:
 
 def _place(ref: WorkloadRef) -> Place:
     return ref.namespace, ref.kind, ref.name
-
-
-def _batches(labels: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    for start in range(0, len(labels), _LABELS):
-        yield labels[start : start + _LABELS]
 
 
 def _known(digest: object) -> str:
