@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -248,12 +248,12 @@ class Query:
         missing = [one for one in ids if one not in self._memory.sboms]
         others = "(SELECT count(*) FROM graph_sbom o WHERE o.image_id = graph_sbom.image_id) = 1"
         columns = f"id, image_id, reference, root, gaps, {others}"
-        for id_, image_id, reference, root, gaps, alone in self._by_id("graph_sbom", columns, missing):
+        for id_, image_id, reference, root, gaps, alone in _by_id(self._read, "graph_sbom", columns, missing):
             self._memory.sboms[id_] = Sbom(image_id, reference, root, tuple(json.loads(gaps)), alone)
 
     def _load_images(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.images]
-        for id_, *rest in self._by_id("graph_image", "id, repository, commit_id, provenance", missing):
+        for id_, *rest in _by_id(self._read, "graph_image", "id, repository, commit_id, provenance", missing):
             self._memory.images[id_] = Image(*rest)
 
     def _load_places(self, sbom_ids: Iterable[int]) -> None:
@@ -284,7 +284,7 @@ class Query:
 
     def _load_workloads(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.workloads]
-        for id_, document in self._by_id("graph_workload", "id, document", missing):
+        for id_, document in _by_id(self._read, "graph_workload", "id, document", missing):
             self._memory.workloads[id_] = decode_workload(document)
 
     def _load_labels(self, chains: Iterable[str | None]) -> None:
@@ -300,13 +300,17 @@ class Query:
 
     def _load_rows(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.rows]
-        for columns in self._by_id("graph_component", ROW, missing):
-            self._memory.rows[columns[0]] = Row(*columns)
+        self._memory.rows.update((row.id, row) for row in numbered(self._read, missing))
 
-    def _by_id(self, table: str, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        for batch in batches(ids, _BATCH):
-            some = among_ids("id", batch)
-            yield from self._read(f"SELECT {columns} FROM {table} WHERE {some}")  # noqa: S608  (no input in it)
+
+def numbered(read: Run, ids: Iterable[int]) -> Iterator[Row]:
+    """The components with these ids."""
+    return (Row(*columns) for columns in _by_id(read, "graph_component", ROW, ids))
+
+
+def _by_id(read: Run, table: str, columns: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    for batch in batches(ids, _BATCH):
+        yield from read(f"SELECT {columns} FROM {table} WHERE {among_ids('id', batch)}")  # noqa: S608  (no input in it)
 
 
 def named(read: Run, wanted: Iterable[str]) -> Iterator[Row]:

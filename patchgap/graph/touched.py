@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchgap.graph.families import Family, families
-from patchgap.graph.matching import Match, Row, is_within
-from patchgap.graph.query import ROW, Memory, Query, decode_workload
+from patchgap.graph.matching import Match, is_within
+from patchgap.graph.query import Memory, Query, decode_workload, numbered
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, batches, moment_of, sortable
 from patchgap.graph.records import documents, state
@@ -111,7 +111,7 @@ def _found(read: Run, mirror: int, asked: Asked) -> list[_Found]:
         " JOIN graph_advisory_match m ON m.advisory_id = a.id WHERE a.mirror_id = :mirror AND m.found_at >= :since",
         {"mirror": mirror, "since": sortable(asked.since) if asked.since else ""},
     )
-    components = dict(_components(read, {row[2] for row in rows}))
+    components = {row.id: row for row in numbered(read, {row[2] for row in rows})}
     best: dict[tuple[str, int], _Found] = {}
     for ident, advisory, component, standing, reason, found_at in rows:
         match = Match(components[component], Standing(standing), reason)
@@ -121,12 +121,6 @@ def _found(read: Run, mirror: int, asked: Asked) -> list[_Found]:
         if held is None or _STANDINGS.index(match.standing) < _STANDINGS.index(held.match.standing):
             best[ident, component] = _Found(advisory, match, found_at)
     return [*best.values()]
-
-
-def _components(read: Run, ids: Iterable[int]) -> Iterator[tuple[int, Row]]:
-    for some in batches(ids, _IDS):
-        for columns in read(f"SELECT {ROW} FROM graph_component WHERE {among_ids('id', some)}"):  # noqa: S608  (ids alone)
-            yield columns[0], Row(*columns)
 
 
 def _holders(read: Run, components: Iterable[int]) -> dict[int, frozenset[int]]:
