@@ -14,7 +14,7 @@ from patchgap.cli import asking
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import CANNOT_TELL, EXPOSED, inventory
 from patchgap.cli.exposure_text import readings
-from patchgap.cli.output import Story, emit, safe, styled, wrapped
+from patchgap.cli.output import Story, emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.cli.times import moment
 from patchgap.errors import BadInputError
@@ -66,16 +66,15 @@ def advisories(
     Exit codes: 0; with --exit-code 1 where an advisory touches something that is asked for (or may, VEX aside), 3 where
     none is known to but something could not be told.
     """
-    if as_json and form not in {None, "json"}:
-        raise BadInputError("--json", f"it stands beside --format {form}", "Name one of the two.")
+    printed = asking.form_of(form, as_json=as_json)
     place = mirror or _configured(cli)
     now = cli.clock()
     asked = Asked(asking.selection_of(filters), all_images, moment(since, "--since", now) if since else None)
     told = _ask(cli, place, asked, now)
     asking.warn(told.missing)
-    if as_json or form == "json":
+    if printed == "json":
         emit(_document(told))
-    elif form == "csv":
+    elif printed == "csv":
         from patchgap.cli.exposure_rows import untold  # imported late: most answers are read
         from patchgap.cli.rows import csv_of
 
@@ -191,7 +190,7 @@ def _headline(told: _Told) -> str:
     kept = f" (only {asked.selection})" if asked.selection.asked() else ""
     since = f", known since {plain(asked.since)}" if asked.since else ""
     runs = "is in an image" if asked.all_images else "runs"
-    head = f"{told.mirror}, {_many(answer.records, 'advisory', 'advisories')}{since}{kept}"
+    head = f"{told.mirror}, {many(answer.records, 'advisory', 'advisories')}{since}{kept}"
     if not answer.touches:
         more = ", but not everything could be told" if answer.unknown else ""
         return f"{head}: none touches what {runs}{more}."
@@ -200,12 +199,8 @@ def _headline(told: _Told) -> str:
     text = f"{head}: {len(sure)} {'touches' if len(sure) == 1 else 'touch'} what {runs}"
     text += f", {len(doubtful - sure)} may" if doubtful - sure else ""
     text += f"; VEX clears {len(cleared - sure - doubtful)}" if cleared - sure - doubtful else ""
-    told_not = f"; {_many(len(answer.unknown), 'thing', 'things')} could not be told" if answer.unknown else ""
+    told_not = f"; {many(len(answer.unknown), 'thing')} could not be told" if answer.unknown else ""
     return f"{text}{told_not}."
-
-
-def _many(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _colour(answer: Touched) -> str:

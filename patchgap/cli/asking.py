@@ -43,6 +43,13 @@ def selection_of(values: dict[str, Any]) -> Selection:
     return Selection.of({dimension: values.pop(dimension) for dimension in DIMENSIONS})
 
 
+def form_of(form: str | None, *, as_json: bool) -> str:
+    """How to print the answer. Raises BadInputError where `--json` stands beside another format."""
+    if as_json and form not in {None, "json"}:
+        raise BadInputError("--json", f"it stands beside --format {form}", "Name one of the two.")
+    return "json" if as_json else form or "table"
+
+
 def question_of(what: str | None, advisory: Path | None, selection: Selection) -> Question:
     """The question; raises BadInputError where it names neither or both."""
     if (what is None) == (advisory is None):

@@ -20,7 +20,6 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
 from patchgap.cli.output import Story, emit
 from patchgap.cli.times import moment
-from patchgap.errors import BadInputError
 from patchgap.graph.chains import MOST
 from patchgap.graph.query import Memory, Query
 from patchgap.graph.question import Question
@@ -71,14 +70,13 @@ def exposure(
     Exit codes: 0; with --exit-code 1 where a workload is exposed (or may be, VEX aside), 3 where none is known to be but
     something could not be told.
     """
-    if as_json and form not in {None, "json"}:
-        raise BadInputError("--json", f"it stands beside --format {form}", "Name one of the two.")
+    printed = asking.form_of(form, as_json=as_json)
     selection = asking.selection_of(filters)
     question = asking.question_of(what, advisory, selection)
     then = moment(at, "--at", cli.clock()) if at else None
     asked = ask(cli, question, selection, then)
     _warn(question, asked)
-    _print(asked, "json" if as_json else form or "table", why=why)
+    _print(asked, printed, why=why)
     if exit_code:
         exposed = any(one.standing is not Standing.NOT_AFFECTED for one in asked.answer.exposures)
         ctx.exit(EXPOSED if exposed else CANNOT_TELL if asked.answer.unknown else 0)

@@ -60,9 +60,9 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def many(number: int, noun: str) -> str:
-    """`1 workload`, `2 workloads`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def many(number: int, noun: str, several: str = "") -> str:
+    """`1 workload`, `2 workloads`; `several` is the plural where it is no mere s."""
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
 class Story:

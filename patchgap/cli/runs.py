@@ -59,8 +59,7 @@ def runs(
     before it was seen (a Job, a Pod) counts as what ran, with when it was seen; what was scheduled or pending may have
     run. Times in which a cluster did not answer are unknown, and so is what came and went between two readings.
     """
-    if as_json and form not in {None, "json"}:
-        raise BadInputError("--json", f"it stands beside --format {form}", "Name one of the two.")
+    printed = asking.form_of(form, as_json=as_json)
     now = cli.clock()
     start, end = moment(since, "--since", now), moment(until, "--until", now) if until else now
     if start >= end:
@@ -71,9 +70,9 @@ def runs(
         raise BadInputError("--ecosystem", "it stands without a package", "Name one with --component or --advisory.")
     answer, read_at, missing = _ask(cli, question, selection, start, end)
     asking.warn(missing)
-    if as_json or form == "json":
+    if printed == "json":
         emit(_document(answer, question, selection, start, end, now) | {"inventory": inventory(read_at, now)})
-    elif form == "csv":
+    elif printed == "csv":
         from patchgap.cli.exposure_rows import untold  # imported late, as the tables are
         from patchgap.cli.rows import csv_of
 
