@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from integrations.kubernetes.answers import trimmed
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory import PLATFORM
 from integrations.kubernetes.watch.session import Session, Site
-from integrations.kubernetes.watch.stream import Pause
-from patchgap.errors import PatchgapError, UnreachableError
+from integrations.kubernetes.watch.stream import Pause, unforeseen
+from patchgap.errors import PatchgapError
 from patchgap.storage import StorageError
 
 
@@ -34,7 +33,7 @@ class Follower:
             except PatchgapError as error:
                 self._unreachable(error)
             except Exception as error:  # noqa: BLE001  (told whole: ending would leave the graph stale in silence)
-                self._unreachable(_unforeseen(self._site.name, error))
+                self._unreachable(unforeseen(f"cluster {self._site.name}: watching it failed", error))
             self._site.stop.wait(pause.next())
 
     def _session(self, pause: Pause) -> None:
@@ -56,10 +55,3 @@ class Follower:
             graph.record_unreachable(name, PLATFORM, error.problem, self._site.clock())
         except StorageError as broken:
             self._site.listener.warn(f"{name}: {broken}")
-
-
-def _unforeseen(name: str, error: Exception) -> UnreachableError:
-    return UnreachableError(
-        f"cluster {name}: watching it failed ({type(error).__name__}: {trimmed(str(error))})",
-        "It is read again; where that goes on, report it with that sentence.",
-    )

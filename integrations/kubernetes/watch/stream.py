@@ -145,7 +145,8 @@ class Following:
                 if self._is_lost(error):
                     return
             except Exception as error:  # noqa: BLE001  (told whole: a thread that ends in silence leaves the graph stale)
-                self._tell(Lost(_unforeseen(self._cluster, self._resource, error)))
+                what = f"cluster {self._cluster.name}: what it tells of {self._resource.plural} cannot be read"
+                self._tell(Lost(unforeseen(what, error)))
                 return
 
     def _is_lost(self, error: UnreachableError) -> bool:
@@ -216,9 +217,9 @@ class Following:
             self._put(message)
 
 
-def _unforeseen(cluster: Cluster, resource: Resource, error: Exception) -> UnreachableError:
+def unforeseen(what: str, error: Exception) -> UnreachableError:
+    """What failed, with an error that nobody foresaw: told whole, for ending would leave the graph stale in silence."""
     return UnreachableError(
-        f"cluster {cluster.name}: what it tells of {resource.plural} cannot be read ({type(error).__name__}: "
-        f"{trimmed(str(error))})",
+        f"{what} ({type(error).__name__}: {trimmed(str(error))})",
         "It is read again; where that goes on, report it with that sentence.",
     )
