@@ -175,7 +175,8 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
     receipts: list[Receipt] = []
     patience = time.monotonic() + _PATIENCE
     while True:  # another run may contain meanwhile: what it did is released too, before anything ends
-        state = _settled(engine, incident)
+        verify.settle_left_behind(engine, incident)
+        state = state_of(engine, incident)
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))
         round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
         receipts += round_
@@ -193,13 +194,6 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
         dismissed = events.Dismissed(why=why, who=who)
         if not held and engine.ledger.append_if(incident, state.head, dismissed, who) is not None:
             return tuple(receipts)
-
-
-def _settled(engine: Engine, incident: IncidentId) -> IncidentState:
-    """The incident, once what a run that was cut off left behind is settled, by looking."""
-    since, state = engine.clock() - verify.LEFT_BEHIND, state_of(engine, incident)
-    conduct.settle(engine.ledger, incident, engine.registry, situation_of(engine, state), since)
-    return state_of(engine, incident)
 
 
 def _open(state: IncidentState) -> tuple[Intent, ...]:

@@ -24,7 +24,7 @@ from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 _ABSENT = "package_absent"
 ACTOR = "patchgap verify"
-LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
+_LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
 _LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off until the schedule comes by again
 
 
@@ -66,12 +66,16 @@ def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evide
     return replace(unknown, digest=evidence_digest(unknown))
 
 
+def settle_left_behind(engine: Engine, incident: IncidentId) -> None:
+    """Settles what a run that was cut off left behind, by looking; what is younger may be another run's."""
+    situation = situation_of(engine, state_of(engine, incident))
+    conduct.settle(engine.ledger, incident, engine.registry, situation, engine.clock() - _LEFT_BEHIND)
+
+
 def judge(engine: Engine, incident: IncidentId) -> GateVerdict:
     """The gate, over the newest evidence of each check on each platform; recorded. What a cut-off run left behind is
     settled first, by looking. For each time of the playbook that was missed a person is called, once."""
-    state = state_of(engine, incident)
-    since = engine.clock() - LEFT_BEHIND
-    conduct.settle(engine.ledger, incident, engine.registry, situation_of(engine, state), since)
+    settle_left_behind(engine, incident)
     verdict = stands(engine, engine.ledger.read(incident))
     engine.ledger.append(incident, GateJudged(verdict=verdict), ACTOR)
     judged = state_of(engine, incident)
