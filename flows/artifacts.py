@@ -96,8 +96,7 @@ def closing(incident: str, closed: Closed) -> None:
 
 def drift(cluster: str, missed: Changes) -> None:
     """What a watch of the cluster had not told when it was read again."""
-    parts = (("began", missed.began), ("ended", missed.ended), ("changed", missed.changed))
-    rows = [(name, word) for word, names in parts for name in names]
+    rows = [(name, word) for word, names in missed.parts for name in names]
     said = (
         f"{missed.count} workloads were not as the watch had told" if rows else "The watch had told all that was read"
     )

@@ -113,5 +113,4 @@ def refresh_inventory() -> State[Any]:
 
 def words(missed: Changes) -> str:
     """The drift in a line of the log."""
-    parts = (("began", missed.began), ("ended", missed.ended), ("changed", missed.changed))
-    return "; ".join(f"{word}: {', '.join(names[:20])}" for word, names in parts if names)
+    return "; ".join(f"{word}: {', '.join(names[:20])}" for word, names in missed.parts if names)

@@ -17,11 +17,10 @@ from integrations.webhooks.reading import body_of, document_of
 from integrations.webhooks.signature import secrets_of, verify
 from patchgap.errors import ConflictError
 from patchgap.graph.deployments import DeploymentEvent, parse_deployment
+from patchgap.graph.snapshots import READ_WHOLE
 from patchgap.graph.store import Graph
 from patchgap.ports import Clock
 from patchgap.settings import Settings
-
-KUBERNETES = "kubernetes"  # read and watched: nobody else tells what runs there
 
 
 class Deployments:
@@ -50,7 +49,7 @@ class Deployments:
 
     def _hold_owner(self, event: DeploymentEvent) -> None:
         configured = {one.name for one in self._settings.kubernetes.clusters}
-        if event.platform == KUBERNETES or event.cluster in configured:
+        if event.platform == READ_WHOLE or event.cluster in configured:
             raise ConflictError(
                 f"what runs in {event.cluster} is read from Kubernetes itself",
                 "Send events for what cannot be watched, under a platform and a cluster name of its own.",

@@ -26,7 +26,7 @@ from patchgap.model.workload import ClusterInventory, RunState, Workload, Worklo
 from patchgap.storage import insert_many
 
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
-_READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
+READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
 _BATCH = 5000
 _LABELS = 200  # in one statement
 _DECODER = msgspec.json.Decoder(Workload)
@@ -45,9 +45,14 @@ class Changes:
     rows: int = 0
 
     @property
+    def parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What became of which workloads, in a word each."""
+        return ("began", self.began), ("ended", self.ended), ("changed", self.changed)
+
+    @property
     def count(self) -> int:
         """How many workloads."""
-        return len(self.began) + len(self.ended) + len(self.changed)
+        return sum(len(names) for _, names in self.parts)
 
 
 class Mark(NamedTuple):
@@ -87,10 +92,10 @@ class Snapshots:
 
     def _hold_name(self, found: ClusterInventory, *, occupied: bool) -> None:
         """A fleet of another platform that has the same name would be gone from every answer. Raises ConflictError."""
-        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": found.cluster})
-        if occupied and rows and rows[0][0] != found.platform:
+        owner = self._platform_of(found.cluster)
+        if occupied and owner not in {None, found.platform}:
             raise ConflictError(
-                f"the name {found.cluster} is that of a fleet of platform {rows[0][0]}, of which workloads are told to run",
+                f"the name {found.cluster} is that of a fleet of platform {owner}, of which workloads are told to run",
                 f"Give the {found.platform} cluster another name, or tell first that the fleet's workloads are removed.",
             )
 
@@ -98,7 +103,7 @@ class Snapshots:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
         have been read, of which nothing is recorded."""
         whole = "SELECT cluster FROM graph_cluster WHERE first_read_at <> '' AND platform = :platform"
-        read = {f"{row[0]}{SUFFIX}" for row in self._run(whole, {"platform": _READ_WHOLE})}
+        read = {f"{row[0]}{SUFFIX}" for row in self._run(whole, {"platform": READ_WHOLE})}
         rows = self._run(
             "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed",
             {"claimed": f"%{SUFFIX}"},
@@ -127,18 +132,23 @@ class Snapshots:
     def heard(self, cluster: str, platform: str) -> None:
         """A cluster that is known by what is told of it, one workload at a time. Raises ConflictError where that name is
         another platform's."""
-        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
-        if not rows:
+        owner = self._platform_of(cluster)
+        if owner is None:
             row = (cluster, platform, "", self._stamp, self._stamp, None, "", "[]")
             insert_many(self._connection, tables.cluster, (row,))
-        elif rows[0][0] != platform:
+        elif owner != platform:
             raise ConflictError(
-                f"cluster {cluster} is of platform {rows[0][0]}, and {platform} does not tell what runs there",
+                f"cluster {cluster} is of platform {owner}, and {platform} does not tell what runs there",
                 "Give the fleet a name of its own.",
             )
         else:
             named = {"cluster": cluster, "at": self._stamp}
             self._run("UPDATE graph_cluster SET refreshed_at = :at WHERE cluster = :cluster", named)
+
+    def _platform_of(self, cluster: str) -> str | None:
+        """Whose it is; None where it was never heard of."""
+        rows = self._run("SELECT platform FROM graph_cluster WHERE cluster = :cluster", {"cluster": cluster})
+        return str(rows[0][0]) if rows else None
 
     def _written_since(self, begun: Mark, held: Iterable[_Held]) -> frozenset[Place]:
         standing = {one.id: one.place for one in held}
