@@ -80,7 +80,7 @@ def read_content(
         return parse_vex(content, where)
     if kind is Kind.PROVENANCE:
         return _attested(content, where, artifact, equals)
-    return _bom(content, where, artifact)
+    return _bom(content, kind, where, artifact)
 
 
 def _is_another(content: bytes, where: str | Path) -> bool:
@@ -129,15 +129,15 @@ def _held(statement: Statement, where: str | Path, artifact: str | None, equals:
     repository = artifact.partition("@")[0] if artifact else ""
     named = [f"{repository or repository_of_subject(name)}@{digest}" for digest, name in subjects.items()]
     for image in named or (artifact,):
-        yield _bom(predicate, where, image)
+        yield _bom(predicate, kind, where, image)
 
 
 def _raised(error: BadInputError) -> NoReturn:
     raise error
 
 
-def _bom(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
-    if _may_state(content, kind_of(content, where)):
+def _bom(content: bytes, kind: Kind, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
+    if _may_state(content, kind):
         return _with_vulnerabilities(content, where, artifact)
     return parse_sbom(content, where, artifact)
 

@@ -116,10 +116,14 @@ def _files(path: Path) -> Iterator[Path]:
         raise BadInputError(path, "it holds no OSV record", "Name a folder of JSON or YAML files, or of zips.")
 
 
-def _named(root: Path, file: Path) -> str:
-    """What a file goes by: a name that is no UTF-8 as text all the same."""
-    name = file.relative_to(root).as_posix() if file != root else file.name
+def as_text(name: str) -> str:
+    """A file's name that is no UTF-8 as text all the same."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _named(root: Path, file: Path) -> str:
+    """What a file goes by."""
+    return as_text(file.relative_to(root).as_posix() if file != root else file.name)
 
 
 def _of_file(root: Path, file: Path, left: dict[str, Stamp]) -> Iterator[Change]:

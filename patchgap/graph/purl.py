@@ -28,6 +28,7 @@ _LAST = re.compile(r"[/:]")
 _JOINED = {"maven": ":"}  # how an ecosystem writes namespace and name as one; "/" for the others
 _VENDOR = frozenset({"apk", "deb", "rpm", "oci", "docker", "alpm", "generic"})  # the namespace is no part of the name
 STANDARD = {"std": "stdlib"}  # Go's own packages: as modules name them, and as the vulnerability database does
+IMAGES = frozenset({"oci", "docker"})
 _SYNONYMS = {"alpine": "apk", "dotnet": "nuget", "python": "pypi", "go": "golang"}
 
 

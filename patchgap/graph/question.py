@@ -15,7 +15,6 @@ _ADVISORY = re.compile(
     re.IGNORECASE,
 )
 _SPECIFIER = re.compile(r"[<>=!^*|,]|\s+v?\d")
-_IMAGES = frozenset({"oci", "docker"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Question:
             found = purls.with_epoch(purls.parse(text))
         except ValueError as error:
             raise BadInputError("the question", f"{text!r} is no purl", "Write it as pkg:pypi/name@version.") from error
-        if found.type in _IMAGES:
+        if found.type in purls.IMAGES:
             raise BadInputError("the question", f"{text!r} names an image", "Ask for a package that images hold.")
         vendor = found.namespace.lower() if found.full_name == purls.normal_name(found.ecosystem, found.name) else ""
         return cls(

@@ -22,7 +22,7 @@ from patchgap.graph import tables
 from patchgap.graph.ecosystems import purl_type
 from patchgap.graph.index import Hit, Index, judge_all, looked_up, places
 from patchgap.graph.matching import Row, keys
-from patchgap.graph.mirror import Change, Stamp
+from patchgap.graph.mirror import Change, Stamp, as_text
 from patchgap.graph.query import ROW, named
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, batches, next_id, of_connection
@@ -216,11 +216,7 @@ def documents(read: Run, ids: Iterable[int]) -> Iterator[tuple[int, str, Advisor
 
 def key_of(path: Path) -> str:
     """What a mirror is known by: where it is."""
-    return (
-        os.path.normpath(path.expanduser().absolute())
-        .encode(errors="surrogateescape")
-        .decode(errors="backslashreplace")
-    )
+    return as_text(os.path.normpath(path.expanduser().absolute()))
 
 
 @cache

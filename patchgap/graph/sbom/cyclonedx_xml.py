@@ -24,12 +24,11 @@ from patchgap.graph.sbom.cyclonedx import (
     document,
 )
 from patchgap.graph.sbom.document import SbomDocument
-from patchgap.graph.sbom.xml import NAMESPACE, Elements
+from patchgap.graph.sbom.xml import ENCODINGS, NAMESPACE, Elements
 
 VERSIONS = ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
 _END = re.compile(rb"</(?:[\w.-]+:)?bom\s*>")
 _GRAPH = "http://cyclonedx.org/schema/ext/dependency-graph/"  # the extension in which 1.0 and 1.1 write edges
-_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 _LARGE = 1 << 20
 _TEXTS = frozenset({"group", "name", "version", "purl", "hash", "property", "url", "aggregate"})
 _KEPT: dict[str, frozenset[str]] = {  # which elements are looked into, by the element that holds them
@@ -62,7 +61,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     builder.parse(content)
     bom = builder.bom
     check_version("its namespace's version", bom.spec_version, VERSIONS)
-    return document(bom, digest, max(content.count("urn:cdx:".encode(one)) for one in _ENCODINGS))
+    return document(bom, digest, max(content.count("urn:cdx:".encode(one)) for one in ENCODINGS))
 
 
 class _Builder(Elements):

@@ -7,6 +7,7 @@ the number of different names are bounded.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -14,12 +15,13 @@ from xml.parsers import expat
 from patchgap.errors import BadInputError
 
 NAMESPACE = re.compile(r"https?://cyclonedx\.org/schema/bom/(\d+\.\d+)")
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")  # in which a text is looked for before anything is parsed
 _CHUNK = 1 << 16
 _LONGEST = 1 << 20  # bytes of one tag or comment, which expat reads again with each chunk
 _NAMES = 10_000  # of elements and attributes, which expat keeps
 
 
-class Elements:
+class Elements(ABC):
     """Expat's handlers. A reader says what it does at each start and end; names come as `namespace name`."""
 
     def __init__(self, where: str | Path) -> None:
@@ -47,11 +49,13 @@ class Elements:
         except (LookupError, ValueError) as error:  # an encoding that Python does not know
             raise self._refused(f"its encoding cannot be read: {error}") from error
 
+    @abstractmethod
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        raise NotImplementedError
+        """An element starts."""
 
+    @abstractmethod
     def _end(self, tag: str) -> None:
-        raise NotImplementedError
+        """It ends."""
 
     def _refused(self, problem: str) -> BadInputError:
         return BadInputError(self._where, problem, "Correct the XML, or export it again.")

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from patchgap.graph.documents import MAX_DEPTH
-from patchgap.graph.sbom.xml import NAMESPACE, Elements
+from patchgap.graph.sbom.xml import ENCODINGS, NAMESPACE, Elements
 from patchgap.graph.vex.fields import MOST
-
-_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ _CONTENT = {"hash": "content"}  # an object that has text of its own, and its ke
 
 def may_state(content: bytes) -> bool:
     """Whether it may hold a vulnerability, at a glance."""
-    return any("vulnerabilities".encode(one) in content for one in _ENCODINGS)
+    return any("vulnerabilities".encode(one) in content for one in ENCODINGS)
 
 
 def record(content: bytes, where: str | Path) -> dict[str, Any]:

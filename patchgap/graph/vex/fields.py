@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from patchgap.graph.purl import parse
+from patchgap.graph.purl import IMAGES, parse
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexProduct
 
 MOST = 200_000  # of one kind in one place of a document
 _HASHES = {"sha256": ("sha256", 64), "sha384": ("sha384", 96), "sha512": ("sha512", 128)}
 _HEX = frozenset("0123456789abcdef")
-_IMAGES = frozenset({"oci", "docker"})
 
 
 class Gathering:
@@ -91,7 +90,7 @@ def product(
         except ValueError:
             continue
         kept[one] = None
-        if found.type in _IMAGES:
+        if found.type in IMAGES:
             hashes[digest(*found.version.partition(":")[::2])] = None
     hashes.pop("", None)
     return VexProduct(name, tuple(kept), tuple(hashes), **more)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from patchgap.graph.distribution import releases_agree, speaks_of
-from patchgap.graph.purl import Purl, parse, with_epoch
+from patchgap.graph.purl import IMAGES, Purl, parse, with_epoch
 from patchgap.graph.versions import same
 from patchgap.graph.vex.vers import within
 from patchgap.model.exposure import Standing
@@ -21,7 +21,6 @@ from patchgap.model.vex import VexProduct, VexStatement, VexStatus
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 _INCIDENTAL = frozenset({"epoch", "checksum", "checksums", "download_url", "vcs_url", "file_name", "repository_url"})
-_IMAGES = frozenset({"oci", "docker"})
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 _SCHEME = re.compile(r"^[a-z]+://", re.IGNORECASE)
 _STANDINGS = {
@@ -147,7 +146,7 @@ def _repository(purl: str) -> str:
     name out of it."""
     image = parse(purl)
     told = _SCHEME.sub("", image.qualifiers.get("repository_url", "")).strip("/").lower()
-    if not told or image.type not in _IMAGES:
+    if not told or image.type not in IMAGES:
         return ""
     name = image.name.lower()
     whole = told if told.rpartition("/")[2] == name else f"{told}/{name}"
