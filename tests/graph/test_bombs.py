@@ -14,7 +14,9 @@ from typing import NamedTuple
 import pytest
 from backports import zstd
 from graph_fleet import sbom
-from sbom_formats import as_json, as_protobuf, as_tag_value, as_xml, cyclonedx, spdx, spdx3, syft, varint, wire
+from sbom_as_protobuf import as_protobuf, varint, wire
+from sbom_as_xml import as_xml
+from sbom_formats import as_json, as_tag_value, cyclonedx, spdx, spdx3, syft
 
 from patchgap.graph.loading import load
 from patchgap.graph.sbom.document import SbomDocument

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from sbom_formats import DIGEST, NAME, as_json, as_protobuf, cyclonedx, everything, said, varint, wire
+from sbom_as_protobuf import as_protobuf, varint, wire
+from sbom_formats import DIGEST, NAME, as_json, cyclonedx, everything, said
 from test_cyclonedx_xml import BOMS, IMAGE
 
 from patchgap.errors import BadInputError

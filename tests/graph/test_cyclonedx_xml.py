@@ -9,7 +9,8 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from graph_fleet import DATA
-from sbom_formats import DIGEST, NAME, as_json, as_xml, cyclonedx, everything, said
+from sbom_as_xml import as_xml
+from sbom_formats import DIGEST, NAME, as_json, cyclonedx, everything, said
 
 from patchgap.errors import BadInputError
 from patchgap.graph.sbom.read import parse_sbom, read_sbom

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from backports import zstd
 from graph_fleet import sbom
-from sbom_formats import as_json, as_protobuf, as_tag_value, as_xml, cyclonedx, said, spdx, spdx3, syft
+from sbom_as_protobuf import as_protobuf
+from sbom_as_xml import as_xml
+from sbom_formats import as_json, as_tag_value, cyclonedx, said, spdx, spdx3, syft
 
 from patchgap.errors import BadInputError
 from patchgap.graph.documents import read_bytes, read_head

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sbom_formats import as_json, as_protobuf, as_tag_value, as_xml, cyclonedx, references, relationship, spdx
+from sbom_as_protobuf import as_protobuf
+from sbom_as_xml import as_xml
+from sbom_formats import as_json, as_tag_value, cyclonedx, references, relationship, spdx
 
 from patchgap.errors import BadInputError
 from patchgap.graph.sbom.document import ROOT, SbomDocument

@@ -13,7 +13,9 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from graph_fleet import DATA
-from sbom_formats import DIGEST, NAME, as_json, as_protobuf, as_xml, cyclonedx, each, wire
+from sbom_as_protobuf import as_protobuf, each, wire
+from sbom_as_xml import as_xml
+from sbom_formats import DIGEST, NAME, as_json, cyclonedx
 
 from patchgap.errors import BadInputError
 from patchgap.graph.files import read_content, read_file
