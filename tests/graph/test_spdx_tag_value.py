@@ -97,6 +97,23 @@ def test_an_elements_tags_are_its_own() -> None:
     assert "1 dependency edge leads through files or services, which are no packages" in document.gaps
 
 
+@pytest.mark.parametrize("name", ["PackageName:", "PackageName: ", "PackageName: <text></text>"])
+def test_a_package_without_a_name_is_counted_and_leaves_its_neighbours_alone(name: str) -> None:
+    """What follows it is its own, and not the package's above it."""
+    lines = ["PackageName: a", "PackageVersion: 1", name, "SPDXID: SPDXRef-b", "PackageVersion: 2", "PackageName: c"]
+    document = parse_sbom((HEAD + "\n".join(lines) + "\nPackageVersion: 3\n").encode(), "x.spdx", IMAGE)
+    assert [(one.name, one.version) for one in document.packages] == [("a", "1"), ("", "2"), ("c", "3")]
+    assert "3 of 3 packages have no usable purl" in document.gaps
+
+
+def test_a_file_without_a_name_takes_nothing_from_the_package_above_it() -> None:
+    """Its SPDXID is its own."""
+    lines = ["PackageName: a", "SPDXID: SPDXRef-a", "PackageVersion: 1", "FileName:", "SPDXID: SPDXRef-f"]
+    edges = ["PackageName: b", "SPDXID: SPDXRef-b", "Relationship: SPDXRef-a DEPENDS_ON SPDXRef-b"]
+    document = parse_sbom((HEAD + "\n".join(lines + edges) + "\n").encode(), "x.spdx", IMAGE)
+    assert document.edges == {0: (1,)}
+
+
 def test_a_relationship_comment_changes_nothing() -> None:
     """A comment of the relationship stands on its own line."""
     lines = [f"Relationship: {spdx_id('a')} DEPENDS_ON {spdx_id('b')}", "RelationshipComment: <text>because\nso</text>"]

@@ -63,7 +63,7 @@ def _lines(content: bytes, where: str | Path) -> Iterator[tuple[int, bytes, byte
         else:
             value = match["value"] or b""
             after = match.end()
-        if value:
+        if value or match["tag"] in _ELEMENTS:  # an element starts there, though nothing names it
             yield place, match["tag"], value.strip()
         place = _past(_ENDINGS, content, after)
 
