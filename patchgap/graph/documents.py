@@ -170,18 +170,20 @@ def check_text(content: bytes, where: str | Path) -> None:
         raise BadInputError(where, f"byte {place} is not UTF-8", "Save the file as UTF-8.") from error
 
 
-def check_keys(content: bytes, where: str | Path, read: Mapping[str, int]) -> tuple[str, ...]:
+def check_keys(content: bytes, where: str | Path, read: Mapping[str, int], dropped: int = 0) -> tuple[str, ...]:
     """Looks for duplicate keys where that is cheap or something is amiss: a small document is always checked strictly,
-    a larger one where a deciding key stands in it more or less often than it was `read`. Of one that is too large for
-    the check, the sentences say how often. Raises BadInputError."""
+    a larger one where a deciding key stands in it more or less often than it was `read`, or where `dropped` values were
+    built of it and are not in it. Of one that is too large for the check, the sentences say how often. Raises
+    BadInputError."""
     if len(content) <= _SMALL:
         check_json(content, where)
         return ()
     odd = {key: found - times for key, times in read.items() if (found := _count(content, key, times)) != times}
-    if odd and len(content) <= _STRICT:
+    if (odd or dropped > 0) and len(content) <= _STRICT:
         check_json(content, where)
         return ()
-    return tuple(
+    lost = (f"a list in it stands twice in one object: {dropped} of its entries were not read",) if dropped > 0 else ()
+    return lost + tuple(
         f"the key {key!r} stands {'once' if more == 1 else f'{more} times'} where it was not read, or twice in one object"
         for key, more in odd.items()
         if more > 0

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from patchgap.graph.sbom.collector import Collector, label
+from patchgap.graph.sbom.counted import Counted
 from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
 from patchgap.graph.sbom.packages import all_named_by
@@ -42,7 +43,7 @@ class Reference(msgspec.Struct, gc=False):
     url: str | None = None
 
 
-class Component(msgspec.Struct, gc=False, rename={"reference": "bom-ref"}):
+class Component(Counted, gc=False, rename={"reference": "bom-ref"}):
     """A component. Its properties stay JSON until a source package is looked for in them."""
 
     name: str | None = None

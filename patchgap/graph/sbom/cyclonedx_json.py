@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from patchgap.graph.documents import check_keys, decode_json
-from patchgap.graph.sbom.cyclonedx import Bom, Component, check_version, document, walk
+from patchgap.graph.documents import check_keys
+from patchgap.graph.sbom.counted import decode_counted
+from patchgap.graph.sbom.cyclonedx import Bom, Component, Metadata, check_version, document, walk
 from patchgap.graph.sbom.document import SbomDocument
 
 VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
@@ -17,18 +19,16 @@ _LINK = b'"urn:cdx:'
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError and ValueError."""
-    bom = decode_json(content, where, _DECODER)
+    bom, built = decode_counted(content, where, _DECODER)
     check_version("specVersion", bom.spec_version, VERSIONS)
-    amiss = check_keys(content, where, _read_keys(bom))
+    root = bom.metadata.component if bom.metadata else None
+    every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
+    amiss = check_keys(content, where, _read_keys(bom.metadata, every), dropped=built - len(every))
     return document(bom, digest, content.count(_LINK), amiss)
 
 
-def _read_keys(bom: Bom) -> dict[str, int]:
-    """How often the key that decides was read, or stands in parts that are no part of the image. A list that stands
-    twice shows in it too."""
-    metadata = bom.metadata
-    root = metadata.component if metadata and metadata.component else None
-    every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
+def _read_keys(metadata: Metadata | None, every: Sequence[Component]) -> dict[str, int]:
+    """How often the key that decides was read, or stands in parts that are no part of the image."""
     raws = [bytes(metadata.tools)] if metadata and metadata.tools else []
     raws += [bytes(one.pedigree) for one in every if one.pedigree]
     return {"purl": sum([one.purl is not None for one in every]) + sum(raw.count(b'"purl":') for raw in raws)}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from patchgap.graph.sbom.collector import Collector, label, many
+from patchgap.graph.sbom.counted import Counted
 from patchgap.graph.sbom.document import IMAGE_PURLS, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in
 
@@ -44,7 +45,7 @@ class Checksum(msgspec.Struct, gc=False, rename={"value": "checksumValue"}):
     value: str | None = None
 
 
-class SpdxPackage(msgspec.Struct, gc=False, rename={
+class SpdxPackage(Counted, gc=False, rename={
     "id": "SPDXID", "version": "versionInfo", "references": "externalRefs", "purpose": "primaryPackagePurpose",
     "attributions": "attributionTexts", "origin": "sourceInfo", "location": "downloadLocation",
 }):  # fmt: skip

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from patchgap.graph.documents import check_keys, decode_json
+from patchgap.graph.documents import check_keys
 from patchgap.graph.sbom.collector import many
+from patchgap.graph.sbom.counted import Counted, decode_counted
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.spdx import (
     DOCUMENT,
@@ -63,7 +64,7 @@ class Hash(msgspec.Struct, gc=False, rename={"value": "hashValue"}):
     value: str | None = None
 
 
-class Element(msgspec.Struct, gc=False, rename={
+class Element(Counted, gc=False, rename={
     "id": "spdxId", "node": "@id", "version": "software_packageVersion", "purl": "software_packageUrl",
     "identifiers": "externalIdentifier", "hashes": "verifiedUsing", "purpose": "software_primaryPurpose",
     "location": "software_downloadLocation", "origin": "software_sourceInfo", "roots": "rootElement",
@@ -109,7 +110,8 @@ _IMPORTS = msgspec.json.Decoder(list[Elsewhere])
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError and ValueError."""
-    elements = decode_json(content, where, _DECODER).graph or []
+    linked, built = decode_counted(content, where, _DECODER)
+    elements = linked.graph or []
     version = next((one.spec for one in elements if one.type == "CreationInfo" and one.spec), "3.0")
     if not version.startswith("3."):
         raise ValueError(f"specVersion {version[:80]!r} is not one of 3.0")
@@ -127,8 +129,9 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
         files=[File(one.id or one.node) for one in elements if one.type == "software_File"],
         external_document_refs=[Other(one) for one in elsewhere],
     )
-    purls = sum(one.purl is not None for one in elements)
-    return document(spdx, digest, (*amiss, *check_keys(content, where, {"software_packageUrl": purls, "@graph": 1})))
+    read_keys = {"software_packageUrl": sum(one.purl is not None for one in elements)}
+    dropped = check_keys(content, where, read_keys, dropped=built - len(elements))
+    return document(spdx, digest, (*amiss, *dropped))
 
 
 def _package(one: Element) -> SpdxPackage:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from patchgap.graph.documents import check_keys, decode_json
+from patchgap.graph.sbom.counted import decode_counted
 from patchgap.graph.sbom.cyclonedx import check_version
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.spdx import File, Relationship, Spdx, document
@@ -29,10 +30,11 @@ _FILES = msgspec.json.Decoder(list[File] | None)
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError and ValueError."""
-    spdx = decode_json(content, where, _DECODER)
+    spdx, built = decode_counted(content, where, _DECODER)
     check_version("spdxVersion", spdx.spdx_version, VERSIONS)
     locators = [one.reference_locator for found in spdx.packages or () for one in found.references or ()]
-    amiss = check_keys(content, where, {"referenceLocator": len(locators) - locators.count(None)})
+    read_keys = {"referenceLocator": len(locators) - locators.count(None)}
+    amiss = check_keys(content, where, read_keys, dropped=built - len(spdx.packages or ()))
     told, files = bytes(spdx.relationships), bytes(spdx.files)
     says_more = told.count(b'"relationshipType"') != sum(told.count(kind) for kind in _NO_EDGES)
     spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if told and says_more else []

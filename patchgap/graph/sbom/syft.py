@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from patchgap.graph.documents import check_keys, decode_json
+from patchgap.graph.documents import check_keys
 from patchgap.graph.sbom.collector import Collector
+from patchgap.graph.sbom.counted import Counted, decode_counted
 from patchgap.graph.sbom.document import REVISION, SbomDocument, package
 from patchgap.graph.sbom.image import digests_in
 from patchgap.model.exposure import repository_of
@@ -16,7 +17,7 @@ _DEPENDENCY = "dependency-of"
 _NO_EDGES = frozenset({"contains", "described-by", "evident-by", "ownership-by-file-overlap", "derived-from"})
 
 
-class Found(msgspec.Struct, gc=False):
+class Found(Counted, gc=False):
     """One of Syft's artifacts: a package."""
 
     id: str | None = None
@@ -67,12 +68,13 @@ _DECODER = msgspec.json.Decoder(Syft)
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError."""
-    syft = decode_json(content, where, _DECODER)
+    syft, built = decode_counted(content, where, _DECODER)
     source = syft.source or SourceOfAll()
     image = source.metadata or (source.target if isinstance(source.target, Image) else None) or Image()
     collector = _collect(syft)
     purls = [one.purl for one in syft.artifacts or ()]
-    for sentence in check_keys(content, where, {"purl": len(purls) - purls.count(None), "artifacts": 1}):
+    read_keys = {"purl": len(purls) - purls.count(None)}
+    for sentence in check_keys(content, where, read_keys, dropped=built - len(purls)):
         collector.hide(sentence)
     name = source.name or image.input or ""
     return collector.document(
