@@ -55,6 +55,12 @@ class Collector:
         if group:
             self._groups.add(position)
 
+    def add_own(self, found: Package) -> None:
+        """The package that the artifact itself is; it needs no purl. Alone it is not added: an SBOM that lists nothing
+        else lists no packages, which is a blind spot of its artifact for every question."""
+        if self._positions and found not in self._positions:
+            self.add(found, group=True)
+
     def add_all(self, found: Sequence[Package | None], references: Sequence[str | None]) -> None:
         """Packages in order, each with what edges call it; None stands for what is no package. Where nothing is there
         twice, no package is looked at by itself."""

@@ -11,6 +11,7 @@ import msgspec
 
 from patchgap.graph.sbom.collector import Collector, label
 from patchgap.graph.sbom.counted import Counted
+from patchgap.graph.sbom.described import is_package
 from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
 from patchgap.graph.sbom.packages import all_named_by
@@ -143,6 +144,8 @@ def _collect(bom: Bom, root: Root) -> Collector:
     if own.purl:  # an application is a package too; a container is not
         collector.add(own)
     _add_all(collector, list(walk([*(bom.components or ()), *(root.components or ())])))
+    if not own.purl and is_package(own, root.type or "") and not _was_scanned(root):
+        collector.add_own(own)
     for service in _services(bom.services or ()):
         collector.no_package(service.reference or "")
     collector.link_all((one.ref, one.children) for one in bom.dependencies or ())
@@ -209,6 +212,11 @@ def _source(component: Component) -> Source:
 def _is_lock_file(component: Component) -> bool:
     """Trivy's component for a lock file or the like, under which its packages hang."""
     return component.type == "application" and b"trivy:Class" in bytes(component.properties)
+
+
+def _was_scanned(root: Root) -> bool:
+    """Whether Trivy names a directory or repository so; an image is a container."""
+    return (root.purl or "").startswith(IMAGE_PURLS) or b"aquasecurity:trivy:" in bytes(root.properties)
 
 
 def _open_lists(collector: Collector, compositions: Sequence[Composition], root: str) -> None:

@@ -12,7 +12,8 @@ import msgspec
 
 from patchgap.graph.sbom.collector import Collector, label, many
 from patchgap.graph.sbom.counted import Counted
-from patchgap.graph.sbom.document import IMAGE_PURLS, SbomDocument, Source, package
+from patchgap.graph.sbom.described import is_package
+from patchgap.graph.sbom.document import IMAGE_PURLS, Package, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in
 
 DOCUMENT = "SPDXRef-DOCUMENT"
@@ -33,6 +34,11 @@ _NO_EDGES = frozenset(
 )
 _BUILT_FROM = re.compile(r"built package from: (?P<name>\S+)(?: (?P<version>\S+))?")
 _GROUP_PURPOSES = frozenset({"OPERATING_SYSTEM", "OPERATING-SYSTEM", "CONTAINER"})
+
+_NO_OWN = (  # as Trivy's and Syft's identifiers start of what was scanned
+    "SPDXRef-ContainerImage", "SPDXRef-Filesystem", "SPDXRef-Repository", "SPDXRef-OperatingSystem",
+    "SPDXRef-DocumentRoot-Directory", "SPDXRef-DocumentRoot-File", "SPDXRef-DocumentRoot-Image",
+)  # fmt: skip
 
 
 class ExternalReference(msgspec.Struct, gc=False, rename="camel"):
@@ -169,19 +175,39 @@ def _collect(spdx: Spdx, root: SpdxPackage | None) -> Collector:
         collector.root(root.id or "")
     for file in spdx.files or ():
         collector.no_package(file.id or "")
+    own = _own(root) if root else []
     for one in spdx.packages or ():
-        _add(collector, one, is_root=one is root)
+        if one is root:
+            for found in own:
+                collector.add(found)
+        else:
+            _add(collector, one)
+    if root is not None and not own and _is_own_package(root, spdx.name or ""):
+        collector.add_own(package(root.name or "", root.version or ""))
     return collector
 
 
-def _add(collector: Collector, one: SpdxPackage, *, is_root: bool) -> None:
+def _own(root: SpdxPackage) -> list[Package]:
+    """The packages that the artifact itself is by its purls; a container is none."""
+    every = [package(root.name or "", root.version or "", purl=purl, source=root.source) for purl in root.purls()]
+    return [one for one in every if one.purl]
+
+
+def _is_own_package(root: SpdxPackage, name: str) -> bool:
+    """Whether the artifact without a usable purl is a package. Where nothing says what it is, one that goes by an image's
+    digest is none; nor is what the tools themselves call an image, a file, or a directory or repository that was
+    scanned."""
+    found = package(root.name or "", root.version or "")
+    said = root.purpose or ""
+    if (root.id or "").startswith(_NO_OWN) or any(purl.startswith(IMAGE_PURLS) for purl in root.purls()):
+        return False
+    return is_package(found, said) and bool(said or not _digests(root, name))
+
+
+def _add(collector: Collector, one: SpdxPackage) -> None:
     name, version, source = one.name or "", one.version or "", one.source
     purls = one.purls()
     found = package(name, version, purl=purls[0] if purls else "", source=source)
-    if is_root:
-        if found.purl:  # an application is a package too; a container is not
-            collector.add(found)
-        return
     collector.add(found, one.id or "", group=not purls and _is_group(one))
     for purl in purls[1:]:
         collector.alias(package(name, version, purl=purl, source=source), one.id or "")
