@@ -30,6 +30,7 @@ class Collector:
         self._joined: dict[int, dict[int, None]] = {}  # the edges of a package to which more than one entry leads
         self._multiplied = 0
         self._groups: set[int] = set()
+        self._described: Package | None = None
         self._no_packages: set[str] = set()
         self._purls: dict[str, int] | None = None
         self.foreign = 0  # edges into other documents
@@ -38,8 +39,9 @@ class Collector:
         self._notes: dict[str, None] = {}
         self._hides: dict[str, None] = {}
 
-    def root(self, reference: str) -> None:
-        """The reference by which edges name the artifact itself."""
+    def root(self, reference: str, described: Package | None = None) -> None:
+        """The reference by which edges name the artifact itself; what is `described` may be listed under it again."""
+        self._described = described or self._described
         if reference:
             self._references[reference] = ROOT
 
@@ -49,7 +51,7 @@ class Collector:
         position = positions.setdefault(found, len(positions))
         if reference:
             held = self._references.setdefault(reference, position)
-            if held not in (position, ROOT):
+            if held != position and (held != ROOT or found != self._described):
                 self._more.setdefault(reference, {})[position] = None
                 self._collisions.add(reference)
         if group:

@@ -138,9 +138,9 @@ def properties_of(component: Component) -> Sequence[Property]:
 
 def _collect(bom: Bom, root: Root) -> Collector:
     collector = Collector()
-    collector.root(root.reference or "")
-    collector.root(root.purl or "")
     own = package(root.name or "", root.version or "", root.group or "", root.purl or "")
+    collector.root(root.reference or "", own)
+    collector.root(root.purl or "")
     if own.purl:  # an application is a package too; a container is not
         collector.add(own)
     _add_all(collector, list(walk([*(bom.components or ()), *(root.components or ())])))

@@ -112,6 +112,8 @@ def _fill(made: msgspec.Struct, message: memoryview, depth: int = 0) -> Any:
             continue
         if isinstance(value, int) != isinstance(field.of, tuple):
             raise TypeError(f"its field {number} has another type than CycloneDX's")
+        if not field.many and isinstance(field.of, type) and field.of is not str and getattr(made, field.name):
+            raise TypeError(f"its {field.name} stands twice")
         found = _value(field.of, value, depth)
         if field.many:
             _append(made, field.name, found)

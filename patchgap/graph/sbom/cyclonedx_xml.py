@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from patchgap.errors import BadInputError
 from patchgap.graph.documents import MAX_DEPTH
+from patchgap.graph.sbom.collector import many
 from patchgap.graph.sbom.cyclonedx import (
     Bom,
     Component,
@@ -61,7 +63,8 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     builder.parse(content)
     bom = builder.bom
     check_version("its namespace's version", bom.spec_version, VERSIONS)
-    return document(bom, digest, max(content.count("urn:cdx:".encode(one)) for one in ENCODINGS))
+    links = max(content.count("urn:cdx:".encode(one)) for one in ENCODINGS)
+    return document(bom, digest, links, builder.amiss)
 
 
 class _Builder(Elements):
@@ -79,6 +82,7 @@ class _Builder(Elements):
         self._namespace = ""
         self._path: list[str] = []
         self._skipped = 0
+        self._strange = 0  # elements in a list of components that are none
         self._text: list[str] = []
         self._components: list[Component] = []  # the open ones
         self._properties = [properties]  # each open component's, outermost first
@@ -106,6 +110,15 @@ class _Builder(Elements):
             compositions=self._compositions,
         )
 
+    @property
+    def amiss(self) -> Sequence[str]:
+        """What was not read, in sentences."""
+        if not self._strange:
+            return ()
+        return (
+            f"{many(self._strange, 'element')} in its lists of components {'is' if self._strange == 1 else 'are'} of another name or namespace, and not read",
+        )
+
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._skipped:
             self._skipped += 1
@@ -116,6 +129,7 @@ class _Builder(Elements):
         path = self._path
         if name not in _KEPT.get(path[-1] if path else "", ()) or (path and not self._own(namespace)):
             self._skipped = 1
+            self._strange += bool(path) and path[-1] == "components"
             return
         if len(path) > MAX_DEPTH:
             raise self._refused("it is nested too deeply")
@@ -186,6 +200,8 @@ class _Builder(Elements):
         if properties:
             made.properties = msgspec.Raw(msgspec.json.encode(properties))
         if isinstance(made, Root):
+            if self._metadata.component is not None:
+                raise self._refused("it describes more than one component")
             self._metadata.component = made
         elif self._components:
             parent = self._components[-1]

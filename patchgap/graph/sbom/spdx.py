@@ -35,6 +35,7 @@ _NO_EDGES = frozenset(
 _BUILT_FROM = re.compile(r"built package from: (?P<name>\S+)(?: (?P<version>\S+))?")
 _GROUP_PURPOSES = frozenset({"OPERATING_SYSTEM", "OPERATING-SYSTEM", "CONTAINER"})
 
+_NO_VERSION = frozenset({NO_ASSERTION, NONE})
 _NO_OWN = (  # as Trivy's and Syft's identifiers start of what was scanned
     "SPDXRef-ContainerImage", "SPDXRef-Filesystem", "SPDXRef-Repository", "SPDXRef-OperatingSystem",
     "SPDXRef-DocumentRoot-Directory", "SPDXRef-DocumentRoot-File", "SPDXRef-DocumentRoot-Image",
@@ -172,7 +173,7 @@ def _collect(spdx: Spdx, root: SpdxPackage | None) -> Collector:
     collector = Collector()
     collector.root(DOCUMENT)
     if root is not None:
-        collector.root(root.id or "")
+        collector.root(root.id or "", package(root.name or "", root.version or "", purl=next(iter(root.purls()), "")))
     for file in spdx.files or ():
         collector.no_package(file.id or "")
     own = _own(root) if root else []
@@ -206,6 +207,8 @@ def _is_own_package(root: SpdxPackage, name: str) -> bool:
 
 def _add(collector: Collector, one: SpdxPackage) -> None:
     name, version, source = one.name or "", one.version or "", one.source
+    if version in _NO_VERSION:
+        version = ""
     purls = one.purls()
     found = package(name, version, purl=purls[0] if purls else "", source=source)
     collector.add(found, one.id or "", group=not purls and _is_group(one))

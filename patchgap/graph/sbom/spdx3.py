@@ -31,7 +31,6 @@ from patchgap.graph.sbom.spdx import (
     document,
 )
 
-_PACKAGES = frozenset({"software_Package", "ai_AIPackage", "dataset_DatasetPackage"})
 _RELATIONSHIPS = frozenset({"Relationship", "LifecycleScopedRelationship"})
 _COLLECTIONS = frozenset({"SpdxDocument", "software_Sbom", "Bom", "Bundle"})
 _NOT_AT_RUN_TIME = frozenset({"build", "design", "development", "test"})
@@ -68,7 +67,7 @@ class Element(Counted, gc=False, rename={
     "id": "spdxId", "node": "@id", "version": "software_packageVersion", "purl": "software_packageUrl",
     "identifiers": "externalIdentifier", "hashes": "verifiedUsing", "purpose": "software_primaryPurpose",
     "location": "software_downloadLocation", "origin": "software_sourceInfo", "roots": "rootElement",
-    "start": "from", "end": "to", "kind": "relationshipType", "imports": "import", "spec": "specVersion",
+    "start": "from", "end": "to", "kind": "relationshipType", "imports": "import", "elements": "element", "spec": "specVersion",
 }):  # fmt: skip
     """Any element: each of its types fills some of these fields."""
 
@@ -90,6 +89,7 @@ class Element(Counted, gc=False, rename={
     scope: str | None = None
     completeness: str | None = None
     imports: msgspec.Raw = msgspec.Raw()
+    elements: msgspec.Raw = msgspec.Raw()
     spec: str | None = None
 
 
@@ -115,7 +115,9 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     version = next((one.spec for one in elements if one.type == "CreationInfo" and one.spec), "3.0")
     if not version.startswith("3."):
         raise ValueError(f"specVersion {version[:80]!r} is not one of 3.0")
-    packages = [_package(one) for one in elements if one.type in _PACKAGES]
+    kinds = {one.type for one in elements}
+    of_packages = {kind for kind in kinds if kind.lower().endswith("package")}  # software_Package, ai_AIPackage, …
+    packages = [_package(one) for one in elements if one.type in of_packages]
     elsewhere = {found.id or "" for one in elements if one.imports for found in _IMPORTS.decode(one.imports)}
     relationships, amiss = _relationships(elements, elsewhere)
     own = next((one for one in elements if one.type == "SpdxDocument"), None)
@@ -131,7 +133,17 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     )
     read_keys = {"software_packageUrl": sum(one.purl is not None for one in elements)}
     dropped = check_keys(content, where, read_keys, dropped=built - len(elements))
-    return document(spdx, digest, (*amiss, *dropped))
+    return document(spdx, digest, (*amiss, *dropped, *_unread(elements, kinds)))
+
+
+def _unread(elements: Sequence[Element], kinds: set[str]) -> Iterator[str]:
+    """Where packages may stand that are not read."""
+    if "" in kinds and (count := sum(not one.type for one in elements)):
+        yield f"{many(count, 'element')} without a type {'was' if count == 1 else 'were'} not read"
+    held = (value for one in elements for value in (one.roots, one.start, one.end) if value is not None)
+    inline = any(isinstance(one, dict) for value in held for one in (value if isinstance(value, list) else (value,)))
+    if inline or any(b"{" in bytes(one.elements) for one in elements if one.type in _COLLECTIONS):
+        yield "elements that are written within others were not read"
 
 
 def _package(one: Element) -> SpdxPackage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.spdx import File, Relationship, Spdx, document
 
 VERSIONS = ("SPDX-2.2", "SPDX-2.3")
+_KIND = re.compile(rb'"relationshipType"\s*:\s*(?=")')  # as the first is written, most are
 _NO_EDGES = (b'"CONTAINS"', b'"OTHER"')  # kinds that say nothing of what the graph stores, as tools write thousands
 
 
@@ -36,7 +38,15 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     read_keys = {"referenceLocator": len(locators) - locators.count(None)}
     amiss = check_keys(content, where, read_keys, dropped=built - len(spdx.packages or ()))
     told, files = bytes(spdx.relationships), bytes(spdx.files)
-    says_more = told.count(b'"relationshipType"') != sum(told.count(kind) for kind in _NO_EDGES)
-    spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if told and says_more else []
+    spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if _says_more(told) else []
     spdx.files = decode_json(files, where, _FILES) if files and spdx.relationships else []
     return document(spdx, digest, amiss)
+
+
+def _says_more(relationships: bytes) -> bool:
+    """Whether any is of a kind that counts. A comment may read like a kind."""
+    first = _KIND.search(relationships)
+    if first is None:
+        return bool(relationships)
+    count = sum([relationships.count(first[0] + kind) for kind in _NO_EDGES])
+    return relationships.count(b'"relationshipType"') != count

@@ -30,6 +30,11 @@ _ELEMENTS = frozenset({b"PackageName", b"FileName", b"SnippetSPDXID", b"LicenseI
 _DOCUMENT = {b"SPDXVersion": "spdx_version", b"DocumentName": "name", b"DocumentNamespace": "document_namespace"}
 _PACKAGE = {b"PackageVersion": "version", b"PackageDownloadLocation": "location", b"PackageSourceInfo": "origin",
             b"PrimaryPackagePurpose": "purpose"}  # fmt: skip
+_TAGS = {  # in the case that the specification gives them, whatever a tool does
+    tag.lower(): tag
+    for tag in (*_ELEMENTS, *_DOCUMENT, *_PACKAGE, b"SPDXID", b"Relationship", b"ExternalRef", b"ExternalDocumentRef",
+                b"PackageChecksum", b"PackageAttributionText")
+}  # fmt: skip
 _RELATIONSHIP = 3  # its words
 
 
@@ -63,8 +68,10 @@ def _lines(content: bytes, where: str | Path) -> Iterator[tuple[int, bytes, byte
         else:
             value = match["value"] or b""
             after = match.end()
-        if value or match["tag"] in _ELEMENTS:  # an element starts there, though nothing names it
-            yield place, match["tag"], value.strip()
+        if tag := match["tag"]:
+            tag = _TAGS.get(tag.lower(), tag)
+            if value or tag in _ELEMENTS:  # an element starts there, though nothing names it
+                yield place, tag, value.strip()
         place = _past(_ENDINGS, content, after)
 
 
