@@ -62,6 +62,23 @@ def test_the_root_that_is_listed_as_a_component_too_is_no_collision(write: Write
     )
 
 
+@pytest.mark.parametrize("place", ["formulation", "declarations"])
+def test_components_of_how_it_was_made_are_not_the_images_and_are_told(place: str) -> None:
+    """What a build used, or what is claimed of it, is read in no encoding; an empty list says nothing."""
+    said = (f"components that stand in its {place} are not taken to be in the image",)
+    bom = cyclonedx(components=[part("a")], dependencies=[])
+    number = {"formulation": 13, "declarations": 14}[place]
+    documents = {
+        "JSON": as_json({**bom, place: [{"components": [part("lost")]}]}),
+        "XML": as_xml(bom).replace(b"</bom>", f"<{place}><components/></{place}></bom>".encode()),
+        "protobuf": as_protobuf(bom) + 2 * wire(number, wire(2, wire(8, "lost"))),
+    }
+    assert {name: (named(read(one)), read(one).gaps) for name, one in documents.items()} == dict.fromkeys(
+        documents, (["a"], said)
+    )
+    assert read(as_json({**bom, place: []})).gaps == ()
+
+
 @in_each_spdx
 def test_a_package_that_shares_the_roots_spdxid_is_a_collision(write: Writer) -> None:
     """As in CycloneDX."""

@@ -20,6 +20,7 @@ MAX_DEPTH = 60
 _NO_PACKAGE = frozenset({"file", "data", "cryptographic-asset"})
 _GROUPS = frozenset({"operating-system", "container", "platform"})
 _SYSTEM = frozenset({"apk", "deb", "rpm"})  # these alone are built from source packages
+_NOTHING = frozenset({b"", b"null", b"[]", b"{}"})
 _OPEN_LISTS = {  # after "it says that its list of components"
     "incomplete": "is incomplete",
     "incomplete_first_party_only": "is incomplete: only first-party ones",
@@ -96,6 +97,8 @@ class Bom(msgspec.Struct, rename="camel"):
     services: list[Service] | None = None
     dependencies: list[Dependency] | None = None
     compositions: list[Composition] | None = None
+    formulation: msgspec.Raw = msgspec.Raw()
+    declarations: msgspec.Raw = msgspec.Raw()
 
 
 _PROPERTIES = msgspec.json.Decoder(list[Property] | None)
@@ -118,6 +121,9 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
         collector.hide(f"it refers to other documents by BOM-Link {times}; those were not read")
     for sentence in amiss:
         collector.hide(sentence)
+    for name, said in (("formulation", bom.formulation), ("declarations", bom.declarations)):
+        if bytes(said) not in _NOTHING:
+            collector.note(f"components that stand in its {name} are not taken to be in the image")
     properties = [*properties_of(root), *(metadata.properties or ())]
     return collector.document(
         digest,

@@ -112,7 +112,7 @@ def _fill(made: msgspec.Struct, message: memoryview, depth: int = 0) -> Any:
             continue
         if isinstance(value, int) != isinstance(field.of, tuple):
             raise TypeError(f"its field {number} has another type than CycloneDX's")
-        if not field.many and isinstance(field.of, type) and field.of is not str and getattr(made, field.name):
+        if field.of in (Metadata, Root) and getattr(made, field.name):
             raise TypeError(f"its {field.name} stands twice")
         found = _value(field.of, value, depth)
         if field.many:
@@ -135,6 +135,8 @@ def _append(made: msgspec.Struct, name: str, found: Any) -> None:
 def _value(of: object, value: memoryview | int, depth: int) -> Any:
     if isinstance(value, int):
         return of[value] if isinstance(of, tuple) and value < len(of) else None
+    if of is msgspec.Raw:
+        return msgspec.Raw(b"[0]")  # that there is something
     if of is str:
         return str(value, "utf-8")
     made = _fill(cast("type[msgspec.Struct]", of)(), value, depth + 1)
@@ -171,6 +173,7 @@ _TABLES: dict[type, dict[int, _Field]] = {
         1: _Field("spec_version"), 3: _Field("serial_number"), 4: _Field("metadata", Metadata),
         5: _Field("components", Component, many=True), 6: _Field("services", Service, many=True),
         8: _Field("dependencies", Dependency, many=True), 9: _Field("compositions", Composition, many=True),
+        13: _Field("formulation", msgspec.Raw), 14: _Field("declarations", msgspec.Raw),
     },
     Metadata: {4: _Field("component", Root), 8: _Field("properties", Property, many=True)},
     Component: _COMPONENT,

@@ -82,6 +82,7 @@ class _Builder(Elements):
         self._namespace = ""
         self._path: list[str] = []
         self._skipped = 0
+        self._apart = {"formulation": msgspec.Raw(), "declarations": msgspec.Raw()}
         self._strange = 0  # elements in a list of components that are none
         self._text: list[str] = []
         self._components: list[Component] = []  # the open ones
@@ -108,6 +109,8 @@ class _Builder(Elements):
             services=self._services,
             dependencies=self._edges,
             compositions=self._compositions,
+            formulation=self._apart["formulation"],
+            declarations=self._apart["declarations"],
         )
 
     @property
@@ -130,6 +133,8 @@ class _Builder(Elements):
         if name not in _KEPT.get(path[-1] if path else "", ()) or (path and not self._own(namespace)):
             self._skipped = 1
             self._strange += bool(path) and path[-1] == "components"
+            if name in self._apart and path == ["bom"]:
+                self._apart[name] = msgspec.Raw(b"[0]")
             return
         if len(path) > MAX_DEPTH:
             raise self._refused("it is nested too deeply")
