@@ -79,6 +79,23 @@ def test_components_of_how_it_was_made_are_not_the_images_and_are_told(place: st
     assert read(as_json({**bom, place: []})).gaps == ()
 
 
+def test_xml_with_two_purls_in_one_component_is_refused() -> None:
+    """Which of them is meant nobody can tell; JSON refuses the same."""
+    content = as_xml(cyclonedx()).replace(b"<purl>", b"<purl>pkg:npm/lost@1</purl><purl>", 1)
+    with pytest.raises(BadInputError, match="line 2: a component has its purl twice"):
+        read(content)
+
+
+def test_a_document_of_two_formats_at_once_says_which_list_was_not_read() -> None:
+    """Whichever it is read as."""
+    both = [as_json({**cyclonedx(), **spdx()}), as_json({**spdx(), **cyclonedx()})]
+    told = [read(content).hides for content in both]
+    assert told == [
+        ("it has packages too, as another format, and those were not read",),
+        ("it has components too, as another format, and those were not read",),
+    ]
+
+
 @in_each_spdx
 def test_a_package_that_shares_the_roots_spdxid_is_a_collision(write: Writer) -> None:
     """As in CycloneDX."""

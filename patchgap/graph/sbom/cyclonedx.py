@@ -99,9 +99,15 @@ class Bom(msgspec.Struct, rename="camel"):
     compositions: list[Composition] | None = None
     formulation: msgspec.Raw = msgspec.Raw()
     declarations: msgspec.Raw = msgspec.Raw()
+    packages: msgspec.Raw = msgspec.Raw()  # of another format
 
 
 _PROPERTIES = msgspec.json.Decoder(list[Property] | None)
+
+
+def other_list(name: str, said: msgspec.Raw) -> tuple[str, ...]:
+    """That a document has another format's list of packages too."""
+    return (f"it has {name} too, as another format, and those were not read",) if bytes(said) not in _NOTHING else ()
 
 
 def check_version(field: str, version: str, known: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from patchgap.graph.documents import check_keys
 from patchgap.graph.sbom.counted import decode_counted
-from patchgap.graph.sbom.cyclonedx import Bom, Component, check_version, document, walk
+from patchgap.graph.sbom.cyclonedx import Bom, Component, check_version, document, other_list, walk
 from patchgap.graph.sbom.document import SbomDocument
 
 VERSIONS = ("1.2", "1.3", "1.4", "1.5", "1.6", "1.7")
@@ -24,7 +24,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     root = bom.metadata.component if bom.metadata else None
     every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
     amiss = check_keys(content, where, _read_keys(bom, every), dropped=built - len(every))
-    return document(bom, digest, content.count(_LINK), amiss)
+    return document(bom, digest, content.count(_LINK), (*amiss, *other_list("packages", bom.packages)))
 
 
 def _read_keys(bom: Bom, every: Sequence[Component]) -> dict[str, int]:

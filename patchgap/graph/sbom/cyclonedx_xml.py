@@ -193,6 +193,8 @@ class _Builder(Elements):
         elif name == "aggregate":
             self._compositions[-1].aggregate = text
         elif held == "component":
+            if getattr(self._components[-1], name) is not None:
+                raise self._refused(f"line {self._parser.CurrentLineNumber}: a component has its {name} twice")
             setattr(self._components[-1], name, text)
 
     def _hash(self, text: str) -> None:

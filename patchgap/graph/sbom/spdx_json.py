@@ -9,7 +9,7 @@ import msgspec
 
 from patchgap.graph.documents import check_keys, decode_json
 from patchgap.graph.sbom.counted import decode_counted
-from patchgap.graph.sbom.cyclonedx import check_version
+from patchgap.graph.sbom.cyclonedx import check_version, other_list
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.spdx import File, Relationship, Spdx, document
 
@@ -23,6 +23,7 @@ class Lazy(Spdx, rename="camel"):
 
     relationships: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
     files: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    components: msgspec.Raw = msgspec.Raw()  # of another format
 
 
 _DECODER = msgspec.json.Decoder(Lazy)
@@ -40,7 +41,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     told, files = bytes(spdx.relationships), bytes(spdx.files)
     spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if _says_more(told) else []
     spdx.files = decode_json(files, where, _FILES) if files and spdx.relationships else []
-    return document(spdx, digest, amiss)
+    return document(spdx, digest, (*amiss, *other_list("components", spdx.components)))
 
 
 def _says_more(relationships: bytes) -> bool:
