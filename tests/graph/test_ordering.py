@@ -87,15 +87,20 @@ def told_by_tools() -> dict[str, list[tuple[str, str, str]]]:
 
 
 def test_versions_are_ordered_as_the_ecosystems_own_tool_orders_them() -> None:
-    """2,700 pairs made up of what versions are made of, as dpkg, rpm, RubyGems, Composer, Elixir, npm, Maven, Go and Cargo
-    put them. Left out is where Maven contradicts itself: to it 1.0 < 1.0-redhat < 1.0.RC.1 < 1.0; ours is the specification's."""
+    """3,000 pairs made up of what versions are made of, as dpkg, rpm, RubyGems, Composer, Elixir, npm, Maven, Go, Cargo and
+    NuGet put them. Left out is where Maven contradicts itself: to it 1.0 < 1.0-redhat < 1.0.RC.1 < 1.0; ours is the specification's."""
     found = told_by_tools()
     assert {kind: len(pairs) for kind, pairs in found.items()} == dict.fromkeys(
-        ["deb", "rpm", "gem", "composer", "hex", "npm", "maven", "golang", "cargo"], 300
+        ["deb", "rpm", "gem", "composer", "hex", "npm", "maven", "golang", "cargo", "nuget"], 300
     )
     for kind, told in found.items():
         key = order_of(kind)
         assert [(kind, *one) for one in told if relation(key, one[0], one[2]) != one[1]] == []
+
+
+def test_a_maven_qualifier_after_a_dot_is_before_a_number_after_a_hyphen() -> None:
+    """As Maven 3.9 and its specification have it. The cases of univers and of vers-spec are older, and say otherwise four times."""
+    assert relation(order_of("maven"), "2.0.a", "2-1") == "<"
 
 
 def test_where_maven_goes_in_a_circle_the_specification_does_not() -> None:
@@ -202,6 +207,7 @@ UNIVERS_REFUSES = [
     ("apk", "AlpineLinuxVersion", "1.2.3~0a1b2c-r0"),  # a commit's hash is part of the specification
     ("apk", "AlpineLinuxVersion", "1.2.4_git20230717-r4"),  # as are suffixes of later than the release: musl's own
     ("apk", "AlpineLinuxVersion", "013-r0"),  # and a first number may start with zeros
+    ("apk", "AlpineLinuxVersion", "1.9.5p2-r0"),  # sudo's own
 ]
 UNIVERS_ERRS = [
     ("apk", "AlpineLinuxVersion", "1.0-r0", "1.0", ">"),  # as apk version -t says
@@ -210,6 +216,8 @@ UNIVERS_ERRS = [
     ("maven", "MavenVersion", "5.3.0.RELEASE", "5.3.0-sp1", "<"),
     ("maven", "MavenVersion", "1.0.a", "1.0-x", "<"),  # a qualifier after a dot is what it is after a hyphen
     ("composer", "ComposerVersion", "1.0.0-p1", "1.0.0", ">"),  # a patch is after its release
+    ("nuget", "NugetVersion", "1.0.0-preview.10000000000", "1.0.0-preview.4294967296", "<"),  # no int: words
+    ("nuget", "NugetVersion", "1.0.0--", "1.0.0-9999999999999", "<"),
 ]
 
 
@@ -246,7 +254,7 @@ def test_versions_that_univers_orders_right_are_ordered_alike(kind: str, name: s
     oracle = getattr(univers.versions, name)
     agreed = 0
     for one, sign, other in pairs(DATA / "ordering" / f"{kind}.txt"):
-        if sign == "=":
+        if sign == "=" or (kind, name, one, other, sign) in UNIVERS_ERRS:
             continue
         try:
             found = relation(oracle, one, other)

@@ -1,5 +1,7 @@
 """Alpine's order (and Wolfi's and Chainguard's), from apk-package(5) and apk-tools 3: digits, a letter, suffixes, revision.
 
+A number may follow a letter (`1.9.5p2`, as Alpine's sudo was called when Baron Samedit was mended): apk-tools 2 takes it, and
+apk-tools 3 orders it alike, though abuild no longer lets it be released.
 univers 32 refuses `1.2.4_git20230717-r4` (musl's own), a commit's hash (`1.2~0a1b2c-r0`) and a first number with zeros (`013`).
 A hash orders nothing and does not count. What starts as a version and goes on as none (`23_foo`, `1.0bc`) is ordered as far as it is
 one, as apk itself does; a comparison that its rest would decide raises ValueError.
@@ -13,9 +15,10 @@ from typing import Any
 _SUFFIXES = ("alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p")
 _NONE = _SUFFIXES.index("")
 _VERSION = re.compile(
-    r"(\d+)((?:\.\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)(?:\d+|(?![a-z])))*)(?:~[0-9a-f]+)?(?:-r(\d+))?",
+    r"(\d+)((?:\.\d+|[a-z]\d+)*)([a-z]?)((?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)(?:\d+|(?![a-z])))*)(?:~[0-9a-f]+)?(?:-r(\d+))?",
     re.ASCII,
 )
+_PART = re.compile(r"([.a-z])(\d+)", re.ASCII)
 _SUFFIX = re.compile(r"_([a-z]+)(\d*)", re.ASCII)
 # What stands at a place, from the least: a pre-release's suffix is before the end, and all others are after it.
 _PRE, _END, _REVISION, _NUMBER_OF_SUFFIX, _POST, _LETTER, _DIGITS = range(7)
@@ -43,7 +46,8 @@ def key(text: str) -> Any:
         raise ValueError(f"{text!r} is no version of apk")
     first, others, letter, suffixes, revision = match.groups()
     tokens: list[tuple[Any, ...]] = [(_DIGITS, 1, int(first))]
-    tokens += [(_DIGITS, *_digits(one)) for one in others.split(".")[1:]]
+    for mark, number in _PART.findall(others):
+        tokens += [(_DIGITS, *_digits(number))] if mark == "." else [(_LETTER, mark), (_DIGITS, 1, int(number))]
     if letter:
         tokens.append((_LETTER, letter))
     for name, number in _SUFFIX.findall(suffixes):

@@ -24,4 +24,6 @@ def key(text: str) -> Any:
 
 def _words(text: str) -> tuple[Any, ...]:
     parts = text.split(".") if text else []
+    while len(parts) > 1 and parts[-1] == "0":
+        parts.pop()
     return tuple((0, int(one), "") if one.isdigit() else (1, 0, one) for one in parts)

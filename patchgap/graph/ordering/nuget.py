@@ -1,5 +1,8 @@
 """NuGet's order, from "Package versioning" (learn.microsoft.com/nuget): SemVer 2.0 with a fourth number, where missing numbers
-are 0, leading zeros and letters' case do not count."""
+are 0, leading zeros and letters' case do not count.
+
+A label is a number where .NET's int holds it, as NuGet.Versioning has it; a longer one is a word. A leading `v` is let pass.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import re
 from typing import Any
 
 _VERSION = re.compile(
-    r"\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?\s*",
+    r"\s*[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?\s*",
     re.ASCII,
 )
+_INT = 2**31 - 1
+_DIGITS = len(str(_INT))
 
 
 def key(text: str) -> Any:
@@ -21,4 +26,10 @@ def key(text: str) -> Any:
     release = tuple(int(one or 0) for one in numbers)
     if labels is None:
         return (*release, 1)
-    return (*release, 0, *((0, int(one), "") if one.isdigit() else (1, 0, one) for one in labels.lower().split(".")))
+    return (*release, 0, *map(_label, labels.lower().split(".")))
+
+
+def _label(text: str) -> tuple[int, int, str]:
+    if text.isdigit() and len(text.lstrip("0")) <= _DIGITS and int(text) <= _INT:
+        return (0, int(text), "")
+    return (1, 0, text)

@@ -15,11 +15,12 @@ _SEMVER = re.compile(
     re.ASCII,
 )
 _SHORT = re.compile(r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:[-+].*)?)", re.ASCII)
+_THREE = re.compile(r"[vV]?\d+\.\d+\.\d+(?![.\d])", re.ASCII)
 _GO_SHORT = re.compile(r"v?(\d+)(?:\.(\d+))?", re.ASCII)
 _GO_RELEASE = re.compile(r"(?:go)?1\.(\d+)(?:\.(\d+))?(?:(beta|rc)(\d+))?(?:[ -+].*)?", re.ASCII)
 _BITNAMI = re.compile(r"[vV]?(\d+\.\d+\.\d+)(-[0-9A-Za-z.-]+)?(?:\+.*)?", re.ASCII)
 _REVISION = re.compile(r"-(\d+)", re.ASCII)
-_LETTER = re.compile(r"[A-Za-z]")
+_WORDS = re.compile(r"[A-Za-z.]")
 
 
 def key(text: str) -> Any:
@@ -68,8 +69,9 @@ def go(text: str) -> Any:
 
 
 def pub(text: str) -> Any:
-    """Dart's (pub.dev/packages/pub_semver): SemVer, but build metadata counts, and is after none."""
-    precedence, build = _parsed(text)
+    """Dart's (pub.dev/packages/pub_semver): SemVer, but build metadata counts, and is after none; leading zeros do not
+    count."""
+    precedence, build = _parsed(completed(text) if _THREE.match(text) else text)
     return (precedence, 1, *_identifiers(build)) if build else (precedence, 0)
 
 
@@ -81,8 +83,8 @@ def bitnami(text: str) -> Any:
         raise ValueError(f"{text!r} is no version of Bitnami")
     release, rest = match.groups(default="")
     place = rest.rfind("-")
-    revision = _REVISION.fullmatch(rest, place) if place >= 0 else None
+    revision = _REVISION.fullmatch(rest, place) if place >= 0 and rest[:place][-1:] not in {".", "-"} else None
     pre = rest[:place] if revision else rest
-    if pre and not _LETTER.search(pre):
+    if pre and not _WORDS.search(pre):
         raise ValueError(f"{text!r} is no version of Bitnami")
     return (key(release + pre), int(revision.group(1)) if revision else 0)
