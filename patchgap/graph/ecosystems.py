@@ -9,9 +9,38 @@ _TYPES = {
     "nuget": "nuget", "packagist": "composer", "hex": "hex", "pub": "pub", "bitnami": "bitnami", "cran": "cran",
     "hackage": "hackage", "swifturl": "swift", "github actions": "githubactions", "conancenter": "conan",
     "julia": "julia", "debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
-    "minimos": "apk", "red hat": "rpm", "rocky linux": "rpm", "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm",
+    "minimos": "apk", "alpaquita": "apk", "bellsoft hardened containers": "apk", "red hat": "rpm", "rocky linux": "rpm", "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm",
     "openeuler": "rpm", "mageia": "rpm", "azure linux": "rpm",
 }  # fmt: skip
+_OTHERS = frozenset(
+    {
+        "alpm",
+        "bazel",
+        "bitbucket",
+        "brew",
+        "cocoapods",
+        "conda",
+        "cpan",
+        "docker",
+        "ebuild",
+        "generic",
+        "github",
+        "gitlab",
+        "huggingface",
+        "luarocks",
+        "mlflow",
+        "nix",
+        "oci",
+        "opam",
+        "otp",
+        "qpkg",
+        "swid",
+        "terraform",
+        "vscode-extension",
+        "yocto",
+    }
+)  # fmt: skip  (purl types with packages of their own, of which OSV has no ecosystem)
+_TOLD = _OTHERS | frozenset(_TYPES.values())
 
 
 def base_of(ecosystem: str) -> str:
@@ -29,6 +58,11 @@ def purl_type(ecosystem: str) -> str:
 def kinds() -> frozenset[str]:
     """The purl types of OSV's ecosystems."""
     return frozenset(_TYPES.values())
+
+
+def tells(kind: str) -> bool:
+    """Whether that purl type says of which ecosystem a package is; else it may be of any: `pkg:acme/lodash`."""
+    return kind in _TOLD
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from patchgap.graph import modules
-from patchgap.graph.ecosystems import is_known, purl_type
+from patchgap.graph.ecosystems import is_known, purl_type, tells
 from patchgap.graph.matching import REPACKAGED, Match, Row, judge_block
 from patchgap.graph.purl import loose_key, normal_name
 from patchgap.graph.versions import Block
@@ -144,7 +144,7 @@ def places(package: AffectedPackage) -> tuple[tuple[str, str], tuple[str, str]]:
 def looked_up(row: Row) -> Iterable[tuple[str, str]]:
     """The places at which the blocks stand that may name the component."""
     loose = loose_key(row.name)
-    if not row.ecosystem or row.ecosystem in REPACKAGED:
+    if not row.ecosystem or row.ecosystem in REPACKAGED or not tells(row.ecosystem):
         return ((_ANY, loose),)
     kind = _ALIASES.get(row.ecosystem, row.ecosystem)
     return ((_FOREIGN, loose), *((kind, name) for name in _names(kind, row)))

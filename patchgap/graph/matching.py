@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from patchgap.graph import modules
 from patchgap.graph.distribution import releases_agree, speaks_of
-from patchgap.graph.ecosystems import is_known, purl_type
+from patchgap.graph.ecosystems import is_known, purl_type, tells
 from patchgap.graph.purl import STANDARD, loose_key, normal_name
 from patchgap.graph.question import Question
 from patchgap.graph.versions import Block, prepared, same
@@ -79,7 +79,9 @@ def judge(question: Question, row: Row) -> Match | None:
 def is_within(ecosystems: frozenset[str], match: Match) -> bool:
     """What names no ecosystem may be of those that are asked about, and so may what another ecosystem repackages."""
     kind = match.row.ecosystem
-    return kind in ecosystems or kind in {"", "generic"} or (kind in REPACKAGED and match.standing is Standing.UNKNOWN)
+    if kind in ecosystems or kind in {"", "generic"}:
+        return True
+    return match.standing is Standing.UNKNOWN and (kind in REPACKAGED or not tells(kind))
 
 
 def _judged(question: Question, row: Row) -> Match | None:
@@ -98,7 +100,7 @@ def _by_name(question: Question, row: Row) -> Match | None:
     if not row.ecosystem:
         return _nameless(row, question.name)
     if question.ecosystem and question.ecosystem != row.ecosystem:
-        return None
+        return None if tells(row.ecosystem) else _nameless(row, question.name)
     if question.vendor and row.vendor and question.vendor != row.vendor:
         return None
     if not releases_agree(question.distro, row.distro):
@@ -220,13 +222,16 @@ def _is_stream(package: AffectedPackage, row: Row) -> bool:
 
 
 def _elsewhere(package: AffectedPackage, row: Row, block: Block) -> Match | None:
-    """Conda repackages what PyPI has under the same name and version, and a generic purl names no ecosystem at all:
-    either may be the affected package."""
-    if row.ecosystem not in REPACKAGED or block.kind in _PACKAGED or loose_key(row.name) != loose_key(package.name):
+    """Conda repackages what PyPI has under the same name and version, a generic purl names no ecosystem at all, and a
+    type that is nobody's tells none: each may be the affected package."""
+    if loose_key(row.name) != loose_key(package.name):
+        return None
+    if tells(row.ecosystem) and (row.ecosystem not in REPACKAGED or block.kind in _PACKAGED):
         return None
     if block.affects(row.version) is False:
         return None
-    reason = f"it may be {package.ecosystem}'s {package.name}, packaged by another"
+    how = "packaged by another" if tells(row.ecosystem) else f"for no ecosystem's packages are of type {row.ecosystem}"
+    reason = f"it may be {package.ecosystem}'s {package.name}, {how}"
     return Match(row, Standing.UNKNOWN, f"{row.label}: {reason}")
 
 

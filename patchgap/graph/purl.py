@@ -29,7 +29,19 @@ _JOINED = {"maven": ":"}  # how an ecosystem writes namespace and name as one; "
 _VENDOR = frozenset({"apk", "deb", "rpm", "oci", "docker", "alpm", "generic"})  # the namespace is no part of the name
 STANDARD = {"std": "stdlib"}  # Go's own packages: as modules name them, and as the vulnerability database does
 IMAGES = frozenset({"oci", "docker"})
-_SYNONYMS = {"alpine": "apk", "dotnet": "nuget", "python": "pypi", "go": "golang"}
+_DISTRIBUTIONS = {  # written as a type: of which type their packages are
+    "alpine": "apk", "wolfi": "apk", "chainguard": "apk", "debian": "deb", "ubuntu": "deb", "redhat": "rpm", "rhel": "rpm",
+    "centos": "rpm", "fedora": "rpm", "rocky": "rpm", "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm", "oracle": "rpm",
+}  # fmt: skip
+_SYNONYMS = _DISTRIBUTIONS | {
+    "dpkg": "deb", "apt": "deb", "yum": "rpm", "dnf": "rpm",
+    "python": "pypi", "pip": "pypi", "wheel": "pypi", "egg": "pypi",
+    "node": "npm", "nodejs": "npm", "javascript": "npm", "yarn": "npm", "pnpm": "npm",
+    "java": "maven", "jar": "maven", "gradle": "maven", "go": "golang", "gomod": "golang", "go-module": "golang",
+    "rust": "cargo", "crate": "cargo", "crates": "cargo", "ruby": "gem", "rubygems": "gem", "bundler": "gem",
+    "dotnet": "nuget", "php": "composer", "packagist": "composer", "elixir": "hex", "dart": "pub", "flutter": "pub",
+    "haskell": "hackage", "github-actions": "githubactions", "swiftpm": "swift",
+}  # fmt: skip
 
 
 class Purl(NamedTuple):
@@ -44,8 +56,13 @@ class Purl(NamedTuple):
 
     @property
     def ecosystem(self) -> str:
-        """The type, with what older tools write for it made the same."""
+        """The type, with what tools write for it made the same."""
         return type_of(self.type)
+
+    @property
+    def vendor(self) -> str:
+        """The namespace in lower case; the distribution that the type names in place of its packages' own type."""
+        return self.type if self.type in _DISTRIBUTIONS else self.namespace.lower()
 
     @property
     def full_name(self) -> str:
@@ -54,7 +71,7 @@ class Purl(NamedTuple):
 
 
 def type_of(name: str) -> str:
-    """The purl type, with what older tools write for it made the same."""
+    """The purl type, with what tools write for it made the same: a language's or a distribution's name, a tool's."""
     return _SYNONYMS.get(name, name)
 
 

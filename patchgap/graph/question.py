@@ -72,7 +72,7 @@ class Question:
             raise BadInputError("the question", f"{text!r} is no purl", "Write it as pkg:pypi/name@version.") from error
         if found.type in purls.IMAGES:
             raise BadInputError("the question", f"{text!r} names an image", "Ask for a package that images hold.")
-        vendor = found.namespace.lower() if found.full_name == purls.normal_name(found.ecosystem, found.name) else ""
+        vendor = found.vendor if found.full_name == purls.normal_name(found.ecosystem, found.name) else ""
         return cls(
             text=text,
             ecosystem=found.ecosystem,

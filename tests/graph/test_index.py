@@ -29,7 +29,7 @@ PURLS = [
     "pkg:deb/debian/libssl3@1.0.0-1?distro=debian-12&upstream=openssl", "pkg:deb/ubuntu/openssl@1.0-1?distro=jammy",
     "pkg:apk/alpine/openssl@1.0.0-r1?distro=alpine-3.18.2", "pkg:rpm/redhat/openssl@1.0.0-1.el9?distro=rhel-9.1",
     "pkg:rpm/centos/openssl@1.0.0-1.el9?distro=centos-9", "pkg:rpm/photon/openssl@1.0.0", "pkg:github/scope/torch@v1",
-    "pkg:bitnami/openssl@1.0.0-1", "",
+    "pkg:bitnami/openssl@1.0.0-1", "pkg:ubuntu/openssl@1.0-1", "pkg:gomod/example.org/m@v2.0.0", "pkg:acme/torch@1.5.0", "",
 ]  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def _from_purl(found: purls.Purl) -> Package:
     source = _upstream(found.qualifiers.get("upstream", ""))
     return Package(
         found.ecosystem,
-        found.namespace.lower(),
+        found.vendor,
         found.full_name,
         found.version,
         found.text,

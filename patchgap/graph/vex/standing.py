@@ -174,7 +174,7 @@ def _covers(product: VexProduct, purl: str, other: str) -> bool:
         return False
     if (pattern.ecosystem, pattern.full_name) != (held.ecosystem, held.full_name):
         return False
-    if pattern.namespace and held.namespace.lower() != pattern.namespace.lower():
+    if pattern.vendor and held.vendor != pattern.vendor:
         return False
     if pattern.version and same(held.ecosystem, held.version, pattern.version) is not True:
         return False
