@@ -17,6 +17,8 @@ _VENDORS = {
     "wolfi": {"wolfi"},
     "chainguard": {"chainguard"},
     "minimos": {"minimos"},
+    "alpaquita": {"alpaquita"},
+    "bellsoft hardened containers": {"bellsoft"},
     "red hat": {"redhat", "rhel", "red hat"},
     "rocky linux": {"rocky", "rockylinux", "rocky-linux"},
     "almalinux": {"almalinux", "alma"},
@@ -33,12 +35,35 @@ _REBUILT = {  # ships another's packages under its own name: what hits the one m
     "linuxmint": "ubuntu", "pop": "ubuntu", "elementary": "ubuntu",
     "postmarketos": "alpine",
 }  # fmt: skip
+_OTHERS = frozenset(
+    {
+        "fedora",
+        "amzn",
+        "amazon",
+        "amazonlinux",
+        "photon",
+        "arch",
+        "archlinux",
+        "alt",
+        "altlinux",
+        "openmandriva",
+        "gentoo",
+        "anolis",
+        "opencloudos",
+        "openwrt",
+        "clear-linux-os",
+        "nixos",
+        "slackware",
+        "void",
+    }
+)  # fmt: skip  (no rebuild of any of the above, and without advisories of OSV)
 _CODENAMES = {
     "jessie": "8", "stretch": "9", "buster": "10", "bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14",
     "trusty": "14.04", "xenial": "16.04", "bionic": "18.04", "focal": "20.04", "jammy": "22.04", "lunar": "23.04",
     "mantic": "23.10", "noble": "24.04", "oracular": "24.10", "plucky": "25.04", "questing": "25.10",
     "tumbleweed": "tumbleweed",
 }  # fmt: skip
+_UNSTABLE = re.compile(r"(?:^|[^a-z])(?:sid|unstable)$")
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _EL = re.compile(r"::el(\d+)")
 _RHEL = re.compile(r"(?:enterprise_linux|rhel_\w+|linux)[^:]*:(\d+(?:\.\d+)*)")
@@ -67,19 +92,21 @@ def is_distribution(ecosystem: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def speaks_of(ecosystem: str, vendor: str, distro: str) -> bool | None:
     """Whether an advisory for `ecosystem` (`Debian:12`) is about packages with that namespace and `distro`. None where
-    they are of a distribution that rebuilds those packages. Where either says nothing, it is."""
+    they are of a distribution that rebuilds those packages, or whose namespace is no distribution's: a codename, a firm's
+    own mirror. Where either says nothing, it is."""
     base, _, suffix = ecosystem.lower().partition(":")
     base = base.strip()
     if base not in _VENDORS:
         return True
     held = vendor_of(vendor, distro)
+    at_release = base in _UNRELEASED or _agree(_advised(base, suffix), release(distro))
     if held in _REBUILT:
         if _REBUILT[held] != base:
             return False
-        return None if base == "ubuntu" or _agree(_advised(base, suffix), release(distro)) else False
+        return None if base == "ubuntu" or at_release else False
     if held and held != base:
-        return False
-    return base in _UNRELEASED or _agree(_advised(base, suffix), release(distro))
+        return None if at_release and held not in _VENDORS and held not in _OTHERS else False
+    return at_release
 
 
 def _advised(base: str, suffix: str) -> str:
@@ -107,6 +134,8 @@ def release(text: str) -> str:
     lowered = text.lower()
     if "tumbleweed" in lowered:
         return "tumbleweed"
+    if _UNSTABLE.search(lowered):
+        return "sid"
     if lowered.startswith(("sle", "suse")) and (found := _SUSE.search(lowered)):
         return ".".join(part for part in found.groups() if part)
     if match := _NUMBERS.search(lowered):

@@ -172,7 +172,7 @@ def judge_block(package: AffectedPackage, row: Row, block: Block | None = None) 
     if isinstance(verdict, Unknown):
         return Match(row, Standing.UNKNOWN, f"{row.label}: {verdict.reason}")
     if about is None:
-        return Match(row, Standing.UNKNOWN, f"{row.label}: {row.vendor} rebuilds what {package.ecosystem} ships")
+        return Match(row, Standing.UNKNOWN, f"{row.label}: {row.vendor} may rebuild what {package.ecosystem} ships")
     if doubt:
         return Match(row, Standing.UNKNOWN, f"{row.label}: {doubt}")
     return Match(row, Standing.AFFECTED, f"{row.label} is affected")

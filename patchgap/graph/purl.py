@@ -22,6 +22,7 @@ _LOWER_NAMESPACE = frozenset({"apk", "composer", "pypi"})
 _CASELESS = frozenset(
     {"npm", "composer", "nuget", "deb", "apk", "githubactions", "github", "bitnami", "conan", "hex", "pub"}
 )
+_REPOSITORIES = frozenset({"githubactions", "github"})
 _SCHEME = re.compile(r"(?:https?|ssh|git)://(?:[^@/]*@)?")
 _SEPARATORS = re.compile(r"[-_.]+")
 _LAST = re.compile(r"[/:]")
@@ -166,6 +167,8 @@ def normal_name(ecosystem: str, name: str) -> str:
     if ecosystem == "golang":
         name = name.replace("!", "").lower()  # a module proxy writes Azure as !azure
         return STANDARD.get(name, name)
+    if ecosystem in _REPOSITORIES:
+        name = "/".join(name.split("/")[:2])  # `github/codeql-action/analyze` is an action of github/codeql-action
     if ecosystem == "swift":
         return _SCHEME.sub("", name).removesuffix(".git").lower()
     return name.lower() if ecosystem in _CASELESS else name

@@ -63,6 +63,18 @@ ABOUT: list[tuple[str, str, str, bool | None]] = [
     ("openSUSE:Tumbleweed", "opensuse", "opensuse-tumbleweed-20240101", True),
     ("openSUSE:Tumbleweed", "opensuse", "opensuse-leap-15.5", False),
     ("openSUSE:Leap 15.5", "opensuse", "opensuse-tumbleweed", False),
+    ("Red Hat:enterprise_linux:9::appstream", "fedora", "fedora-39", False),
+    ("Red Hat:enterprise_linux:8::baseos", "amzn", "amzn-2023", False),
+    ("Debian:sid", "debian", "debian-12", False),
+    ("Debian:sid", "debian", "sid", True),
+    ("Debian:12", "debian", "debian-unstable", False),
+    ("Alpaquita:23", "alpaquita", "alpaquita-23", True),
+    ("Alpaquita:23", "alpine", "alpine-3.18", False),
+    # a namespace that is no distribution's: a codename, a firm's own mirror
+    ("Debian:12", "bookworm", "", None),
+    ("Debian:12", "acme", "debian-12", None),
+    ("Debian:12", "acme", "debian-11", False),
+    ("Wolfi", "acme", "", None),
     ("PyPI", "", "", True),
     ("Maven", "org.apache", "", True),
 ]
