@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from patchgap.graph.ecosystems import is_known, purl_type
-from patchgap.graph.ordering import Key, bound_of, has_order, is_semver, order_of, semver_bound_of, semver_of
+from patchgap.graph.ordering import Key, bound_of, branch_of, has_order, is_semver, order_of, semver_bound_of, semver_of
 from patchgap.model.signal import AffectedPackage, RangeEvent, VersionRange
 from patchgap.model.unknown import Unknown
 
@@ -42,6 +42,10 @@ class Span(NamedTuple):
         if self.end is None:
             return True
         return not self.end < at if self.inclusive else bool(at < self.end)
+
+    def meets(self, first: Any, last: Any) -> bool:
+        """Whether any place between the two is within."""
+        return self.holds(first) or (self.start is not None and first < self.start and not last < self.start)
 
 
 class Spans(NamedTuple):
@@ -103,6 +107,8 @@ class Block:
                 if isinstance(verdict, str):
                     doubts.append(verdict)
         doubts += self.doubts
+        if not doubts and self._meets_branch(version):
+            doubts.append("it is a branch, and what is affected lies on it")
         return Unknown(f"{self.name}@{version}", doubts[0]) if doubts else False
 
     def _spellings(self, version: str) -> tuple[str, ...]:
@@ -125,6 +131,16 @@ class Block:
                 yield one.hold(version)
             except (TypeError, ValueError) as error:
                 yield f"it cannot be compared: {error}"
+
+    def _meets_branch(self, version: str) -> bool:
+        """Whether some commit of the branch that the version names (`9.5.x-dev`) may be affected."""
+        ends = branch_of(self.kind, version)
+        if ends is None:
+            return False
+        own = [one if one.key is order_of(self.kind) else one.other for one in self._ranges]
+        if any(span.meets(*ends) for one in own if one is not None for span in one.spans):
+            return True
+        return any(not at < ends[0] and not ends[1] < at for at in _keys(self.kind, self._texts))
 
     def _is_enumerated(self, version: str) -> bool | str:
         if not has_order(self.kind):

@@ -24,7 +24,9 @@ def evaluated(ranges: tuple[VersionRange, ...], version: Version) -> bool:
         for event in sorted((event for event in one.events if event.kind != "limit"), key=at):
             if event.kind == "introduced" and version >= at(event):
                 vulnerable = True
-            elif (event.kind == "fixed" and version >= at(event)) or (event.kind == "last_affected" and version > at(event)):
+            elif (event.kind == "fixed" and version >= at(event)) or (
+                event.kind == "last_affected" and version > at(event)
+            ):
                 vulnerable = False
         if vulnerable:
             return True

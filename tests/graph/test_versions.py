@@ -89,6 +89,11 @@ RANGES: list[tuple[AffectedPackage, str, bool]] = [
     (package(spans("introduced 0", "fixed 13.0.1", kind="SEMVER"), ecosystem="NuGet"), "13.0.0.5", True),
     (package(spans("introduced 0", "fixed 13.0.1", kind="SEMVER"), ecosystem="NuGet"), "13.0.1.0", False),
     (package(spans("introduced 0", "fixed 1.0.0", kind="SEMVER"), ecosystem="Maven"), "1.0.RELEASE", False),
+    (package(spans("introduced 8.0.0", "fixed 9.5.11"), ecosystem="Packagist"), "9.4.x-dev", True),
+    (package(spans("introduced 8.0.0", "fixed 9.5.11"), ecosystem="Packagist"), "9.6.x-dev", False),
+    (package(spans("introduced 8.0.0", "fixed 9.5.11"), ecosystem="Packagist"), "7.x-dev", False),
+    (package(spans("introduced 8.0.0", "fixed 9.5.11"), ecosystem="Packagist"), "9.5.12-dev", False),
+    (package(ecosystem="Packagist", versions=("9.5.3",)), "9.4.x-dev", False),
     (package(spans("introduced 0", "fixed 1.0-2"), ecosystem="Alpine:v3.18", versions=("0.9_odd",)), "0.9_odd", True),
 ]
 
@@ -140,6 +145,18 @@ UNKNOWN: dict[str, tuple[AffectedPackage, str]] = {
     ),
     "a legacy version of PyPI after the fix": (package(spans("introduced 0", "fixed 1.6.0")), "2.0-beta-2-x"),
     "a fix that is a legacy version of PyPI": (package(spans("introduced 0", "fixed 2019-09-12")), "0.1"),
+    "a branch of Packagist on which the fix lies": (
+        package(spans("introduced 8.0.0", "fixed 9.5.11"), ecosystem="Packagist"),
+        "9.5.x-dev",
+    ),
+    "a branch of Packagist on which all of it lies": (
+        package(spans("introduced 9.5.3", "fixed 9.5.7"), ecosystem="Packagist"),
+        "9.x-dev",
+    ),
+    "a branch of Packagist on which an enumerated version lies": (
+        package(ecosystem="Packagist", versions=("9.5.3",)),
+        "9.5.x-dev",
+    ),
     "a Debian version that is none": (package(spans("introduced 0", "fixed 2-1"), ecosystem="Debian:12"), "a:b"),
 }
 

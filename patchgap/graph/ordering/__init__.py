@@ -40,6 +40,15 @@ def order_of(kind: str) -> Key:
     return lru_cache(maxsize=_CACHE)(key)
 
 
+def branch_of(kind: str, version: str) -> tuple[Any, Any] | None:
+    """Where a version that names a moving branch begins and ends: which of its commits is held is not told."""
+    if kind != "composer":
+        return None
+    from patchgap.graph.ordering.composer import branch
+
+    return branch(version)
+
+
 def semver_of(kind: str) -> Key:
     """How a SEMVER range orders versions of that purl type: by SemVer 2.0, in the ecosystem's spelling of it."""
     return order_of(kind if kind in _SEMVER_OWN else "npm")

@@ -33,6 +33,16 @@ def key(text: str) -> Any:
     raise ValueError(f"{text!r} is no version of Composer")
 
 
+def branch(text: str) -> tuple[Any, Any] | None:
+    """The first and the last place that a commit of the branch may have: `1.5.x-dev` is from 1.5.0-dev on. None where the
+    text is no branch's."""
+    match = _BRANCH.fullmatch(text.strip())
+    if match is None or _VERSION.fullmatch(text.strip()):
+        return None
+    parts = match.groups(default="x")
+    return ((tuple(int(one) if one.isdigit() else 0 for one in parts), 0, (), 0), key(text))
+
+
 def _key(numbers: str, stability: str, count: str, dev: str) -> Any:
     parts = [int(one) for one in _NUMBERS.findall(numbers)]
     rank = 0 if dev and not stability else _STABILITY[stability.lower()]
