@@ -9,38 +9,17 @@ _TYPES = {
     "nuget": "nuget", "packagist": "composer", "hex": "hex", "pub": "pub", "bitnami": "bitnami", "cran": "cran",
     "hackage": "hackage", "swifturl": "swift", "github actions": "githubactions", "conancenter": "conan",
     "julia": "julia", "debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "chainguard": "apk",
-    "minimos": "apk", "alpaquita": "apk", "bellsoft hardened containers": "apk", "red hat": "rpm", "rocky linux": "rpm", "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm",
-    "openeuler": "rpm", "mageia": "rpm", "azure linux": "rpm",
+    "minimos": "apk", "alpaquita": "apk", "bellsoft hardened containers": "apk", "red hat": "rpm", "rocky linux": "rpm",
+    "almalinux": "rpm", "suse": "rpm", "opensuse": "rpm", "openeuler": "rpm", "mageia": "rpm", "azure linux": "rpm",
 }  # fmt: skip
-_OTHERS = frozenset(
-    {
-        "alpm",
-        "bazel",
-        "bitbucket",
-        "brew",
-        "cocoapods",
-        "conda",
-        "cpan",
-        "docker",
-        "ebuild",
-        "generic",
-        "github",
-        "gitlab",
-        "huggingface",
-        "luarocks",
-        "mlflow",
-        "nix",
-        "oci",
-        "opam",
-        "otp",
-        "qpkg",
-        "swid",
-        "terraform",
-        "vscode-extension",
-        "yocto",
-    }
-)  # fmt: skip  (purl types with packages of their own, of which OSV has no ecosystem)
-_TOLD = _OTHERS | frozenset(_TYPES.values())
+# Types that the purl specification has or reserves, of whose packages OSV has no ecosystem.
+_OTHERS = {
+    "alpm", "arch", "atom", "bazel", "bitbucket", "brew", "carthage", "chef", "cocoapods", "conda", "cpan", "ctan",
+    "docker", "ebuild", "elm", "generic", "github", "gitlab", "helm", "huggingface", "luarocks", "melpa", "mlflow",
+    "nix", "oci", "opam", "openwrt", "otp", "pear", "pecl", "platformio", "puppet", "qpkg", "sublime", "swid",
+    "terraform", "vim", "vscode-extension", "wordpress", "yocto",
+}  # fmt: skip
+_TOLD = frozenset({*_OTHERS, *_TYPES.values()})
 
 
 def base_of(ecosystem: str) -> str:
