@@ -23,7 +23,7 @@ from patchgap.graph.unpack import BrokenStreamError, packing, unpack, unpack_hea
 
 MAX_BYTES = 128 * 1024 * 1024  # unpacked: what is refused for its size takes less than 256 MB to refuse
 MAX_DEPTH = 200
-_CHUNK = 1 << 20
+_CHUNK = 16 * 1024
 _SMALL = 64 * 1024  # up to here every JSON document is checked strictly, whatever it looks like
 _STRICT = 8 * 1024 * 1024  # up to here where it looks suspicious: the check takes 20 times the decoding, and memory
 _STRIDE = 61  # every how many bytes a large document is sampled
@@ -160,12 +160,15 @@ def check_text(content: bytes, where: str | Path) -> None:
     if content.isascii():
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
-    view, start = memoryview(content), 0
+    start, some = 0, b""
     try:
         for start in range(0, len(content), _CHUNK):
-            decoder.decode(view[start : start + _CHUNK], final=start + _CHUNK >= len(content))
+            some = content[start : start + _CHUNK]
+            if not some.isascii() or decoder.getstate()[0]:  # the most are, and need no decoding
+                decoder.decode(some)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        held = len(error.object) - min(_CHUNK, len(content) - start)  # of the chunk before
+        held = len(error.object) - len(some)  # of the chunk before
         place = start - held + error.start
         raise BadInputError(where, f"byte {place} is not UTF-8", "Save the file as UTF-8.") from error
 

@@ -11,7 +11,7 @@ from graph_fleet import IMAGE, sbom
 
 from patchgap.errors import BadInputError
 from patchgap.graph.advisory import parse_advisory
-from patchgap.graph.documents import read_bytes
+from patchgap.graph.documents import check_text, read_bytes
 from patchgap.graph.sbom.read import parse_sbom
 
 HEAD = '"bomFormat":"CycloneDX","specVersion":"1.5"'
@@ -42,6 +42,29 @@ def test_a_bad_sbom_is_refused_with_its_place(name: str) -> None:
         parse_sbom(content, "sboms/app.json", "x@" + IMAGE)
     assert str(caught.value).startswith("sboms/app.json: ")
     assert caught.value.fix.endswith(".")
+
+
+EDGE = 16 * 1024  # the text is looked at in pieces of so many bytes
+
+WRONG_BYTES = {
+    "in the first piece": (b"\xc3\xa9" * 90 + b"\xff", EDGE),
+    "in a later piece": (b"a" * 3 * EDGE + b"\xe2\x82a", EDGE),
+    "cut by a piece's end": (b"a" * (EDGE - 1) + b"\xe2a", EDGE),
+    "at the text's end": (b"a" * (EDGE - 1) + b"\xf0\x9f\x98", 0),
+    "at a piece's and the text's end": (b"a" * (EDGE - 2) + b"\xe2\x82", 0),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BYTES)
+def test_a_wrong_byte_is_named_wherever_it_stands(name: str) -> None:
+    """The place is that of the whole text, and a character that two pieces share is none."""
+    start, more = WRONG_BYTES[name]
+    content = b"a" * (EDGE - 2) + "é€€".encode() + start + b"a" * more
+    with pytest.raises(UnicodeDecodeError) as wrong:
+        content.decode("utf-8")
+    with pytest.raises(BadInputError, match=f"byte {wrong.value.start} is not UTF-8"):
+        check_text(content, "app.json")
+    check_text(content[: wrong.value.start], "app.json")
 
 
 def test_components_nested_without_end_are_refused() -> None:
