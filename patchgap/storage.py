@@ -142,6 +142,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         dbapi.execute("PRAGMA foreign_keys=ON")
         dbapi.execute("PRAGMA busy_timeout=30000")
         dbapi.execute("PRAGMA synchronous=FULL")
+        dbapi.execute("PRAGMA cache_size=-32768")  # KiB
         dbapi.execute(f"PRAGMA journal_mode={'WAL' if _wal_is_safe() else 'DELETE'}")
 
 

@@ -26,7 +26,7 @@ from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
 
 _BATCH = 400
-_CACHED = 400_000  # packages whose ids are remembered while many SBOMs go in
+_CACHED = 150_000  # packages whose ids are remembered while many SBOMs go in
 _DISTRIBUTIONS = frozenset({"deb", "apk", "rpm", "alpm"})
 
 

@@ -1,7 +1,7 @@
 """Reads many files side by side, in processes of their own, in the order in which they come.
 
 What comes back is what `files.read_file` gives, or its refusal. A package crosses between processes once, however many
-SBOMs list it: after that its number does.
+SBOMs list it: after that its number does, until a reader has sent so many that both sides forget them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from patchgap.graph import files
 from patchgap.graph.sbom.document import Package, SbomDocument
 
 _ALONE = 4 * 1024 * 1024  # bytes: below it, starting processes takes longer than reading
-_AHEAD = 4  # files that a process has before it
+_AHEAD = 32  # files at most that a process has before it: it goes on while a transaction is written
+_AHEAD_BYTES = 8 * 1024 * 1024  # and no more than two where they are larger, lest another has nothing left to do
+_KEPT = 1 << 16  # packages that a process has sent and that are known by their number: some 30 MB on either side
 
 
 class Loaded(NamedTuple):
@@ -69,7 +71,8 @@ def _load(paths: deque[Path], artifact: str | None, count: int) -> Iterator[Load
         while any(reader.pending for reader in readers.values()):
             for ready in wait([one.pipe for one in readers.values() if one.pending]):
                 yield readers[ready].take()
-                readers[ready].give(paths)
+                while readers[ready].give(paths):
+                    pass
 
 
 @contextmanager
@@ -92,35 +95,44 @@ class _Reader:
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self.pipe = pipe
-        self.pending: deque[Path] = deque()
+        self.pending: deque[tuple[Path, int]] = deque()
+        self._bytes = 0
         self._packages: list[Package] = []
 
-    def give(self, paths: deque[Path]) -> None:
-        """The next file, where there is one."""
-        if paths:
-            self.pending.append(paths.popleft())
-            with suppress(OSError):  # it is dead: `take` says so, of the first file that it leaves unread
-                self.pipe.send(str(self.pending[-1]))
+    def give(self, paths: deque[Path]) -> bool:
+        """The next file, where there is one and not enough before it; whether it got one."""
+        enough = len(self.pending) >= _AHEAD or (len(self.pending) > 1 and self._bytes > _AHEAD_BYTES)
+        if enough or not paths:
+            return False
+        path = paths.popleft()
+        size = _size(path)
+        self.pending.append((path, size))
+        self._bytes += size
+        with suppress(OSError):  # it is dead: `take` says so, of the first file that it leaves unread
+            self.pipe.send(str(path))
+        return True
 
     def take(self) -> Loaded:
         """What it read of the file that it got first."""
-        path = self.pending.popleft()
+        path, size = self.pending.popleft()
+        self._bytes -= size
         try:
-            content, new, numbers = self.pipe.recv()
+            content, first, new, numbers = self.pipe.recv()
         except (EOFError, OSError):
             self.pending.clear()
             raise BadInputError(
                 path, "the process that read it was killed, for want of memory perhaps", "Leave it out, or split it."
             ) from None
         if isinstance(content, SbomDocument):
-            self._packages += [Package(*one) for one in new]
             held = self._packages
+            held[first:] = [Package(*one) for one in new]
             content = replace(content, packages=tuple([held[n] for n in array("I", numbers)]))
         return Loaded(path, content)
 
 
 def serve(pipe: Connection[Any, Any], artifact: str | None) -> None:
-    """The reading process: a path in; out its content without packages, the packages that are new, all as numbers."""
+    """The reading process: a path in; out its content without packages, the packages that are new with the first one's
+    number (those that had it and higher ones are forgotten), and all of them as numbers."""
     numbers: dict[Package, int] = {}
     while True:
         try:
@@ -129,12 +141,15 @@ def serve(pipe: Connection[Any, Any], artifact: str | None) -> None:
             return
         content = _read(Path(path), artifact)
         if not isinstance(content, SbomDocument):
-            pipe.send((content, (), b""))
+            pipe.send((content, 0, (), b""))
             continue
+        if len(numbers) > _KEPT:
+            numbers.clear()
+        first = len(numbers)
         new = [one for one in content.packages if one not in numbers]
-        numbers.update((one, n) for n, one in enumerate(new, len(numbers)))
+        numbers.update((one, n) for n, one in enumerate(new, first))
         listed = array("I", [numbers[one] for one in content.packages]).tobytes()
-        pipe.send((replace(content, packages=()), [tuple(one) for one in new], listed))
+        pipe.send((replace(content, packages=()), first, [tuple(one) for one in new], listed))
 
 
 if __name__ == "__main__":

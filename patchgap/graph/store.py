@@ -38,7 +38,7 @@ from patchgap.storage import told, writing
 
 T = TypeVar("T")
 
-_PACKAGES = 50_000  # about as many in one transaction
+_PACKAGES = 16_000  # about as many in one transaction
 
 
 class Graph:
