@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from patchgap.graph import tables
 from patchgap.graph.platforms import Platform, apart
-from patchgap.graph.reading import Run, among, batches, next_id
+from patchgap.graph.reading import Run, among, among_ids, batches, next_id
 from patchgap.model.exposure import Artifact, repository_of
 from patchgap.storage import insert_many
 
 _FIELDS = ("repository", "commit_id", "provenance")
+_NOTHING = ("", "", "")  # is known of it
 _BATCH = 400
 
 
@@ -28,25 +29,51 @@ class Images:
         self._connection = connection
         self._run = run
 
-    def artifact(self, known: Artifact, digests: Sequence[str]) -> int:
-        """The image's id; what is known of it is kept where the new knowledge is empty."""
-        image_id = self.of(digests)
-        said = (repository_of(known.repository), known.commit, known.provenance)
-        self._learn(image_id, dict(zip(_FIELDS, said, strict=True)))
-        return image_id
+    def artifacts(self, every: Sequence[tuple[Artifact, Sequence[str]]]) -> list[int]:
+        """The image of each, by its digests; what is known of it is kept where the new knowledge is empty. Those whose
+        digests nothing else names go in together."""
+        names = [digests[0] for _, digests in every]
+        new: dict[int, tuple[Artifact, Sequence[str]]] = {}
+        told: set[str] = self._told([digest for _, digests in every for digest in digests])
+        for n, (known, digests) in enumerate(every):
+            if told.isdisjoint(digests):
+                new[n] = (known, digests)
+            told.update(digests)
+        first = self._new([_said(known) for known, _ in new.values()])
+        rows = [(digest, first + n) for n, (_, digests) in enumerate(new.values()) for digest in dict.fromkeys(digests)]
+        insert_many(self._connection, tables.digest, rows)
+        for n, (known, digests) in enumerate(every):
+            if n not in new:
+                own = apart(self._run, digests)
+                names[n] = own[0]
+                self._learn(self._one(own), dict(zip(_FIELDS, _said(known), strict=True)))
+        held = self._held(names)
+        return [held[name] for name in names]
+
+    def _told(self, digests: Sequence[str]) -> set[str]:
+        """Those of which an image, an index or a platform is known."""
+        found = {*self._held(digests)}
+        for batch in batches(digests, _BATCH):
+            for column in ("digest", "index_digest"):
+                some, named = among(column, batch)
+                rows = self._run(f"SELECT {column} FROM graph_platform WHERE {some}", named)  # noqa: S608  (our text)
+                found.update(row[0] for row in rows)
+        return found
 
     def of(self, digests: Sequence[str]) -> int:
         """The image that goes by these digests, as far as they can be one: found, made, or made one of several."""
-        digests = apart(self._run, digests)
+        return self._one(apart(self._run, digests))
+
+    def _one(self, digests: Sequence[str]) -> int:
         held = self._held(digests)
         ids = list(dict.fromkeys(held[one] for one in digests if one in held))
-        image_id = ids[0] if ids else self._new(1)
+        image_id = ids[0] if ids else self._new([_NOTHING])
         for other in ids[1:]:
             if not self._are_platforms(image_id, other):
                 self._merge(other, image_id)
         insert_many(self._connection, tables.digest, [(one, image_id) for one in digests if one not in held])
         if len(ids) > 1:
-            self.tell_indexes(image_id)
+            self.tell_indexes((image_id,))
         return image_id
 
     def index(self, index: str, platforms: Sequence[Platform]) -> None:
@@ -62,20 +89,20 @@ class Images:
         for group in groups:
             self._separate(group, groups)
         for group in groups[1:]:
-            self.tell_indexes(self.of(group))
+            self.tell_indexes((self.of(group),))
 
-    def tell_indexes(self, image_id: int) -> None:
-        """Gives the SBOMs of an image to the indexes of which it is a platform."""
-        indexes = self._run(
-            "SELECT DISTINCT p.index_digest FROM graph_platform p JOIN graph_digest d ON d.digest = p.digest"
-            " WHERE d.image_id = :image",
-            {"image": image_id},
-        )
-        for (index,) in indexes:
-            into = self.each((index,))[index]
-            own = self._run("SELECT id FROM graph_sbom WHERE image_id = :image ORDER BY id", {"image": image_id})
-            for (sbom_id,) in own:
-                self._copy(sbom_id, into)
+    def tell_indexes(self, images: Iterable[int]) -> None:
+        """Gives the SBOMs of these images to the indexes of which they are a platform."""
+        for batch in batches(images, _BATCH):
+            indexes = self._run(
+                "SELECT DISTINCT p.index_digest, d.image_id FROM graph_platform p"  # noqa: S608  (ids alone)
+                f" JOIN graph_digest d ON d.digest = p.digest WHERE {among_ids('d.image_id', batch)}"
+            )
+            for index, image_id in indexes:
+                into = self.each((index,))[index]
+                own = self._run("SELECT id FROM graph_sbom WHERE image_id = :image ORDER BY id", {"image": image_id})
+                for (sbom_id,) in own:
+                    self._copy(sbom_id, into)
 
     def each(self, digests: Iterable[str]) -> dict[str, int]:
         """The image of each digest; a new digest is an image of its own until something joins it to another."""
@@ -83,7 +110,7 @@ class Images:
         images = self._held(wanted)
         new = [one for one in wanted if one not in images]
         if new:
-            first = self._new(len(new))
+            first = self._new([_NOTHING] * len(new))
             rows = [(digest, first + n) for n, digest in enumerate(new)]
             insert_many(self._connection, tables.digest, rows)
             images.update(rows)
@@ -114,7 +141,7 @@ class Images:
 
     def _another(self, row: int) -> int:
         """A new image, of which is known what is known of that one."""
-        made = self._new(1)
+        made = self._new([_NOTHING])
         known = self._run(f"SELECT {', '.join(_FIELDS)} FROM graph_image WHERE id = :id", {"id": row})[0]  # noqa: S608
         self._learn(made, dict(zip(_FIELDS, known, strict=True)))
         return made
@@ -170,9 +197,10 @@ class Images:
             held.update((row[0], row[1]) for row in rows)
         return held
 
-    def _new(self, count: int) -> int:
+    def _new(self, known: Sequence[tuple[str, str, str]]) -> int:
+        """The first of so many new images, whose ids follow each other."""
         first = next_id(self._run, "graph_image")
-        insert_many(self._connection, tables.image, [(first + n, "", "", "") for n in range(count)])
+        insert_many(self._connection, tables.image, [(first + n, *said) for n, said in enumerate(known)])
         return first
 
     def _learn(self, image_id: int, fields: dict[str, str]) -> None:
@@ -201,3 +229,7 @@ class Images:
         for table in ("graph_digest", "graph_sbom", "graph_container"):
             self._run(f"UPDATE {table} SET image_id = :into WHERE image_id = :other", both)  # noqa: S608
         self._run("DELETE FROM graph_image WHERE id = :other", {"other": other})
+
+
+def _said(known: Artifact) -> tuple[str, str, str]:
+    return repository_of(known.repository), known.commit, known.provenance

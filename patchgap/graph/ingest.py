@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import cast
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -20,7 +21,7 @@ from patchgap.graph.coverage import is_system, listed
 from patchgap.graph.images import Images
 from patchgap.graph.members import pack
 from patchgap.graph.purl import loose_key
-from patchgap.graph.reading import Run, among_ids, batches, next_id, of_connection
+from patchgap.graph.reading import Run, among, among_ids, batches, next_id, of_connection
 from patchgap.graph.sbom.document import Package, SbomDocument
 from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
@@ -28,6 +29,9 @@ from patchgap.storage import insert_many
 _BATCH = 400
 _CACHED = 150_000  # packages whose ids are remembered while many SBOMs go in
 _DISTRIBUTIONS = frozenset({"deb", "apk", "rpm", "alpm"})
+_PLACE = itemgetter(0, 1)
+
+_Members = Sequence[tuple[int, str | None]]
 
 
 class Ingest:
@@ -40,33 +44,48 @@ class Ingest:
         self._known: dict[Package, int] = {} if known is None else known
         self.images = Images(connection, self._run)
 
-    def sbom(self, document: SbomDocument, at: str) -> bool:
-        """The SBOM, its packages, the shortest chains to each, and its artifact; False where it was stored already."""
-        image_id = self.images.artifact(document.artifact, document.digests)
-        held = self._run(
-            "SELECT 1 FROM graph_sbom WHERE document = :document AND image_id = :image",
-            {"document": document.document, "image": image_id},
+    def sboms(self, documents: Sequence[SbomDocument], at: str) -> int:
+        """The SBOMs, their packages, the shortest chains to each, and their artifacts; how many were not stored already.
+        Each table is asked and written once for all of them: on a server every question is a way there and back."""
+        images = self.images.artifacts([(document.artifact, document.digests) for document in documents])
+        held = self._held(documents)
+        new: dict[tuple[str, int], SbomDocument] = {}
+        for document, image_id in zip(documents, images, strict=True):
+            if (document.document, image_id) not in held:
+                new.setdefault((document.document, image_id), document)
+        self._store(new, at)
+        self.images.tell_indexes({image_id for _, image_id in new})
+        for document in new.values():
+            if document.vex is not None:
+                self.vex(document.vex, at)
+        return len(new)
+
+    def _held(self, documents: Sequence[SbomDocument]) -> set[tuple[str, int]]:
+        """Which of them are stored, and for which images."""
+        found: set[tuple[str, int]] = set()
+        for batch in batches({document.document for document in documents}, _BATCH):
+            some, named = among("document", batch)
+            rows = self._run(f"SELECT document, image_id FROM graph_sbom WHERE {some}", named)  # noqa: S608  (our text)
+            found.update((row[0], row[1]) for row in rows)
+        return found
+
+    def _store(self, new: Mapping[tuple[str, int], SbomDocument], at: str) -> None:
+        ids = self._components(new.values())
+        sboms: list[tuple[Any, ...]] = []
+        sets: dict[str, _Members] = {}
+        parts: list[tuple[str, int]] = []
+        for sbom_id, ((_, image_id), document) in enumerate(new.items(), next_id(self._run, tables.sbom.name)):
+            sboms.append(_row(sbom_id, image_id, document, at))
+            own = [*map(ids.__getitem__, document.packages)]
+            for members in _sets(document, own):
+                content = set_content(members)
+                sets.setdefault(content, members)
+                parts.append((content, sbom_id))
+        insert_many(self._connection, tables.sbom, sboms)
+        named = self._sets(sets)
+        insert_many(
+            self._connection, tables.sbom_part, sorted({(named[content], sbom_id) for content, sbom_id in parts})
         )
-        if held:
-            return False
-        sbom_id = next_id(self._run, tables.sbom.name)
-        count = len(document.packages) - sum([package[4] == document.root for package in document.packages])
-        kinds = listed(document.packages)
-        row = (
-            sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
-            kinds, document.whole or is_system(kinds), json.dumps(document.gaps), json.dumps(document.hides), at,
-            json.dumps(document.digests),
-        )  # fmt: skip
-        insert_many(self._connection, tables.sbom, (row,))
-        ids = self._components(document.packages)
-        texts = _chains(document, ids)
-        for part in _parts(document.packages):
-            set_id = self._set([ids[n] for n in part], [texts.get(n) for n in part] if texts else None)
-            insert_many(self._connection, tables.sbom_part, ((set_id, sbom_id),))
-        self.images.tell_indexes(image_id)
-        if document.vex is not None:
-            self.vex(document.vex, at)
-        return True
 
     def vex(self, document: VexDocument, at: str) -> int:
         """Its statements; how many of them were new: none where the document was stored already."""
@@ -81,38 +100,36 @@ class Ingest:
         insert_many(self._connection, tables.vex_name, sorted(names))
         return len(rows)
 
-    def _set(self, ids: list[int], paths: list[str | None] | None) -> int:
-        """The id of the set of these components with these chains; stored where it is new."""
-        members = sorted(zip(ids, paths, strict=True)) if paths and any(paths) else [(one, None) for one in sorted(ids)]
-        content = set_content(members)
-        held = self._run("SELECT id FROM graph_set WHERE content = :content", {"content": content})
-        if held:
-            return int(held[0][0])
-        set_id = next_id(self._run, tables.part.name)
-        insert_many(self._connection, tables.part, ((set_id, content, pack([one for one, _ in members])),))
-        insert_many(self._connection, tables.occurrence, [(one, set_id, path) for one, path in members])
-        return set_id
+    def _sets(self, wanted: Mapping[str, _Members]) -> dict[str, int]:
+        """The id of each set, by its content; those that are new are stored."""
+        ids: dict[str, int] = {}
+        for batch in batches(wanted, _BATCH):
+            some, named = among("content", batch)
+            ids.update(self._run(f"SELECT content, id FROM graph_set WHERE {some}", named))  # noqa: S608
+        new = [content for content in wanted if content not in ids]
+        ids.update((content, id_) for id_, content in enumerate(new, next_id(self._run, tables.part.name)))
+        rows = [(ids[content], content, pack([one for one, _ in wanted[content]])) for content in new]
+        insert_many(self._connection, tables.part, rows)
+        occurrences = [(one, ids[content], chains) for content in new for one, chains in wanted[content]]
+        occurrences.sort(key=_PLACE)  # in the order of the table, which is a tree
+        insert_many(self._connection, tables.occurrence, occurrences)
+        return ids
 
-    def _components(self, packages: Sequence[Package]) -> list[int]:
-        """Each package's component id, in order; new ones are stored."""
+    def _components(self, documents: Iterable[SbomDocument]) -> Mapping[Package, int]:
+        """The component ids of their packages, and of others; new ones are stored."""
         known = self._known
         if len(known) > _CACHED:
             known.clear()
-        ids = [*map(known.get, packages)]
-        if None not in ids:
-            return cast("list[int]", ids)
-        self._learn([one for one, id_ in zip(packages, ids, strict=True) if id_ is None])
-        return [known[one] for one in packages]
-
-    def _learn(self, packages: Iterable[Package]) -> None:
-        """The ids of packages that are not known yet: found, or given."""
-        missing = {one: fingerprint(one) for one in packages}
+        missing = {one: 0 for document in documents for one in document.packages if one not in known}
+        for one in missing:
+            missing[one] = fingerprint(one)
         self._load(missing)
-        new = [one for one in missing if one not in self._known]
+        new = [one for one in missing if one not in known]
         first = next_id(self._run, tables.component.name)
         rows = [(first + n, missing[one], *_keys(one), *one) for n, one in enumerate(new)]
         insert_many(self._connection, tables.component, rows)
-        self._known.update((one, first + n) for n, one in enumerate(new))
+        known.update((one, first + n) for n, one in enumerate(new))
+        return known
 
     def _load(self, wanted: Mapping[Package, int]) -> None:
         """The ids of those that are stored. A fingerprint finds them; the columns tell whether it is they."""
@@ -124,6 +141,30 @@ class Ingest:
                 found = Package(*row[1:])
                 if found in wanted:
                     self._known[found] = row[0]
+
+
+def _row(sbom_id: int, image_id: int, document: SbomDocument, at: str) -> tuple[Any, ...]:
+    """As its table has it."""
+    count = len(document.packages) - sum([package[4] == document.root for package in document.packages])
+    kinds = listed(document.packages)
+    return (
+        sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
+        kinds, document.whole or is_system(kinds), json.dumps(document.gaps), json.dumps(document.hides), at,
+        json.dumps(document.digests),
+    )  # fmt: skip
+
+
+def _sets(document: SbomDocument, ids: Sequence[int]) -> Iterator[_Members]:
+    """The sets that the document is made of: component ids, ascending, each with its chains."""
+    texts = _chains(document, ids)
+    for part in _parts(document.packages):
+        own = [ids[n] for n in part]
+        paths = [texts.get(n) for n in part] if texts else ()
+        yield (
+            sorted(zip(own, paths, strict=True))
+            if any(one is not None for one in paths)
+            else [(one, None) for one in sorted(own)]
+        )
 
 
 def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
@@ -138,7 +179,7 @@ def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def set_content(members: Sequence[tuple[int, str | None]]) -> str:
+def set_content(members: _Members) -> str:
     """What names a set: SHA-256 over its sorted ids, and over its chains where it has any."""
     content = hashlib.sha256(pack([one for one, _ in members]))
     if any(path is not None for _, path in members):

@@ -24,7 +24,7 @@ from patchgap.graph.ingest import Ingest
 from patchgap.graph.platforms import Platform, apart
 from patchgap.graph.query import Memory, Query, decode_workload, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among_ids, of_connection
+from patchgap.graph.reading import Run, among, among_ids, batches, of_connection
 from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.graph.snapshots import Changes, Mark, Snapshots, mark
 from patchgap.graph.watches import Watches
@@ -39,6 +39,7 @@ from patchgap.storage import told, writing
 T = TypeVar("T")
 
 _PACKAGES = 16_000  # about as many in one transaction
+_BATCH = 400
 
 
 class Graph:
@@ -61,11 +62,10 @@ class Graph:
         known: dict[Package, int] = {}
         stored = 0
         for batch in _batches(documents):
-            new = self._reading(lambda read, held=batch: [one for one in held if not holds(read, one)])  # type: ignore[misc]
+            new = self._reading(lambda read, held=batch: missing(read, held))  # type: ignore[misc]
             if new:
                 with self._writing() as connection:
-                    ingest = Ingest(connection, known)
-                    stored += sum([ingest.sbom(document, plain(at)) for document in new])
+                    stored += Ingest(connection, known).sboms(new, plain(at))
         return stored
 
     def add_artifact(self, artifact: Artifact) -> None:
@@ -79,8 +79,7 @@ class Graph:
             _check_digest(artifact.digest)
         with self._writing() as connection:
             images = Images(connection, of_connection(connection))
-            for artifact in artifacts:
-                images.artifact(artifact, (artifact.digest,))
+            images.artifacts([(artifact, (artifact.digest,)) for artifact in artifacts])
 
     def add_index(self, index: str, platforms: Sequence[Platform]) -> None:
         """Says which images an index leads to. Where that is one platform, they are one image; else each is its own, the
@@ -280,10 +279,19 @@ class Graph:
             yield connection
 
 
-def holds(read: Run, document: SbomDocument) -> bool:
-    """Whether that SBOM is stored for that artifact, with all that it says of its digests and commit. Raises
+def missing(read: Run, documents: Sequence[SbomDocument]) -> list[SbomDocument]:
+    """Those that are not stored for their artifact, or not with all that they say of its digests and commit. Raises
     BadInputError for a document that names no artifact."""
-    _check_digest(document.artifact.digest)
+    stored: set[str] = set()
+    for batch in batches(documents, _BATCH):
+        for document in batch:
+            _check_digest(document.artifact.digest)
+        some, named = among("document", {document.document for document in batch})
+        stored.update(row[0] for row in read(f"SELECT document FROM graph_sbom WHERE {some}", named))  # noqa: S608
+    return [one for one in documents if one.document not in stored or not _holds(read, one)]
+
+
+def _holds(read: Run, document: SbomDocument) -> bool:
     digests = apart(read, document.digests)
     rows = read(
         "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"

@@ -15,6 +15,7 @@ from patchgap.graph.sbom.counted import Counted
 from patchgap.graph.sbom.described import is_package
 from patchgap.graph.sbom.document import IMAGE_PURLS, Package, SbomDocument, Source, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in
+from patchgap.graph.sbom.packages import all_named_by
 
 DOCUMENT = "SPDXRef-DOCUMENT"
 FOREIGN = "DocumentRef-"  # starts a reference into another document
@@ -32,7 +33,8 @@ _NO_EDGES = frozenset(
     METAFILE_OF OPTIONAL_COMPONENT_OF OTHER PACKAGE_OF PATCH_APPLIED PATCH_FOR REQUIREMENT_DESCRIPTION_FOR
     SPECIFICATION_FOR TEST_CASE_OF TEST_DEPENDENCY_OF TEST_OF TEST_TOOL_OF VARIANT_OF""".split()  # noqa: SIM905 - words read best as words
 )
-_BUILT_FROM = re.compile(r"built package from: (?P<name>\S+)(?: (?P<version>\S+))?")
+_BUILT = "built package from: "
+_BUILT_FROM = re.compile(_BUILT + r"(?P<name>\S+)(?: (?P<version>\S+))?")
 _GROUP_PURPOSES = frozenset({"OPERATING_SYSTEM", "OPERATING-SYSTEM", "CONTAINER"})
 
 _NO_VERSION = frozenset({NO_ASSERTION, NONE})
@@ -69,9 +71,9 @@ class SpdxPackage(Counted, gc=False, rename={
     def purls(self) -> list[str]:
         """Every purl once: one package may have several, and not every tool calls their type `purl`."""
         found = [
-            locator
+            one.reference_locator
             for one in self.references or ()
-            if (locator := one.reference_locator) and (one.reference_type == "purl" or locator.startswith("pkg:"))
+            if one.reference_locator and (one.reference_type == "purl" or one.reference_locator[:4] == "pkg:")
         ]
         return found if len(found) < 2 else list(dict.fromkeys(found))  # noqa: PLR2004
 
@@ -177,12 +179,9 @@ def _collect(spdx: Spdx, root: SpdxPackage | None) -> Collector:
     for file in spdx.files or ():
         collector.no_package(file.id or "")
     own = _own(root) if root else []
-    for one in spdx.packages or ():
-        if one is root:
-            for found in own:
-                collector.add(found)
-        else:
-            _add(collector, one)
+    for found in own:
+        collector.add(found)
+    _add_all(collector, [one for one in spdx.packages or () if one is not root])
     if root is not None and not own and _is_own_package(root, spdx.name or ""):
         collector.add_own(package(root.name or "", root.version or ""))
     return collector
@@ -205,15 +204,26 @@ def _is_own_package(root: SpdxPackage, name: str) -> bool:
     return is_package(found, said) and bool(said or not _digests(root, name))
 
 
-def _add(collector: Collector, one: SpdxPackage) -> None:
-    name, version, source = one.name or "", one.version or "", one.source
-    if version in _NO_VERSION:
-        version = ""
-    purls = one.purls()
-    found = package(name, version, purl=purls[0] if purls else "", source=source)
-    collector.add(found, one.id or "", group=not purls and _is_group(one))
-    for purl in purls[1:]:
-        collector.alias(package(name, version, purl=purl, source=source), one.id or "")
+def _add_all(collector: Collector, every: Sequence[SpdxPackage]) -> None:
+    """Packages whose purl says it all are not looked at one by one."""
+    purls = [one.purls() for one in every]
+    found = all_named_by([some[0] if some else None for some in purls])
+    for n, (one, known) in enumerate(zip(every, found, strict=True)):
+        if known is None or not known[3] or (one.origin and one.origin.startswith(_BUILT)):
+            found[n] = _named(one, purls[n][0] if purls[n] else "")
+    collector.add_all(found, [one.id for one in every])
+    for one, known, some in zip(every, found, purls, strict=True):
+        if not some:
+            if known is not None and _is_group(one):
+                collector.group(known)
+        elif len(some) > 1:
+            for purl in some[1:]:
+                collector.alias(_named(one, purl), one.id or "")
+
+
+def _named(one: SpdxPackage, purl: str) -> Package:
+    version = one.version or ""
+    return package(one.name or "", "" if version in _NO_VERSION else version, purl=purl, source=one.source)
 
 
 def _is_group(one: SpdxPackage) -> bool:

@@ -35,9 +35,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     """The SBOM. Raises BadInputError and ValueError."""
     spdx, built = decode_counted(content, where, _DECODER)
     check_version("spdxVersion", spdx.spdx_version, VERSIONS)
-    locators = [one.reference_locator for found in spdx.packages or () for one in found.references or ()]
-    read_keys = {"referenceLocator": len(locators) - locators.count(None)}
-    amiss = check_keys(content, where, read_keys, dropped=built - len(spdx.packages or ()))
+    amiss = check_keys(content, where, {"referenceLocator": _locators(spdx)}, dropped=built - len(spdx.packages or ()))
     told, files = bytes(spdx.relationships), bytes(spdx.files)
     spdx.relationships = decode_json(told, where, _RELATIONSHIPS) if _says_more(told) else []
     spdx.files = decode_json(files, where, _FILES) if files and spdx.relationships else []
@@ -51,3 +49,8 @@ def _says_more(relationships: bytes) -> bool:
         return bool(relationships)
     count = sum([relationships.count(first[0] + kind) for kind in _NO_EDGES])
     return relationships.count(b'"relationshipType"') != count
+
+
+def _locators(spdx: Spdx) -> int:
+    """How many references to elsewhere were read."""
+    return sum([len(one.references) for one in spdx.packages or () if one.references])
