@@ -133,7 +133,7 @@ class _Reader:
 def serve(pipe: Connection[Any, Any], artifact: str | None) -> None:
     """The reading process: a path in; out its content without packages, the packages that are new with the first one's
     number (those that had it and higher ones are forgotten), and all of them as numbers."""
-    numbers: dict[Package, int] = {}
+    sent = _Sent()
     while True:
         try:
             path = pipe.recv()
@@ -143,13 +143,34 @@ def serve(pipe: Connection[Any, Any], artifact: str | None) -> None:
         if not isinstance(content, SbomDocument):
             pipe.send((content, 0, (), b""))
             continue
-        if len(numbers) > _KEPT:
-            numbers.clear()
-        first = len(numbers)
-        new = [one for one in content.packages if one not in numbers]
-        numbers.update((one, n) for n, one in enumerate(new, first))
-        listed = array("I", [numbers[one] for one in content.packages]).tobytes()
-        pipe.send((replace(content, packages=()), first, [tuple(one) for one in new], listed))
+        first, new, numbers = sent.numbered(content.packages)
+        pipe.send((replace(content, packages=()), first, [tuple(one) for one in new], numbers))
+
+
+class _Sent:
+    """The packages that a reading process has sent, by number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Package, int] = {}
+        self._same: dict[
+            int, int
+        ] = {}  # by the id of an object that `_numbers` keeps: equal purls give the same object
+
+    def numbered(self, packages: Sequence[Package]) -> tuple[int, Sequence[Package], bytes]:
+        """The first new number, the packages that are new, and the number of each."""
+        if len(self._numbers) > _KEPT:
+            self._numbers.clear()
+            self._same.clear()
+        first = len(self._numbers)
+        numbers = [*map(self._same.get, map(id, packages))]
+        new: list[Package] = []
+        for n, one in enumerate(packages) if None in numbers else ():
+            if numbers[n] is None:
+                numbers[n] = number = self._numbers.setdefault(one, len(self._numbers))
+                if number >= first + len(new):
+                    self._same[id(one)] = number
+                    new.append(one)
+        return first, new, array("I", numbers).tobytes()  # type: ignore[type-var]
 
 
 if __name__ == "__main__":

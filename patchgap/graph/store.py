@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from patchgap.errors import BadInputError
 from patchgap.graph import tables
 from patchgap.graph.advisories import Advisories
+from patchgap.graph.collection import collection_at_rest
 from patchgap.graph.deliveries import deliver
 from patchgap.graph.deployments import DeploymentEvent
 from patchgap.graph.digests import sboms_of, standings
@@ -61,11 +62,12 @@ class Graph:
         Raises BadInputError for a document that names no artifact; what came before it stays."""
         known: dict[Package, int] = {}
         stored = 0
-        for batch in _batches(documents):
-            new = self._reading(lambda read, held=batch: missing(read, held))  # type: ignore[misc]
-            if new:
-                with self._writing() as connection:
-                    stored += Ingest(connection, known).sboms(new, plain(at))
+        with collection_at_rest():
+            for batch in _batches(documents):
+                new = self._reading(lambda read, held=batch: missing(read, held))  # type: ignore[misc]
+                if new:
+                    with self._writing() as connection:
+                        stored += Ingest(connection, known).sboms(new, plain(at))
         return stored
 
     def add_artifact(self, artifact: Artifact) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from patchgap.errors import BadInputError
+from patchgap.graph.collection import collection_at_rest
 from patchgap.graph.documents import content_digest, read_bytes
 from patchgap.graph.sbom import (
     cyclonedx_json,
@@ -49,25 +48,13 @@ def parse_sbom(content: bytes, where: str | Path, artifact: str | None = None) -
         raise NotAnSbomError(where, f"it is {kind}, and no SBOM")
     digest = content_digest(content)
     try:
-        with _collection_at_rest():
+        with collection_at_rest():
             document = _READERS[kind](content, where, digest)
     except BadInputError:
         raise
     except ValueError as error:
         raise BadInputError(where, str(error), f"Export it as {READ}.") from error
     return _bind(document, artifact, where)
-
-
-@contextmanager
-def _collection_at_rest() -> Iterator[None]:
-    """The garbage collector walks every package made so far again and again, and finds nothing: half of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> SbomDocument:
