@@ -24,8 +24,8 @@ from patchgap.graph import files
 from patchgap.graph.sbom.document import Package, SbomDocument
 
 _ALONE = 4 * 1024 * 1024  # bytes: below it, starting processes takes longer than reading
-_AHEAD = 32  # files at most that a process has before it: it goes on while a transaction is written
-_AHEAD_BYTES = 8 * 1024 * 1024  # and no more than two where they are larger, lest another has nothing left to do
+_AHEAD = 64  # files at most that a process has before it: it goes on while a transaction is written
+_AHEAD_BYTES = 64 * 1024 * 1024  # and no more than two where they are larger, lest another has nothing left to do
 _KEPT = 1 << 16  # packages that a process has sent and that are known by their number: some 30 MB on either side
 
 
