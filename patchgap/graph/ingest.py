@@ -22,6 +22,7 @@ from patchgap.graph.images import Images
 from patchgap.graph.members import pack
 from patchgap.graph.purl import loose_key
 from patchgap.graph.reading import Run, among, among_ids, batches, next_id, of_connection
+from patchgap.graph.sbom.collector import label
 from patchgap.graph.sbom.document import Package, SbomDocument
 from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
@@ -145,7 +146,7 @@ class Ingest:
 
 def _row(sbom_id: int, image_id: int, document: SbomDocument, at: str) -> tuple[Any, ...]:
     """As its table has it."""
-    count = len(document.packages) - sum([package[4] == document.root for package in document.packages])
+    count = len(document.packages) - len(_own(document))
     kinds = listed(document.packages)
     return (
         sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
@@ -174,9 +175,15 @@ def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
         names = [str(one) for one in ids]
         for n, paths in chains.shortest(document.edges).items():
             found[n] = ";".join([" ".join([names[step] for step in path]) for path in paths])
+    return found | dict.fromkeys(_own(document), "")
+
+
+def _own(document: SbomDocument) -> list[int]:
+    """The positions of the artifact itself, where it is a package: by its purl, or by its name where it has none."""
     if document.root.startswith("pkg:"):
-        found |= {n: "" for n, package in enumerate(document.packages) if package.purl == document.root}
-    return found
+        return [n for n, package in enumerate(document.packages) if package[4] == document.root]
+    named = [n for n, package in enumerate(document.packages) if not package[4]]
+    return [n for n in named if label(document.packages[n].name, document.packages[n].version) == document.root]
 
 
 def set_content(members: _Members) -> str:

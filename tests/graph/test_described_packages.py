@@ -118,6 +118,7 @@ def test_a_compromised_application_is_found_by_its_name(graph: Graph) -> None:
     (found,) = ask(graph, "payments@2.3").exposures
     assert (found.component.name, found.component.version) == ("payments", "2.3")
     assert found.standing.value == "unknown"
+    assert (found.chains, found.direct) == ((("payments@2.3",),), True)
 
 
 def test_an_sbom_that_lists_nothing_but_what_it_describes_is_a_blind_spot(graph: Graph) -> None:

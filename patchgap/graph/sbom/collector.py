@@ -237,7 +237,7 @@ class Collector:
         return tuple(self._hides)
 
 
-def label(name: str, version: str, group: str, purl: str) -> str:
+def label(name: str, version: str, group: str = "", purl: str = "") -> str:
     """What chains call the artifact: its purl, else its name and version."""
     if purl:
         return package(name, version, group, purl).purl or canonical(purl)
