@@ -96,7 +96,7 @@ def _workload(group: Sequence[Exposure], told: Told) -> Iterator[str]:
     for digest, exposures in groupby(group, key=lambda one: one.artifact.digest):
         held = list(exposures)
         artifact, container = held[0].artifact, held[0].container
-        yield _line("image", f"{artifact.repository}{_role(container)}")
+        yield _line("image", f"{artifact.repository or 'of an unknown repository'}{_role(container)}")
         yield f"    {digest}"
         yield _line("commit", artifact.commit or "unknown")
         for gap in artifact.gaps:

@@ -24,6 +24,7 @@ from patchgap.graph.runs import Answer, Manner, Seen
 from patchgap.graph.runs import runs as ran
 from patchgap.graph.selection import Missing, Selection
 from patchgap.model.codec import plain
+from patchgap.model.exposure import named
 from patchgap.model.unknown import Unknown
 
 _COLOURS = {Manner.RAN: "red", Manner.ENDED: "red", Manner.MAY: "yellow"}
@@ -184,8 +185,8 @@ def _workload(group: Sequence[Seen], stream: IO[str]) -> Iterator[str]:
     yield wrapped(safe(facts), "  ", "    ")
     for one in group:
         yield styled(wrapped(_when(one), "  ", "    "), stream, fg=_COLOURS[one.manner])
-        digest = f"@{one.digest[:19]}" if one.digest else " (its digest is UNKNOWN)"
-        yield wrapped(safe(f"{one.repository}{digest}"), "    ", "      ")
+        image = named(one.repository, one.digest[:19]) if one.digest else f"{one.repository} (its digest is UNKNOWN)"
+        yield wrapped(safe(image), "    ", "      ")
         if one.verdict:
             yield wrapped(safe(one.verdict.reason), "    ", "      ")
 

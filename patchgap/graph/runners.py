@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from patchgap.graph.reading import Moment, Run, among_ids, batches
+from patchgap.model.exposure import named
 
 _BATCH = 5000  # ids in one statement
 
@@ -77,5 +78,5 @@ class Runners:
                 digests.setdefault(image, set()).add(digest)
         for image, workload_id in images.items():
             place, containers = places[workload_id]
-            one = next(c for c in containers if isinstance(c.digest, str) and c.digest in digests[image])
-            self._named[image] = f"image {one.image.partition('@')[0]}@{one.digest}", place
+            held = ((one.image, one.digest) for one in containers if isinstance(one.digest, str))
+            self._named[image] = f"image {named(*next(one for one in held if one[1] in digests[image]))}", place

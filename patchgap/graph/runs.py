@@ -19,7 +19,7 @@ from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, with_claims
 from patchgap.graph.selection import Selection
 from patchgap.model.claimed import PLATFORM
-from patchgap.model.exposure import repository_of
+from patchgap.model.exposure import named, repository_of
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
 from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
 
@@ -223,7 +223,7 @@ def _images(doubtful: Iterable[tuple[_Interval, Verdict | None]]) -> Iterator[Un
     for one, verdict in doubtful:
         image = one.container.image
         digest = one.container.digest
-        what = f"image {image.partition('@')[0]}@{digest}" if isinstance(digest, str) else f"image {image}"
+        what = f"image {named(image, digest)}" if isinstance(digest, str) else f"image {image}"
         reason = verdict.reason if verdict else "its digest is unknown"
         places.setdefault((what, reason), {})[one.workload.ref] = None
     for (what, reason), refs in places.items():

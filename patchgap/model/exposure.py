@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,8 @@ from urllib.parse import unquote
 
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Container, Workload
+
+_BARE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Standing(StrEnum):
@@ -42,9 +45,18 @@ class Artifact:
 
 
 def repository_of(image: str) -> str:
-    """The repository of an image reference, without tag and digest; a registry's port is no tag."""
+    """The repository of an image reference, without tag and digest; a registry's port is no tag. "" where the reference
+    is a digest alone."""
+    if _BARE.fullmatch(image):
+        return ""
     head, slash, last = image.partition("@")[0].rpartition("/")
     return head + slash + last.partition(":")[0]
+
+
+def named(image: str, digest: str) -> str:
+    """What a person calls the image: its reference with that digest, or the digest where nothing names a repository."""
+    head = image.partition("@")[0]
+    return f"{head}@{digest}" if repository_of(head) else digest
 
 
 def short(purl: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,17 @@ def test_json_is_read_the_same(graph: Graph, tmp_path: Path) -> None:
     assert names(ask(graph, "aiohttp@3.8.1")) == ["d"]
 
 
+QUESTIONS = (("exposure", "pytorch-lightning"), ("runs", "--since", "1h"))
+
+
+def assert_named_by_digest(answers: list[str]) -> None:
+    """No repository is told of the image: an answer makes none of its digest."""
+    assert "image       of an unknown repository (container claimed, running)" in answers[0]
+    for answer in answers:
+        assert "sha256:" in answer
+        assert not re.search("sha256[^ ]*@sha256", answer)
+
+
 def test_the_command_takes_it_and_says_what_it_took(tmp_path: Path) -> None:
     """A folder with a document and other YAML: the one goes in, the other is skipped; a bad one fails by its line."""
     folder = tmp_path / "documents"
@@ -147,6 +159,7 @@ def test_the_command_takes_it_and_says_what_it_took(tmp_path: Path) -> None:
     assert json.loads(told.stdout)["claims"][0]["workloads"] == ["prod-ml-eu (claimed)/training/Deployment/trainer-v2"]
     assert len(json.loads(told.stdout)["skipped"]) == 1
     assert "2 packages and 1 workloads, as it claims" in CliRunner().invoke(main, [*words, str(folder)]).stdout
+    assert_named_by_digest([CliRunner().invoke(main, [*words[:2], *one]).stdout for one in QUESTIONS])
     (folder / "trainer").write_text(DOCUMENT.replace("namespace", "namespce"))
     bad = CliRunner().invoke(main, [*words, str(folder)])
     assert bad.exit_code == 2

@@ -42,10 +42,11 @@ def test_a_digest_is_read_in_each_form(text: str, found: str) -> None:
         ("r.example:5000/a/b", "r.example:5000/a/b"),
         ("r.example:5000/a/b:1", "r.example:5000/a/b"),
         (f"a/b:1@{DIGEST}", "a/b"),
+        (DIGEST, ""),
     ],
 )
 def test_a_repository_is_the_reference_without_tag_and_digest(image: str, repository: str) -> None:
-    """A registry's port is no tag."""
+    """A registry's port is no tag, and a digest alone names no repository."""
     assert repository_of(image) == repository
 
 
