@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit, safe, wrapped
+from patchgap.cli.output import Story, emit, many, safe, wrapped
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
 from patchgap.graph.claims import Claim
@@ -92,8 +92,8 @@ def add(
     found = _found(named, story, outcome)
     if (artifact or commit) and (len(found) > 1 or addresses):
         flag = "--artifact" if artifact else "--commit"
-        many = "addresses name their own" if addresses else f"{len(found)} files were named"
-        raise BadInputError(flag, f"it stands for one image, and {many}", "Add the files one by one.")
+        several = "addresses name their own" if addresses else f"{len(found)} files were named"
+        raise BadInputError(flag, f"it stands for one image, and {several}", "Add the files one by one.")
     adding = _Adding(named, artifact, commit, cli.graph(), cli.clock, story, outcome)
     documents = chain(adding.documents(found), adding.fetched(addresses, cli))
     outcome.new = adding.store.add_sboms(documents, cli.clock())
@@ -225,23 +225,28 @@ def _source(document: tuple[Artifact, ...]) -> dict[str, str]:
 def _report(outcome: Outcome) -> None:
     for one in outcome.sboms:
         chains = "with dependency edges" if one["edges"] else "without dependency edges"
-        click.echo(f"{one['file']}: {one['packages']} packages, {chains} ({one['format']})")
+        click.echo(f"{one['file']}: {many(one['packages'], 'package')}, {chains} ({one['format']})")
         click.echo(f"  {one['repository'] or 'image'}\n    {one['digest']}")
         _open(one["open"])
     for one in outcome.provenance:
-        click.echo(f"{one['file']}: provenance of {len(one['digests'])} digests, commit {one['commit'] or 'unknown'}")
+        click.echo(
+            f"{one['file']}: provenance of {many(len(one['digests']), 'digest')}, commit {one['commit'] or 'unknown'}"
+        )
     for one in outcome.images:
         names = ", ".join(one["platforms"].values())
-        click.echo(f"{one['file']}: {len(one['platforms'])} platforms ({names})")
+        click.echo(f"{one['file']}: {many(len(one['platforms']), 'platform')} ({names})")
     for one in outcome.claims:
-        click.echo(f"{one['file']}: {one['packages']} packages and {len(one['workloads'])} workloads, as it claims")
+        held = f"{many(one['packages'], 'package')} and {many(len(one['workloads']), 'workload')}"
+        click.echo(f"{one['file']}: {held}, as it claims")
         click.echo(f"    {one['digest']}")
         _open(one["open"])
     for one in outcome.vex:
-        click.echo(f"{one['file']}: VEX ({one['format']}), {one['statements']} statements")
+        click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}")
         _open(one["open"])
     if outcome.failed:
         click.echo(f"{len(outcome.failed)} of the files did not go in; stderr names each.", err=True)
+    elif not any((outcome.sboms, outcome.provenance, outcome.vex, outcome.images, outcome.claims)):
+        click.echo("Nothing went in: there is no SBOM, provenance, VEX or exposure document among them.", err=True)
 
 
 def _open(sentences: Sequence[str]) -> None:

@@ -79,7 +79,7 @@ def _stats(found: Stats, now: datetime, stream: IO[str]) -> Iterator[str]:
         ("SBOMs", _by(found.sboms)),
         ("components", _by({kind or "without a purl": count for kind, count in found.components.items()})),
         ("occurrences", f"{found.occurrences_told:,} told, {stored:,} stored{shared}"),
-        ("workloads", f"{found.workloads:,}; {found.workload_versions:,} rows with what they were before"),
+        ("workloads", f"{found.workloads:,}; {found.workload_versions:,} rows, their past included"),
         ("VEX", f"{found.vex_statements:,} statements"),
         ("database", _bytes(found.bytes)),
     ]

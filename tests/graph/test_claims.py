@@ -158,7 +158,7 @@ def test_the_command_takes_it_and_says_what_it_took(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["claims"][0]["workloads"] == ["prod-ml-eu (claimed)/training/Deployment/trainer-v2"]
     assert len(json.loads(told.stdout)["skipped"]) == 1
-    assert "2 packages and 1 workloads, as it claims" in CliRunner().invoke(main, [*words, str(folder)]).stdout
+    assert "2 packages and 1 workload, as it claims" in CliRunner().invoke(main, [*words, str(folder)]).stdout
     assert_named_by_digest([CliRunner().invoke(main, [*words[:2], *one]).stdout for one in QUESTIONS])
     (folder / "trainer").write_text(DOCUMENT.replace("namespace", "namespce"))
     bad = CliRunner().invoke(main, [*words, str(folder)])

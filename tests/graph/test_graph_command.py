@@ -83,6 +83,17 @@ def test_an_empty_folder_is_named_and_the_others_go_in(tmp_path: Path, folder: P
     assert (len(document["sboms"]), len(document["failed"])) == (2, 1)
 
 
+def test_a_folder_of_other_files_says_that_nothing_went_in(tmp_path: Path, folder: Path) -> None:
+    """Exit 0, as nothing failed; but a folder that was named by mistake is not passed over in silence."""
+    other = tmp_path / "advisories"
+    other.mkdir()
+    (other / "PYSEC-2021-874.yaml").write_text("id: PYSEC-2021-874\n")
+    told = run(tmp_path, str(other))
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "Nothing went in" in told.stderr
+    assert "Nothing went in" not in run(tmp_path, str(other), str(folder)).stderr
+
+
 def test_bad_files_leave_what_was_there(tmp_path: Path, folder: Path) -> None:
     """After a run of failures the store answers as before."""
     run(tmp_path, str(folder / "trainer.cdx.json"))
