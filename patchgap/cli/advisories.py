@@ -17,6 +17,7 @@ from patchgap.cli.exposure_text import readings
 from patchgap.cli.output import Story, emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.cli.times import moment
+from patchgap.cli.times import told as time_told
 from patchgap.errors import BadInputError
 from patchgap.graph.advisories import Refreshed
 from patchgap.graph.reading import Run
@@ -188,7 +189,7 @@ def _text(told: _Told, stream: IO[str]) -> Iterator[str]:
 def _headline(told: _Told) -> str:
     answer, asked = told.answer, told.asked
     kept = f" (only {asked.selection})" if asked.selection.asked() else ""
-    since = f", known since {plain(asked.since)}" if asked.since else ""
+    since = f", known since {time_told(asked.since)}" if asked.since else ""
     runs = "is in an image" if asked.all_images else "runs"
     head = f"{told.mirror}, {many(answer.records, 'advisory', 'advisories')}{since}{kept}"
     if not answer.touches:

@@ -12,7 +12,7 @@ from datetime import datetime
 from patchgap.graph import platforms
 from patchgap.graph.coverage import Coverage, hidden
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Moment, Run, sortable
+from patchgap.graph.reading import Moment, Run, sortable, to_the_minute
 from patchgap.graph.runners import Runners
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.unknown import EVERY_CLUSTER, Unknown
@@ -101,8 +101,8 @@ def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
             continue
         what = f"cluster {cluster}"
         if unreachable_since:
-            seen = f"last read at {refreshed_at}" if refreshed_at else "never read"
-            yield Unknown(what, f"unreachable since {unreachable_since} ({seen}): {reason}")
+            seen = f"last read at {to_the_minute(refreshed_at)}" if refreshed_at else "never read"
+            yield Unknown(what, f"unreachable since {to_the_minute(unreachable_since)} ({seen}): {reason}")
         for one in json.loads(unknown):
             yield Unknown(one["what"], one["reason"])
 
@@ -115,17 +115,19 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
         if not moment.asks_for(cluster):
             continue
         if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
-            seen = f"it was first read at {first}" if first else "it was never read"
+            seen = f"it was first read at {to_the_minute(first)}" if first else "it was never read"
             yield Unknown(f"cluster {cluster}", f"what ran then is not known: {seen}")
         elif since and sortable(datetime.fromisoformat(since)) <= moment.parameters["at"]:
-            yield Unknown(f"cluster {cluster}", f"unreachable since {since}: {reason}")
+            yield Unknown(f"cluster {cluster}", f"unreachable since {to_the_minute(since)}: {reason}")
     outages = read(
         "SELECT cluster, since, until, reason FROM graph_outage WHERE since <= :at AND until > :at ORDER BY 1, 2",
         moment.parameters,
     )
     for cluster, since, until, reason in outages:
         if moment.asks_for(cluster):
-            yield Unknown(f"cluster {cluster}", f"unreachable from {since} to {until}: {reason}")
+            yield Unknown(
+                f"cluster {cluster}", f"unreachable from {to_the_minute(since)} to {to_the_minute(until)}: {reason}"
+            )
 
 
 def claimed(read: Run, moment: Moment) -> Iterator[Unknown]:

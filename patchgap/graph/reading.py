@@ -101,6 +101,11 @@ def sortable(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def to_the_minute(stamp: str) -> str:
+    """A stored time for a sentence."""
+    return datetime.fromisoformat(stamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 @contextmanager
 def open_file(database_url: str) -> Iterator[Run | None]:
     """Reads an existing SQLite file at this schema; None where the URL is not one (then an engine must open it)."""

@@ -16,7 +16,7 @@ from patchgap.graph.blind import claimed
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
 from patchgap.graph.query import Memory, Query, decode_workload, uncollected
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, with_claims
+from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, to_the_minute, with_claims
 from patchgap.graph.selection import Selection
 from patchgap.model.claimed import PLATFORM
 from patchgap.model.exposure import named, repository_of
@@ -152,7 +152,7 @@ def _intervals(
             _join(joined.setdefault((workload.ref, digest, "" if digest else container.image, kept, manner), []), one)
     for (ref, digest, image, kept, manner), held in joined.items():
         ran = joined.get((ref, digest, image, kept, Manner.RAN), ()) if manner is not Manner.RAN else ()
-        yield from (one for one in held if _reaches(one, time.start, time.end) and not _is_told(one, ran))
+        yield from (one for one in held if _reaches(one, time.start, time.end) and not _isto_the_minute(one, ran))
 
 
 def _join(held: list[_Interval], one: _Interval) -> None:
@@ -172,7 +172,7 @@ def _reaches(one: _Interval, start: str, end: str) -> bool:
     return one.until is None or one.until > start
 
 
-def _is_told(one: _Interval, ran: Iterable[_Interval]) -> bool:
+def _isto_the_minute(one: _Interval, ran: Iterable[_Interval]) -> bool:
     """Whether an interval in which it was seen running tells all of this one: that it may have run then, or that the
     Job which ran then has ended."""
     if one.manner is Manner.ENDED:
@@ -242,21 +242,18 @@ def _clusters(read: Run, selection: Selection, since: datetime, until: datetime)
             continue
         what = f"cluster {cluster}"
         if not first:
-            yield Unknown(what, f"it was never read: unreachable since {silent}: {reason}")
+            yield Unknown(what, f"it was never read: unreachable since {to_the_minute(silent)}: {reason}")
             continue
         if datetime.fromisoformat(first) > since:
-            yield Unknown(what, f"what ran before {_told(first)} is not known: it was first read then")
+            yield Unknown(what, f"what ran before {to_the_minute(first)} is not known: it was first read then")
         for begun, ended, why in read(
             "SELECT since, until, reason FROM graph_outage WHERE cluster = :cluster AND since < :end AND until > :start"
             " ORDER BY since",
             {"cluster": cluster, "start": sortable(since), "end": sortable(until)},
         ):
-            yield Unknown(what, f"what ran from {_told(begun)} to {_told(ended)} is not known: {why}")
+            yield Unknown(what, f"what ran from {to_the_minute(begun)} to {to_the_minute(ended)} is not known: {why}")
         if silent and datetime.fromisoformat(silent) < until:
             yield Unknown(
-                what, f"what ran after {_told(read_at)} is not known: unreachable since {_told(silent)}: {reason}"
+                what,
+                f"what ran after {to_the_minute(read_at)} is not known: unreachable since {to_the_minute(silent)}: {reason}",
             )
-
-
-def _told(stamp: str) -> str:
-    return datetime.fromisoformat(stamp).strftime("%Y-%m-%d %H:%M UTC")
