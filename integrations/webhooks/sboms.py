@@ -24,11 +24,13 @@ from integrations.webhooks.signature import claimed, secrets_of, verify
 from patchgap.errors import BadInputError
 from patchgap.graph.files import read_content
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.read import NamelessError
 from patchgap.graph.store import Graph
 from patchgap.ports import Clock
 
 MAX_SBOM = 32 * 1024 * 1024
 HEADER = "patchgap-artifact"
+_NAME_IT = f"Name the image once, as REPOSITORY@sha256:<64 hex digits>, in the header {HEADER} or in ?artifact=."
 _AT_ONCE = 4  # bodies that are held at the same time
 _WITHIN = 30.0  # seconds, for a whole body
 _ARTIFACT = re.compile(r"[\x21-\x7e]{0,255}@sha256:[0-9a-f]{64}", re.ASCII)
@@ -66,7 +68,10 @@ class SbomDesk:
         return JSONResponse(answer, status_code=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
     def _store(self, delivery: str, body: bytes, artifact: str) -> tuple[dict[str, Any], bool]:
-        document = read_content(body, "the SBOM", artifact or None)
+        try:
+            document = read_content(body, "the SBOM", artifact or None)
+        except NamelessError as error:
+            raise DeliveryRefusedError(HTTPStatus.BAD_REQUEST, error.problem, _NAME_IT) from error
         if not isinstance(document, SbomDocument):
             raise BadInputError("the SBOM", "it is provenance or VEX", "Add it by patchgap graph add.")
         now = self._clock()
@@ -91,6 +96,6 @@ def _artifact(request: Request) -> str:
         raise DeliveryRefusedError(
             HTTPStatus.BAD_REQUEST,
             f"the image is named {'more than once' if len(given) > 1 else 'without its digest'}",
-            f"Name it once, as REPOSITORY@sha256:<64 hex digits>, in the header {HEADER} or in ?artifact=.",
+            _NAME_IT,
         )
     return given[0] if given else ""

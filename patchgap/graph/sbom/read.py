@@ -35,6 +35,10 @@ _READERS: dict[Kind, Callable[[bytes, str | Path, str], SbomDocument]] = {
 }
 
 
+class NamelessError(BadInputError):
+    """An SBOM that names no image, and nobody named one for it."""
+
+
 def read_sbom(path: Path, artifact: str | None = None) -> SbomDocument:
     """The SBOM in that file (gzip and zstd allowed). `artifact` is `REF@sha256:…` where the SBOM does not say which
     image it describes, or the image goes by that digest too. Raises BadInputError."""
@@ -76,7 +80,7 @@ def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> Sb
         return document
     if named:
         return _bound(document, named, "")
-    raise BadInputError(
+    raise NamelessError(
         where,
         "it does not say which image it describes: it names no digest",
         f"Name the image: patchgap graph add {where} --artifact REPOSITORY@sha256:<digest>.",
