@@ -35,7 +35,11 @@ def image_named(read: Run, text: str) -> Named:
         raise NotFoundError(f"the graph has no image {text!r}", _FIX)
     if len(found) > 1:
         some = ", ".join(digest[:19] for digest in sorted(found.values())[:_SHOWN])
-        raise BadInputError(text, f"the graph has {len(found)} images of that name", f"Name one of them: {some}, ….")
+        raise BadInputError(
+            text,
+            f"the graph has {len(found)} images of that name",
+            f"Name one of them: {some}{', …' if len(found) > _SHOWN else ''}.",
+        )
     ((image_id, digest),) = found.items()
     repository = read("SELECT repository FROM graph_image WHERE id = :id", {"id": image_id})[0][0]
     sboms = read("SELECT id FROM graph_sbom WHERE image_id = :id ORDER BY id", {"id": image_id})
