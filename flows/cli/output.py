@@ -60,14 +60,20 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
     engine = opened(context)
     incident = str(parameters.get("incident", ""))
     os.environ.update(hand_over(engine.settings))
-    with following(engine, Story().say):
-        ran = local.run(
-            flow,
-            parameters,
-            engine.settings.home,
-            tags=(incident,) if incident else (),
-            here=bool(cli.kubeconfig or cli.context or cli.config or cli.database),
-        )
+    story = Story()
+    if local.address_of(engine.settings.home) is None:
+        story.progress("starting Prefect for this run, half a minute; sooner where `patchgap up` runs")
+    try:
+        with following(engine, story.say):
+            ran = local.run(
+                flow,
+                parameters,
+                engine.settings.home,
+                tags=(incident,) if incident else (),
+                here=bool(cli.kubeconfig or cli.context or cli.config or cli.database),
+            )
+    finally:
+        story.done()
     put(ran, as_json=as_json, text=listed(ran.message.split("; ")))
     if not ran.completed:
         context.exit(1)
