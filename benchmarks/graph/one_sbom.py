@@ -71,7 +71,8 @@ def parts(path: Path) -> None:
     content, _ = timed("  reading the file", lambda: read_bytes(path))
     timed("  its digest", lambda: content_digest(content))
     bom, _ = timed("  typed decode and its checks", lambda: decode_json(content, path, cyclonedx_json._DECODER))  # noqa: SLF001
-    timed("  counting the deciding keys", lambda: cyclonedx_json._read_keys(bom))  # noqa: SLF001
+    every = [*cyclonedx.walk(bom.components or ())]
+    timed("  counting the deciding keys", lambda: cyclonedx_json._read_keys(bom, every))  # noqa: SLF001
     root = bom.metadata.component if bom.metadata and bom.metadata.component else cyclonedx.Root()
     found, _ = timed("  packages and edges", lambda: cyclonedx._collect(bom, root))  # noqa: SLF001
     timed("  what stays open", lambda: found.gaps)
