@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 from patchgap.cli.output import safe, styled, wrapped
-from patchgap.graph.chains import MOST
+from patchgap.graph.chains import COUNTED, MOST
 from patchgap.model.exposure import short
 
 _DEEPEST = 7  # levels that a run of single steps is indented by; what follows stays on one line
@@ -21,6 +21,9 @@ class Chained(Protocol):
     @property
     def chains(self) -> tuple[tuple[str, ...], ...]: ...
 
+    @property
+    def more_chains(self) -> int | None: ...
+
 
 @dataclass
 class _Node:
@@ -30,9 +33,8 @@ class _Node:
 
 def why(held: Iterable[Chained], stream: IO[str], indent: str = "") -> Iterator[str]:
     """The chains of one image, merged where they start alike; what they lead to is marked, direct ones as such."""
-    top, many = _Node(), 0
-    for one in held:
-        many += len(one.chains) >= MOST
+    top, every = _Node(), [*held]
+    for one in every:
         for chain in one.chains:
             node = top
             for link in chain:
@@ -42,8 +44,17 @@ def why(held: Iterable[Chained], stream: IO[str], indent: str = "") -> Iterator[
     for root, node in top.below.items():
         yield _text(root, node, 0, indent, indent, stream)
         yield from _branches(node, 1, indent, lines, stream)
-    if many:
-        yield f"{indent}The graph keeps {MOST} chains to a package: there may be more."
+    for more in dict.fromkeys(one.more_chains for one in every if one.more_chains != 0):
+        yield f"{indent}The graph keeps {MOST} chains to a package: {more_text(more)}."
+
+
+def more_text(more: int | None) -> str:
+    """How many there are beyond the chains that are kept."""
+    if more is None:
+        return "there may be more"
+    if more >= COUNTED - MOST:
+        return f"there are at least {more:,} more that are as short"
+    return f"there {'is' if more == 1 else 'are'} {more:,} more as short"
 
 
 def _branches(node: _Node, depth: int, bars: str, lines: tuple[str, ...], stream: IO[str]) -> Iterator[str]:

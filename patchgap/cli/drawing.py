@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from patchgap.cli.chains import more_text
 from patchgap.cli.output import safe
 from patchgap.graph.chains import MOST
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
@@ -92,8 +93,8 @@ def _add(picture: _Picture, one: Exposure) -> None:
         at = middle
         for link in chain[1:] or chain:
             kind = _STANDINGS[one.standing] if link == chain[-1] else "package"
-            more = len(one.chains) >= MOST and link == chain[-1]
-            said = (short(link), f"{MOST} chains drawn, there may be more") if more else (short(link),)
+            more = one.more_chains != 0 and link == chain[-1]
+            said = (short(link), f"{MOST} chains drawn, {more_text(one.more_chains)}") if more else (short(link),)
             after = picture.node(("package", image.digest, link), kind, *said)
             picture.edges[at, after] = ""
             at = after

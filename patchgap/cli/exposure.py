@@ -20,7 +20,6 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
 from patchgap.cli.output import Story, emit
 from patchgap.cli.times import moment
-from patchgap.graph.chains import MOST
 from patchgap.graph.query import Memory, Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
@@ -167,7 +166,7 @@ def exposed(one: Exposure) -> dict[str, Any]:
         "component": plain(one.component),
         "direct": one.direct,
         "chains": plain(one.chains),
-        "chains_may_be_more": len(one.chains) >= MOST,
+        "more_chains": one.more_chains,
         "artifact": plain(one.artifact),
         "workload": {
             "platform": ref.platform,

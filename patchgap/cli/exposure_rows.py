@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from patchgap.graph.chains import MOST
 from patchgap.model.exposure import Exposure, ExposureAnswer
 from patchgap.model.unknown import Unknown
 
@@ -29,7 +28,7 @@ COLUMNS = (
     "row", "standing", "component", "version", "purl", "direct", "chains", "cluster", "namespace", "kind", "name",
     "environment", "region", "replicas", "running", "state", "container", "image", "digest", "commit", "sbom",
     "classification", "writes_to", "internet_exposed", "service_account", "cluster_admin", "privileged",
-    "host_namespace", "capabilities", "what", "reason", "chains_may_be_more",
+    "host_namespace", "capabilities", "what", "reason", "more_chains",
 )  # fmt: skip
 
 
@@ -66,5 +65,5 @@ def _exposure(one: Exposure) -> dict[str, Any]:
         "host_namespace": held.host_namespace,
         "capabilities": held.capabilities,
         "reason": one.vex,
-        "chains_may_be_more": len(one.chains) >= MOST,
+        "more_chains": UNKNOWN if one.more_chains is None else one.more_chains,
     }

@@ -170,8 +170,9 @@ def _component(one: Exposure, told: Told) -> Iterator[str]:
         links = " -> ".join(short(link) for link in chain)
         yield wrapped(safe(links), "    ", "      ")
     if len(one.chains) > _MOST:
-        least = "at least " if len(one.chains) >= MOST else ""  # the graph keeps no more of them
-        yield f"    and {least}{len(one.chains) - _MOST} more chains (--why draws {MOST if least else 'them'})"
+        least = "at least " if one.more_chains is None else ""
+        more = len(one.chains) - _MOST + (one.more_chains or 0)
+        yield f"    and {least}{more:,} more chains (--why draws {'them' if one.more_chains == 0 else MOST})"
 
 
 def readings(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:

@@ -16,7 +16,6 @@ from patchgap.cli.exposure import inventory
 from patchgap.cli.exposure_text import readings
 from patchgap.cli.output import Group, emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
-from patchgap.graph.chains import MOST
 from patchgap.graph.difference import Difference, difference
 from patchgap.graph.naming import Named, image_named
 from patchgap.graph.paths import Holder, PathAnswer, paths
@@ -145,7 +144,7 @@ def _path_document(answer: PathAnswer, question: Question) -> dict[str, Any]:
                 "artifact": plain(one.artifact),
                 "digests": list(one.digests),
                 "workloads": one.workloads,
-                "components": [plain(two) | {"chains_may_be_more": len(two.chains) >= MOST} for two in one.found],
+                "components": plain(one.found),
             }
             for one in answer.holders
         ],

@@ -174,7 +174,7 @@ def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
     if document.edges:
         names = [str(one) for one in ids]
         for n, paths in chains.shortest(document.edges).items():
-            found[n] = ";".join([" ".join([names[step] for step in path]) for path in paths])
+            found[n] = chains.written(paths, names)
     return found | dict.fromkeys(_own(document), "")
 
 

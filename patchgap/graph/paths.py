@@ -16,12 +16,14 @@ from patchgap.model.unknown import Unknown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One package in one image. `chains` run from the image's root; empty where its SBOM names none."""
+    """One package in one image. `chains` run from the image's root; empty where its SBOM names none. `more_chains` are as
+    short; None where they were not counted."""
 
     component: Component
     standing: Standing
     direct: bool | None
     chains: Chains
+    more_chains: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,11 @@ class _Paths(Query):
         found: dict[int, dict[str, Found]] = {}
         for component_id, sbom_id, chains in mine:
             match = matches[component_id]
-            told, direct = self._paths(sbom_id, chains)
+            told, more, direct = self._paths(sbom_id, chains)
             component = Component(match.row.purl, match.row.name, match.row.version)
             held = found.setdefault(self._memory.sboms[sbom_id].image_id, {})
             if match.row.label not in held or (told and not held[match.row.label].chains):
-                held[match.row.label] = Found(component, match.standing, direct, told)
+                held[match.row.label] = Found(component, match.standing, direct, told, more)
         return {image: tuple(some for _, some in sorted(held.items())) for image, held in found.items()}
 
     def image(self, image_id: int, digest: str) -> Artifact:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from patchgap.graph import chains as stored
 from patchgap.graph.blind import Survey
 from patchgap.graph.matching import Match, Row, judge, keys
 from patchgap.graph.question import Question
@@ -73,7 +74,7 @@ class Memory:
         keep = before is not None and len(before.workloads) + len(before.rows) < _REMEMBERED
         self.workloads: dict[int, Workload] = before.workloads if before and keep else {}
         self.rows: dict[int, Row] = before.rows if before and keep else {}
-        self.chains: dict[str, Chains] = before.chains if before and keep else {}
+        self.chains: dict[str, tuple[Chains, int | None]] = before.chains if before and keep else {}
 
 
 class Query:
@@ -171,9 +172,9 @@ class Query:
         found: list[Exposure] = []
         for id_, sbom_id, chains in occurrences:
             component, standing = components[id_], matches[id_].standing
-            paths, direct = self._paths(sbom_id, chains)
+            paths, more, direct = self._paths(sbom_id, chains)
             found += [
-                Exposure(component, direct, paths, artifact, workload, container, standing)
+                Exposure(component, direct, paths, artifact, workload, container, standing, more)
                 for workload, container, artifact in self._memory.places[sbom_id]
             ]
         alone = all(self._memory.sboms[row[1]].alone for row in occurrences)
@@ -228,13 +229,14 @@ class Query:
             links,
         )
 
-    def _paths(self, sbom_id: int, chains: str | None) -> tuple[Chains, bool | None]:
-        """The chains from the root on, and whether one of them is direct; None where nothing leads there."""
+    def _paths(self, sbom_id: int, chains: str | None) -> tuple[Chains, int | None, bool | None]:
+        """The chains from the root on, how many more there are, and whether one of them is direct; None where nothing
+        leads there."""
         if chains is None:
-            return (), None
+            return (), 0, None
         root = self._memory.sboms[sbom_id].root
-        tails = self._memory.chains[chains]
-        return tuple((root, *tail) for tail in tails), any(len(tail) <= 1 for tail in tails)
+        tails, more = self._memory.chains[chains]
+        return tuple((root, *tail) for tail in tails), more, any(len(tail) <= 1 for tail in tails)
 
     def _artifact(
         self, image_id: int | None, container: Container, reference: str, gaps: tuple[str, ...] = ()
@@ -291,12 +293,12 @@ class Query:
         new = {text for text in chains if text is not None and text not in self._memory.chains}
         if not new:
             return
-        split = {text: [[int(i) for i in one.split()] for one in text.split(";")] for text in new}
-        needed = {i for paths in split.values() for path in paths for i in path}
+        split = {text: stored.read(text) for text in new}
+        needed = {i for kept in split.values() for path in kept.chains for i in path}
         self._load_rows(needed)
         labels = self._memory.rows
-        for text, paths in split.items():
-            self._memory.chains[text] = tuple(tuple(labels[i].label for i in path) for path in paths)
+        for text, (paths, more) in split.items():
+            self._memory.chains[text] = (tuple(tuple(labels[i].label for i in path) for path in paths), more)
 
     def _load_rows(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.rows]

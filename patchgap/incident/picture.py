@@ -133,7 +133,8 @@ def _chain(of: Exposure) -> tuple[str, str, str]:
         return ("chain unknown", "the SBOM has no edges", "the SBOM has no edges")
     shortest = min(of.chains, key=len)
     between = [short(p) for p in shortest[1:-1]]
-    chains = f"{len(of.chains)} chains" if len(of.chains) > 1 else "1 chain"
+    count = len(of.chains) + (of.more_chains or 0)
+    chains = f"{count:,} chains" if count > 1 else "1 chain"
     return (" → ".join(between) or "directly", chains, "\n".join(" → ".join(c) for c in of.chains))
 
 

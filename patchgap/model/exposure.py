@@ -86,6 +86,7 @@ class Exposure:
     workload: Workload
     container: Container
     standing: Standing = Standing.AFFECTED
+    more_chains: int | None = 0  # shortest chains beyond those; None where they were not counted
     vex: str = ""  # what VEX says of it, in a sentence: then `standing` is by VEX
 
 

@@ -261,20 +261,20 @@ def test_a_stream_without_lines_gets_plain_ones() -> None:
 
 
 def test_more_chains_than_are_kept_are_told(graph: Graph) -> None:
-    """Seventeen ways lead there and the graph keeps sixteen: the answer says that there may be more."""
+    """Seventeen ways lead there and the graph keeps sixteen: the answer says that there is one more."""
     middle = [f"pkg:npm/m{n}@1" for n in range(17)]
     edges = {"root": middle, **{one: ["pkg:npm/e@1"] for one in middle}}
     graph.add_sbom(bom(*middle, "pkg:npm/e@1", edges=edges), NOW)
     graph.record(cluster(workload("app", container(IMAGE))), NOW)
-    assert "The graph keeps 16 chains to a package: there may be more." in run("e", "--why").stdout
-    assert asked("e")["exposures"][0]["chains_may_be_more"] is True
-    assert asked("m1")["exposures"][0]["chains_may_be_more"] is False
-    assert "and at least 13 more chains (--why draws 16)" in run("e").stdout
-    for package, more in (("e", "True"), ("m1", "False")):
+    assert "The graph keeps 16 chains to a package: there is 1 more as short." in run("e", "--why").stdout
+    assert asked("e")["exposures"][0]["more_chains"] == 1
+    assert asked("m1")["exposures"][0]["more_chains"] == 0
+    assert "and 14 more chains (--why draws 16)" in run("e").stdout
+    for package, more in (("e", "1"), ("m1", "0")):
         told = read_csv(run(package, "--format", "csv").stdout)
-        assert told[0]["chains_may_be_more"].lower() == more.lower()
+        assert told[0]["more_chains"] == more
         for form in ("dot", "mermaid"):
-            assert ("16 chains drawn, there may be more" in run(package, "--format", form).stdout) is (more == "True")
+            assert ("16 chains drawn, there is 1 more" in run(package, "--format", form).stdout) is (more == "1")
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
