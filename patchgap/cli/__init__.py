@@ -1,7 +1,7 @@
 """The `patchgap` command: global options, and command groups found by the entry-point group `patchgap.commands`.
 
 A group is imported when it is called and not before: commands that start flows live in flows/, and a question to the
-graph must not wait for Prefect. Every error of ours ends as one line on stderr with its exit code.
+graph must not wait for Prefect, nor for a look through all that is installed. Every error of ours ends as one line on stderr with its exit code.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import errno
 import importlib.util
 import os
 import sys
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from functools import cached_property, reduce
 from pathlib import Path
 
 import click
@@ -20,6 +19,12 @@ from patchgap.cli.context import Cli
 from patchgap.errors import PatchgapError
 
 CRASHED = 70  # EX_SOFTWARE
+QUESTIONS = {  # these entry points are known: finding one takes longer than most answers do
+    "blast-radius": "patchgap.cli.blast_radius:blast_radius",
+    "exposure": "patchgap.cli.exposure:exposure",
+    "graph": "patchgap.cli.graph_questions:graph",
+    "runs": "patchgap.cli.runs:runs",
+}
 
 EPILOG = """\b
 Exit codes: 0 done, 1 refused (or exposed, with --exit-code), 2 bad input,
@@ -35,15 +40,18 @@ class Commands(click.Group):
     """The groups behind the entry points, each imported when it is called."""
 
     @cached_property
-    def _points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group="patchgap.commands")}
+    def _points(self) -> dict[str, str]:
+        """Where each command is, as `module:attribute`."""
+        from importlib.metadata import entry_points  # imported late: with it come email, socket and more
+
+        return {point.name: point.value for point in entry_points(group="patchgap.commands")} | QUESTIONS
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return sorted(self._points)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        point = self._points.get(cmd_name)
-        return _load(point) if point else None
+        point = QUESTIONS.get(cmd_name) or self._points.get(cmd_name)
+        return _load(cmd_name, point) if point else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -64,27 +72,28 @@ class Commands(click.Group):
             ctx.exit(CRASHED)
 
 
-def _load(point: EntryPoint) -> click.Command:
+def _load(name: str, point: str) -> click.Command:
+    module, _, attributes = point.partition(":")
     try:
-        command = point.load()
+        command = reduce(getattr, attributes.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise PatchgapError(
-            f"the command {point.name} cannot be loaded from {point.value}: {error}",
+            f"the command {name} cannot be loaded from {point}: {error}",
             "Install patchgap again, or the package that brought the command.",
         ) from error
     if not isinstance(command, click.Command):
         raise PatchgapError(
-            f"the command {point.name} at {point.value} is no click command",
+            f"the command {name} at {point} is no click command",
             "Correct that package's entry point.",
         )
     return command
 
 
-def _summary(point: EntryPoint) -> str:
+def _summary(point: str) -> str:
     """The first line of the command's docstring, read from its source: a help text imports no command."""
     import ast  # imported late, as traceback below: a normal command needs neither
 
-    module, _, name = point.value.partition(":")
+    module, _, name = point.partition(":")
     try:
         spec = importlib.util.find_spec(module)
         source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from graph_fleet import ADVISORY, NOW, NOWHERE, cluster, container, digest_of, sbom, workload
 
-from patchgap.cli import main
+from patchgap.cli import QUESTIONS, main
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import exposure
 from patchgap.graph.sbom.read import read_sbom
@@ -291,6 +292,11 @@ QUICK = [
 ]
 
 
+def test_the_commands_that_are_found_at_once_are_where_the_installation_says() -> None:
+    assert QUESTIONS.items() <= {(one.name, one.value) for one in entry_points(group="patchgap.commands")}
+    assert {words[0] for words in QUICK} == QUESTIONS.keys()
+
+
 @pytest.mark.parametrize("words", QUICK, ids=" ".join)
 def test_a_question_imports_nothing_slow(home: Path, words: list[str]) -> None:
     """Neither Prefect nor Kubernetes, nor what else takes more than its answer: the whole command has half a second."""
@@ -311,7 +317,16 @@ def test_a_question_imports_nothing_slow(home: Path, words: list[str]) -> None:
     )  # fmt: skip
     loaded = set(json.loads(told.stderr.splitlines()[-1]))
     assert any(one in told.stdout for one in ("pytorch-lightning", "trainer-v2", "images"))
-    assert (
-        loaded & {"prefect", "kubernetes", "boto3", "httpx", "fastapi", "sqlalchemy", "alembic", "pydantic", "univers"}
-        == set()
-    )
+    slow = {
+        "prefect",
+        "kubernetes",
+        "boto3",
+        "httpx",
+        "fastapi",
+        "sqlalchemy",
+        "alembic",
+        "pydantic",
+        "univers",
+        "email",
+    }
+    assert loaded & slow == set()
