@@ -17,14 +17,16 @@ _BLURRED = "~"  # after a kind in `lists`: its packages are listed without their
 SYSTEM = frozenset({"apk", "deb", "rpm"})  # who lists an operating system's packages looked through a whole image
 
 
-def listed(packages: Iterable[Package]) -> str:
+def listed(packages: Sequence[Package]) -> str:
     """The kinds of an SBOM's packages, to store. A tool that tells sources leaves out only those that are named like
     their package, which libraries seldom are: where libraries are listed and no source is told, it tells none."""
-    held = {(package.ecosystem, bool(package.source), package.name[:3] == "lib") for package in packages}
-    kinds = {kind for kind, _, _ in held} - {""}
-    told = {kind for kind, source, _ in held if source}
-    split = {kind for kind, _, library in held if library} & _BY_SOURCE
-    return " ".join(sorted(f"{kind}{_BLURRED}" if kind in split - told else kind for kind in kinds))
+    kinds = {package[0] for package in packages} - {""}
+    blurred = {kind for kind in kinds & _BY_SOURCE if _is_blurred([one for one in packages if one[0] == kind])}
+    return " ".join(sorted(f"{kind}{_BLURRED}" if kind in blurred else kind for kind in kinds))
+
+
+def _is_blurred(packages: Sequence[Package]) -> bool:
+    return not any(one.source for one in packages) and any(one.name.startswith("lib") for one in packages)
 
 
 def is_system(lists: str) -> bool:
