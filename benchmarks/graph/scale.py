@@ -3,9 +3,8 @@
 Run: python benchmarks/graph/scale.py [--images 5000] [--workloads 100000] [--packages 1000] [--questions 1000]
      [--keep FOLDER] [--postgres | --database URL --hundredth URL]
 
-An answer's time grows with its exposures, and a large fleet has more of them. So the sizes are compared by questions that
-have as many exposures at both (a tenth more or less), pair by pair, kind by kind; what a question costs as the fleet asks
-it, heavy ones included, stands beside. Each time is the best of three, warm. The baseline reads every SBOM with
+The two sizes are compared by questions of like answers (`sizes.py`); what questions cost as the fleet asks them, heavy ones
+included, stands beside. The baseline reads every SBOM with
 `json.loads`. With --keep a fleet is built once into that folder's SQLite files (or the named databases) and found there again.
 """
 
@@ -15,116 +14,19 @@ import argparse
 import random
 import sys
 import tempfile
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
-from typing import NamedTuple
 
-from exposure import KINDS, Scan, command_times, percentile, timed
+from exposure import KINDS, Scan, command_times, timed
 from fleet import NOW, Size, build
+from sizes import Meter, as_asked, chosen, compare
 
-from patchgap.graph.members import unpack
-from patchgap.graph.reading import Run, among_ids
 from patchgap.graph.sbom.document import Package
 from patchgap.graph.store import Graph
 from patchgap.storage import connect
 
 SHARE, SCANS, TIMES = 100, 3, 3
-NEAR = 0.1
-_PACKAGE = "ecosystem, vendor, name, version, purl, distro, source, source_version"
-
-
-class Asked(NamedTuple):
-    """A question's number of exposures and its time, ms."""
-
-    exposures: int
-    time: float
-
-
-def chosen(graph: Graph, rng: random.Random, *, by_occurrence: bool, count: int) -> list[Package]:
-    """Packages of the graph at random: each component as likely as any other, or as often as SBOMs list it."""
-
-    def of(read: Run) -> list[Package]:
-        if by_occurrence:
-            sboms = read("SELECT max(id) FROM graph_sbom")[0][0]
-            sets = {one: _members(read, one) for one in sorted({1 + rng.randrange(sboms) for _ in range(count)})}
-            ids = [rng.choice(rng.choice([*sets.values()])) for _ in range(count)]
-        else:
-            ids = [1 + rng.randrange(read("SELECT max(id) FROM graph_component")[0][0]) for _ in range(count)]
-        rows = read(f"SELECT id, {_PACKAGE} FROM graph_component WHERE {among_ids('id', set(ids))}")  # noqa: S608
-        found = {row[0]: Package(*row[1:]) for row in rows}
-        return [found[one] for one in ids]
-
-    return graph.asked(of)
-
-
-def _members(read: Run, sbom_id: int) -> list[int]:
-    rows = read(
-        f"SELECT s.members FROM graph_sbom_set p JOIN graph_set s ON s.id = p.set_id WHERE p.sbom_id = {sbom_id}"  # noqa: S608
-    )
-    return [one for row in rows for one in unpack(row[0])]
-
-
-def asked(graph: Graph, kind: str, packages: Sequence[Package], most: float = inf) -> list[Asked]:
-    """Each question's size, and the best of three times; those with more exposures are left out."""
-    found = []
-    for one in packages:
-        question = KINDS[kind](one)
-        size = len(graph.exposure(question, NOW).exposures)  # warms what the timed ones read
-        if size <= most:
-            found.append(Asked(size, min(timed(lambda: graph.exposure(question, NOW)) for _ in range(TIMES))))  # noqa: B023
-    return found
-
-
-def pairs(large: Sequence[Asked], small: Sequence[Asked]) -> Iterator[tuple[Asked, Asked]]:
-    """Questions with as many exposures at both sizes, a tenth more or less; each is in one pair."""
-    rest = sorted(small)
-    for one in large:
-        at = bisect_left(rest, Asked(one.exposures, 0.0))
-        near = [n for n in (at - 1, at) if 0 <= n < len(rest)]
-        best = min(near, key=lambda n: abs(rest[n].exposures - one.exposures), default=None)
-        if best is not None and abs(rest[best].exposures - one.exposures) <= NEAR * one.exposures:
-            yield one, rest.pop(best)
-
-
-def compare(large: Graph, small: Graph, seed: int, count: int) -> dict[str, float]:
-    """Prints the pairs of each kind; gives the large graph's median of each."""
-    medians = {}
-    print(f"{'the same number of exposures':40} {'pairs':>6} {'a hundredth':>19} {'whole':>19}  p50   p99")
-    for kind in KINDS:
-        whole, part = (chosen(graph, random.Random(seed), by_occurrence=False, count=count) for graph in (large, small))
-        below = asked(small, kind, part)
-        held = [*pairs(asked(large, kind, whole, most=max(below).exposures), below)]
-        if not held:
-            raise SystemExit(
-                f"no two questions of kind {kind} have as many exposures: ask more, or take a larger fleet"
-            )
-        (p50, p99), (q50, q99) = ([percentile([pair[n].time for pair in held], q) for q in (0.5, 0.99)] for n in (0, 1))
-        sizes = [pair[0].exposures for pair in held]
-        words = f"{kind} (p50 {percentile(sizes, 0.5)}, p99 {percentile(sizes, 0.99)} exposures)"
-        print(
-            f"  {words:38} {len(held):6} {q50:7.2f} {q99:7.2f} ms  {p50:7.2f} {p99:7.2f} ms  {p50 / q50:.2f}  {p99 / q99:.2f}"
-        )
-        medians[kind] = p50
-    return medians
-
-
-def as_asked(graph: Graph, seed: int, count: int) -> None:
-    """Prints what questions cost as they come at the large size, and what the heaviest cost."""
-    for by_occurrence in (False, True):
-        word = "occurrence" if by_occurrence else "component"
-        for kind in KINDS:
-            packages = chosen(graph, random.Random(seed), by_occurrence=by_occurrence, count=count)
-            found = asked(graph, kind, packages)
-            times, sizes = [one.time for one in found], [one.exposures for one in found]
-            heavy = max(found)
-            print(
-                f"  by {word:10} {kind:13} p50 {percentile(times, 0.5):6.2f}  p99 {percentile(times, 0.99):6.2f} ms"
-                f"   exposures p50 {percentile(sizes, 0.5):5} p99 {percentile(sizes, 0.99):6}"
-                f"   heaviest {heavy.exposures} in {heavy.time:.1f} ms"
-            )
 
 
 def cold(url: str, one: Package) -> None:
@@ -211,8 +113,15 @@ def main() -> None:
         print(f"{size}, and {part}; {urls[0].partition(':')[0]}")
         one = chosen(large, random.Random(args.seed), by_occurrence=False, count=1)[0]
         cold(urls[0], one)
-        medians = compare(large, small, args.seed, args.questions)
-        as_asked(large, args.seed, args.questions // 5)
+        meters = [Meter(graph, postgres=urls[0].startswith("postgresql")) for graph in (large, small)]
+        packages = [
+            chosen(graph, random.Random(args.seed), by_occurrence=False, count=args.questions)
+            for graph in (large, small)
+        ]
+        medians = compare(meters[0], meters[1], packages[0], packages[1])
+        for by_occurrence in (False, True):
+            some = chosen(large, random.Random(args.seed), by_occurrence=by_occurrence, count=args.questions // 5)
+            as_asked(meters[0], some, f"by {'occurrence' if by_occurrence else 'component'}")
         scan = Scan(large)
         for package in chosen(large, random.Random(1), by_occurrence=False, count=SCANS):  # both must say the same
             found = {str(e.workload.ref) for e in large.exposure(KINDS["purl"](package), NOW).exposures}
