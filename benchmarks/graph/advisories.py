@@ -27,8 +27,8 @@ from fleet import NOW, Size
 
 from patchgap.graph.index import judge_all
 from patchgap.graph.matching import Row, judge
+from patchgap.graph.memory import ROW
 from patchgap.graph.mirror import Mirror
-from patchgap.graph.query import ROW
 from patchgap.graph.question import Question
 from patchgap.graph.sbom.document import Package, SbomDocument, package
 from patchgap.graph.store import Graph

@@ -20,7 +20,8 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
 from patchgap.cli.output import Story, emit
 from patchgap.cli.times import moment
-from patchgap.graph.query import Memory, Query
+from patchgap.graph.memory import Memory
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import Missing, Selection

@@ -16,14 +16,16 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from patchgap.errors import BadInputError
 from patchgap.graph import chains, tables
 from patchgap.graph.coverage import is_system, listed
 from patchgap.graph.images import Images
 from patchgap.graph.members import pack
+from patchgap.graph.platforms import apart
 from patchgap.graph.purl import loose_key
 from patchgap.graph.reading import Run, among, among_ids, batches, next_id, of_connection
 from patchgap.graph.sbom.collector import label
-from patchgap.graph.sbom.document import Package, SbomDocument
+from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
 from patchgap.model.vex import VexDocument
 from patchgap.storage import insert_many
 
@@ -214,3 +216,38 @@ def _parts(packages: Sequence[Package]) -> Iterable[list[int]]:
     held = {*base}
     others = [n for n in range(len(packages)) if n not in held]
     return (base, others) if others else (base,)
+
+
+def missing(read: Run, documents: Sequence[SbomDocument]) -> list[SbomDocument]:
+    """Those that are not stored for their artifact, or not with all that they say of its digests and commit. Raises
+    BadInputError for a document that names no artifact."""
+    stored: set[str] = set()
+    for batch in batches(documents, _BATCH):
+        for document in batch:
+            check_digest(document.artifact.digest)
+        some, named = among("document", {document.document for document in batch})
+        stored.update(row[0] for row in read(f"SELECT document FROM graph_sbom WHERE {some}", named))  # noqa: S608
+    return [one for one in documents if one.document not in stored or not _holds(read, one)]
+
+
+def _holds(read: Run, document: SbomDocument) -> bool:
+    digests = apart(read, document.digests)
+    rows = read(
+        "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"
+        " JOIN graph_sbom s ON s.image_id = i.id JOIN graph_digest d ON d.image_id = i.id"
+        " WHERE own.digest = :digest AND s.document = :document",
+        {"digest": digests[0], "document": document.document},
+    )
+    held = {row[0] for row in rows}
+    commits = {row[1] for row in rows}
+    return held.issuperset(digests) and (not document.artifact.commit or document.artifact.commit in commits)
+
+
+def check_digest(digest: str) -> None:
+    """Raises BadInputError for what is no image digest."""
+    if not DIGEST.fullmatch(digest):
+        raise BadInputError(
+            "the artifact",
+            f"{digest or 'nothing'!r} is no image digest",
+            "Name it as sha256:<64 hex digits>.",
+        )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from patchgap.graph.digests import UNKNOWN, standings
 from patchgap.graph.matching import Match
-from patchgap.graph.query import Chains, Memory, Query
+from patchgap.graph.memory import Chains, Memory
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids
 from patchgap.model.exposure import Artifact, Component, Standing

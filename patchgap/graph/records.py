@@ -22,8 +22,8 @@ from patchgap.graph import tables
 from patchgap.graph.ecosystems import purl_type
 from patchgap.graph.index import Hit, Index, judge_all, looked_up, places
 from patchgap.graph.matching import Row, keys
+from patchgap.graph.memory import ROW, named
 from patchgap.graph.mirror import Change, Stamp, as_text
-from patchgap.graph.query import ROW, named
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, batches, next_id, of_connection
 from patchgap.model import signal

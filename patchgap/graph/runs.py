@@ -13,8 +13,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from patchgap.graph.blind import claimed
+from patchgap.graph.collection import collection_at_rest
 from patchgap.graph.digests import AFFECTED, CLEAN, Verdict, standings
-from patchgap.graph.query import Memory, Query, decode_workload, uncollected
+from patchgap.graph.memory import Memory, decode_workload
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, to_the_minute, with_claims
 from patchgap.graph.selection import Selection
@@ -73,7 +75,7 @@ def runs(read: Run, question: Question | None, selection: Selection, since: date
         time = time._replace(namespaces=selection.namespace)
     verdicts = _verdicts(read, question, time)
     kept, doubtful = [], []
-    with uncollected():
+    with collection_at_rest():
         intervals = list(_intervals(read, selection, time, verdicts if question else None))
     for one in intervals:
         verdict = verdicts.get(one.digest)

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from patchgap.errors import BadInputError
 from patchgap.graph import tables
 from patchgap.graph.advisories import Advisories
 from patchgap.graph.collection import collection_at_rest
@@ -21,12 +20,13 @@ from patchgap.graph.deliveries import deliver
 from patchgap.graph.deployments import DeploymentEvent
 from patchgap.graph.digests import sboms_of, standings
 from patchgap.graph.images import Images
-from patchgap.graph.ingest import Ingest
-from patchgap.graph.platforms import Platform, apart
-from patchgap.graph.query import Memory, Query, decode_workload, refreshed
+from patchgap.graph.ingest import Ingest, check_digest, missing
+from patchgap.graph.memory import Memory, decode_workload
+from patchgap.graph.platforms import Platform
+from patchgap.graph.query import Query, refreshed
 from patchgap.graph.question import Question
-from patchgap.graph.reading import Run, among, among_ids, batches, of_connection
-from patchgap.graph.sbom.document import DIGEST, Package, SbomDocument
+from patchgap.graph.reading import Run, among_ids, of_connection
+from patchgap.graph.sbom.document import Package, SbomDocument
 from patchgap.graph.snapshots import Changes, Mark, Snapshots, mark
 from patchgap.graph.watches import Watches
 from patchgap.model.codec import plain
@@ -78,7 +78,7 @@ class Graph:
     def add_artifacts(self, artifacts: Sequence[Artifact]) -> None:
         """`add_artifact` for several, in one transaction."""
         for artifact in artifacts:
-            _check_digest(artifact.digest)
+            check_digest(artifact.digest)
         with self._writing() as connection:
             images = Images(connection, of_connection(connection))
             images.artifacts([(artifact, (artifact.digest,)) for artifact in artifacts])
@@ -87,7 +87,7 @@ class Graph:
         """Says which images an index leads to. Where that is one platform, they are one image; else each is its own, the
         index runs as any of them, and what an SBOM said to be one of two platforms is told apart again."""
         for digest in (index, *(one for platform in platforms for one in platform.digests)):
-            _check_digest(digest)
+            check_digest(digest)
         with self._writing() as connection:
             Images(connection, of_connection(connection)).index(index, platforms)
 
@@ -98,7 +98,7 @@ class Graph:
     def add_equivalents(self, digests: Sequence[str]) -> None:
         """Says that these digests (index, platform, config) are one image. An index of several platforms stays apart."""
         for digest in digests:
-            _check_digest(digest)
+            check_digest(digest)
         with self._writing() as connection:
             Images(connection, of_connection(connection)).of(tuple(dict.fromkeys(digests)))
 
@@ -281,31 +281,6 @@ class Graph:
             yield connection
 
 
-def missing(read: Run, documents: Sequence[SbomDocument]) -> list[SbomDocument]:
-    """Those that are not stored for their artifact, or not with all that they say of its digests and commit. Raises
-    BadInputError for a document that names no artifact."""
-    stored: set[str] = set()
-    for batch in batches(documents, _BATCH):
-        for document in batch:
-            _check_digest(document.artifact.digest)
-        some, named = among("document", {document.document for document in batch})
-        stored.update(row[0] for row in read(f"SELECT document FROM graph_sbom WHERE {some}", named))  # noqa: S608
-    return [one for one in documents if one.document not in stored or not _holds(read, one)]
-
-
-def _holds(read: Run, document: SbomDocument) -> bool:
-    digests = apart(read, document.digests)
-    rows = read(
-        "SELECT d.digest, i.commit_id FROM graph_digest own JOIN graph_image i ON i.id = own.image_id"
-        " JOIN graph_sbom s ON s.image_id = i.id JOIN graph_digest d ON d.image_id = i.id"
-        " WHERE own.digest = :digest AND s.document = :document",
-        {"digest": digests[0], "document": document.document},
-    )
-    held = {row[0] for row in rows}
-    commits = {row[1] for row in rows}
-    return held.issuperset(digests) and (not document.artifact.commit or document.artifact.commit in commits)
-
-
 def _batches(documents: Iterable[SbomDocument]) -> Iterator[list[SbomDocument]]:
     batch: list[SbomDocument] = []
     packages = 0
@@ -317,12 +292,3 @@ def _batches(documents: Iterable[SbomDocument]) -> Iterator[list[SbomDocument]]:
             batch, packages = [], 0
     if batch:
         yield batch
-
-
-def _check_digest(digest: str) -> None:
-    if not DIGEST.fullmatch(digest):
-        raise BadInputError(
-            "the artifact",
-            f"{digest or 'nothing'!r} is no image digest",
-            "Name it as sha256:<64 hex digits>.",
-        )

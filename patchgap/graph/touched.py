@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from patchgap.graph.families import Family, families
 from patchgap.graph.matching import Match, is_within
-from patchgap.graph.query import Memory, Query, decode_workload, numbered
+from patchgap.graph.memory import Memory, decode_workload, numbered
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids, batches, moment_of, sortable
 from patchgap.graph.records import documents, state

@@ -20,8 +20,9 @@ from patchgap.cli.chains import why
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import exposure
 from patchgap.cli.rows import csv_of
+from patchgap.graph.memory import Memory
 from patchgap.graph.paths import Found
-from patchgap.graph.query import Memory, Query
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import of_connection
 from patchgap.graph.store import Graph

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from graph_fleet import IMAGE, NOW, NOWHERE, OTHER, bom, cluster, container, workload
 
+from patchgap.graph.memory import Memory
 from patchgap.graph.platforms import Platform
-from patchgap.graph.query import Memory, Query
+from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import NOTHING, open_file
 from patchgap.graph.selection import Selection
