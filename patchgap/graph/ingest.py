@@ -1,4 +1,4 @@
-"""Writes: SBOMs, artifacts, a cluster's snapshot, each on a connection that holds the graph's lock.
+"""Writes SBOMs and VEX on a connection that holds the graph's lock.
 
 Knows the tables and nothing of questions. The caller's transaction makes each of them whole or nothing. SQL goes
 straight to the driver: SQLAlchemy's layers took two thirds of the time of reading a folder of SBOMs.
