@@ -146,7 +146,7 @@ def test_cyclonedxs_states_are_the_four_statuses(state: str, status: str) -> Non
     odd = {**one, "analysis": {"state": "perhaps"}}
     document = parsed({**CYCLONEDX, "vulnerabilities": [one, odd, {"id": CVE, "affects": [{"ref": "l"}]}]})
     assert [found.status for found in document.statements] == [status]
-    assert [found.what for found in document.unknown] == ["vulnerabilities[1]"]
+    assert "vulnerabilities[1]" in [found.what for found in document.unknown]
 
 
 def test_a_bom_link_means_that_sbom_alone() -> None:

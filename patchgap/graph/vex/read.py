@@ -13,10 +13,11 @@ from patchgap.graph.provenance import opened
 from patchgap.graph.sbom.kinds import HEAD, Kind, kind_of_head
 from patchgap.graph.vex import csaf, cyclonedx, cyclonedx_protobuf, cyclonedx_xml, openvex
 from patchgap.graph.vex.fields import Gathering, digest, mapping, mappings, product, text
-from patchgap.model.vex import VexDocument, VexProduct
+from patchgap.model.vex import VexDocument, VexProduct, VexStatus
 
 MAX_BYTES = 64 * 1024 * 1024
 _STATEMENT = "https://in-toto.io/Statement/"
+_LISTS = {"openvex": "statements", "cyclonedx": "vulnerabilities", "csaf": "vulnerabilities"}
 
 
 def read_vex(path: Path) -> VexDocument:
@@ -44,8 +45,22 @@ def parse_vex(content: bytes, where: str | Path) -> VexDocument:
         kind, found = "csaf", csaf.statements(record, document, missed)
     else:
         raise BadInputError(where, "it is no VEX", "Name an OpenVEX or CSAF 2.0 document in JSON, or a CycloneDX one.")
+    _check_list(record, _LISTS[kind], where, missed)
     statements = tuple(found)
+    for one in statements:
+        if one.status is VexStatus.NOT_AFFECTED and not (one.justification or one.impact):
+            missed.miss(", ".join(one.vulnerabilities), "not_affected without a justification: it clears nothing")
     return VexDocument(kind, document, statements, missed.unknown)
+
+
+def _check_list(record: Mapping[str, Any], key: str, where: str | Path, missed: Gathering) -> None:
+    """Refuses what is no list of statements; tells which of a list are none. A BOM need not have any."""
+    held = record.get(key, [] if key == "vulnerabilities" else None)
+    if not isinstance(held, list):
+        raise BadInputError(where, f"{key}: it is no list", "Correct that field, or export it again.")
+    for n, one in enumerate(held):
+        if not isinstance(one, dict):
+            missed.miss(f"{key}[{n}]", "it is no object")
 
 
 def _record(content: bytes, where: str | Path) -> Mapping[str, Any]:
