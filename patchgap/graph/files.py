@@ -70,8 +70,8 @@ def read_file(path: Path, artifact: str | None = None) -> Content:
 def read_content(
     content: bytes, where: str | Path, artifact: str | None = None, equals: frozenset[str] = frozenset()
 ) -> Content:
-    """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` the digests
-    of which an attestation found with it may be. Raises BadInputError, NotAnSbomError for another document."""
+    """What those bytes are. `artifact` is the image (`REPOSITORY@sha256:…`) where it is known, and `equals` all of its
+    digests where they are known: an attestation is of one of them, and an SBOM of no other. Raises BadInputError, NotAnSbomError for another document."""
     content = content.removeprefix(codecs.BOM_UTF8)
     if not names_itself(content[:HEAD]) and seems(content) and not _is_another(content, where):
         return parse_claim(content, where)
@@ -80,7 +80,7 @@ def read_content(
         return parse_vex(content, where)
     if kind is Kind.PROVENANCE:
         return _attested(content, where, artifact, equals)
-    return _bom(content, kind, where, artifact)
+    return _bom(content, kind, where, artifact, equals)
 
 
 def _is_another(content: bytes, where: str | Path) -> bool:
@@ -129,17 +129,19 @@ def _held(statement: Statement, where: str | Path, artifact: str | None, equals:
     repository = artifact.partition("@")[0] if artifact else ""
     named = [f"{repository or repository_of_subject(name)}@{digest}" for digest, name in subjects.items()]
     for image in named or (artifact,):
-        yield _bom(predicate, kind, where, image)
+        yield _bom(predicate, kind, where, image, equals)
 
 
 def _raised(error: BadInputError) -> NoReturn:
     raise error
 
 
-def _bom(content: bytes, kind: Kind, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
+def _bom(
+    content: bytes, kind: Kind, where: str | Path, artifact: str | None, equals: frozenset[str]
+) -> SbomDocument | VexDocument:
     if _may_state(content, kind):
-        return _with_vulnerabilities(content, where, artifact)
-    return parse_sbom(content, where, artifact)
+        return _with_vulnerabilities(content, where, artifact, equals)
+    return parse_sbom(content, where, artifact, equals)
 
 
 def _may_state(content: bytes, kind: Kind) -> bool:
@@ -151,11 +153,13 @@ def _may_state(content: bytes, kind: Kind) -> bool:
     return kind is Kind.CYCLONEDX_JSON and b'"vulnerabilities"' in content
 
 
-def _with_vulnerabilities(content: bytes, where: str | Path, artifact: str | None) -> SbomDocument | VexDocument:
+def _with_vulnerabilities(
+    content: bytes, where: str | Path, artifact: str | None, equals: frozenset[str]
+) -> SbomDocument | VexDocument:
     """A CycloneDX document may be an SBOM, VEX, or both."""
     vex = parse_vex(content, where)
     try:
-        found = parse_sbom(content, where, artifact)
+        found = parse_sbom(content, where, artifact, equals)
     except BadInputError:
         if vex.statements:
             return vex

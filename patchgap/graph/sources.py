@@ -82,8 +82,6 @@ def _read(one: Fetched) -> Iterator[tuple[str, One | PatchgapError]]:
 def _bound(held: One, fetched: Fetched) -> One:
     if not fetched.equals:
         return held
-    if isinstance(held, SbomDocument):
-        return _of_that_image(held, fetched)
     if not isinstance(held, tuple):
         return held
     repository, _, subject = fetched.artifact.partition("@")
@@ -92,14 +90,6 @@ def _bound(held: One, fetched: Fetched) -> One:
     if of_index is not None:
         told = {digest: replace(of_index, digest=digest) for digest in fetched.parts} | told
     return tuple(told.values())
-
-
-def _of_that_image(document: SbomDocument, fetched: Fetched) -> SbomDocument:
-    """The SBOM without the digests that it names and that are none of the image's."""
-    known = tuple(one for one in document.digests if one in fetched.equals)
-    others = [one for one in document.digests if one not in fetched.equals]
-    gaps = (f"it names {', '.join(others)} too, which is not known to be this image",) if others else ()
-    return replace(document, digests=known, gaps=(*document.gaps, *gaps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,20 @@ def test_all_that_a_document_says_of_its_image_is_equivalent() -> None:
     assert parse_sbom(cyclonedx({"version": C, "properties": properties}), "x").digests == (C, D, E)
 
 
+def test_the_flag_joins_no_image_that_the_document_does_not() -> None:
+    """After a slip one image would answer for another. Of a document that names the flag's digest the others are believed,
+    and of an image whose digests are known those alone."""
+    content = cyclonedx({"version": C, "properties": [{"name": "aquasecurity:trivy:RepoDigest", "value": f"app@{D}"}]})
+    slip = parse_sbom(content, "x", f"app@{E}")
+    assert slip.digests == (E,)
+    assert f"it names {C}, {D} too, which is not known to be this image" in slip.gaps
+    named = parse_sbom(content, "x", f"app@{D}")
+    assert (set(named.digests), named.artifact.digest, named.gaps) == ({C, D}, D, parse_sbom(content, "x").gaps)
+    known = parse_sbom(content, "x", f"app@{E}", frozenset({E, D}))
+    assert known.digests == (E, D)
+    assert f"it names {C} too, which is not known to be this image" in known.gaps
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -125,6 +139,6 @@ def test_the_documents_words_go_before_its_files_name() -> None:
 
 
 def test_the_flag_goes_before_both() -> None:
-    """Whoever names the image knows; what the document says of it stays an equivalent, the file's name does not."""
+    """Whoever names the image knows; what the document and the file's name say of another is not joined to it."""
     document = parse_sbom(cyclonedx({"version": D}), f"sha256-{HEX}.json", f"app@{E}")
-    assert document.digests == (E, D)
+    assert document.digests == (E,)

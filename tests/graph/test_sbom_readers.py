@@ -111,12 +111,6 @@ def test_a_layer_is_not_the_image() -> None:
         parse_sbom(bom(metadata={"component": {"type": "container", "name": "a", "properties": properties}}), "x")
 
 
-def test_what_an_image_is_also_called_is_kept_as_an_equivalent() -> None:
-    """The flag's digest comes first, the SBOM's own stays an equivalent."""
-    document = parse_sbom(bom(), "x.json", IMAGE)
-    assert document.digests == ("sha256:" + "a" * 64, "sha256:" + "c" * 64)
-
-
 def test_spdx_dependencies_are_edges_in_either_direction() -> None:
     """DEPENDS_ON and DEPENDENCY_OF make edges; CONTAINS, the misspelt DESCRIBE does no harm,
     and an id that two packages share leads to both."""

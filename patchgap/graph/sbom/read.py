@@ -41,12 +41,14 @@ class NamelessError(BadInputError):
 
 def read_sbom(path: Path, artifact: str | None = None) -> SbomDocument:
     """The SBOM in that file (gzip and zstd allowed). `artifact` is `REF@sha256:…` where the SBOM does not say which
-    image it describes, or the image goes by that digest too. Raises BadInputError."""
+    image it describes. Raises BadInputError."""
     return parse_sbom(read_bytes(path), path, artifact)
 
 
-def parse_sbom(content: bytes, where: str | Path, artifact: str | None = None) -> SbomDocument:
-    """The SBOM in those bytes. Raises BadInputError naming `where`, NotAnSbomError where it is another document."""
+def parse_sbom(
+    content: bytes, where: str | Path, artifact: str | None = None, equals: frozenset[str] = frozenset()
+) -> SbomDocument:
+    """The SBOM in those bytes. `equals` are all digests of the artifact where they are known. Raises BadInputError naming `where`, NotAnSbomError where it is another document."""
     kind = kind_of(content, where)
     if kind not in _READERS:
         raise NotAnSbomError(where, f"it is {kind}, and no SBOM")
@@ -58,10 +60,10 @@ def parse_sbom(content: bytes, where: str | Path, artifact: str | None = None) -
         raise
     except ValueError as error:
         raise BadInputError(where, str(error), f"Export it as {READ}.") from error
-    return _bind(document, artifact, where)
+    return _bind(document, artifact, where, equals)
 
 
-def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> SbomDocument:
+def _bind(document: SbomDocument, artifact: str | None, where: str | Path, equals: frozenset[str]) -> SbomDocument:
     """The document with its image: of the flag, else its own words, else its file's name."""
     if artifact is not None:
         match = _REFERENCE.fullmatch(artifact)
@@ -71,7 +73,7 @@ def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> Sb
                 f"{artifact!r} names no digest",
                 "Write it as REPOSITORY@sha256:<64 hex digits>.",
             )
-        return _bound(document, match["digest"], match["repository"])
+        return _bound(_apart(document, match["digest"], equals), match["digest"], match["repository"])
     named = digest_in_name(where, document.document)
     if document.artifact.digest:
         if named and named not in document.digests:
@@ -85,6 +87,19 @@ def _bind(document: SbomDocument, artifact: str | None, where: str | Path) -> Sb
         "it does not say which image it describes: it names no digest",
         f"Name the image: patchgap graph add {where} --artifact REPOSITORY@sha256:<digest>.",
     )
+
+
+def _apart(document: SbomDocument, digest: str, equals: frozenset[str]) -> SbomDocument:
+    """The document without the digests that it names and that are not known to be those of that image. One that names the
+    image is believed of its other digests; of one that does not, the flag may be a slip, and one image would answer for
+    another."""
+    known = equals if equals or digest not in document.digests else frozenset(document.digests)
+    others = [one for one in document.digests if one not in known and one != digest]
+    if not others:
+        return document
+    gap = f"it names {', '.join(others)} too, which is not known to be this image"
+    kept = tuple(one for one in document.digests if one not in others)
+    return replace(document, digests=kept, gaps=(*document.gaps, gap))
 
 
 def _bound(document: SbomDocument, digest: str, repository: str) -> SbomDocument:
