@@ -21,6 +21,7 @@ from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.touched import Asked, touched
 from patchgap.model.exposure import Standing
+from patchgap.settings import NO_CLUSTER
 from patchgap.stages import sboms
 from patchgap.stages import scope as stages
 
@@ -98,7 +99,7 @@ def refresh_inventory() -> State[Any]:
     """Reads every configured cluster into the exposure graph, and tells where a watch of it had drifted. Runs hourly."""
     names = stages.clusters(engine())
     if not names:
-        return completed("no cluster is configured: add [[kubernetes.clusters]] to patchgap.toml")
+        return _without_clusters()
     unread, drift = reconcile_all()
     for cluster, missed in drift.items():
         artifacts.drift(cluster, missed)
@@ -109,6 +110,15 @@ def refresh_inventory() -> State[Any]:
     if unread:
         return Failed(message=f"{len(unread)} of {len(names)} clusters could not be read: {'; '.join(unread)}{told}")
     return completed(f"{len(names)} clusters read: {', '.join(names)}{gathered}{told}")
+
+
+def _without_clusters() -> State[Any]:
+    """Failed, so that an hourly run which reads nothing is seen; a fleet that only tells of itself lacks nothing."""
+    fleets = stages.fleets(engine())
+    gathered = _gather_sboms() + _match_advisories()
+    if fleets:
+        return completed(f"no cluster is configured; told of by deployment events: {', '.join(fleets)}{gathered}")
+    return Failed(message=f"{'. '.join(NO_CLUSTER)}{gathered}")
 
 
 def words(missed: Changes) -> str:

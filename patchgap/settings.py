@@ -15,6 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from patchgap.errors import BadInputError
 
+NO_CLUSTER = (  # a problem and its fix
+    "no cluster is configured",
+    "Add [[kubernetes.clusters]] to patchgap.toml, or name one with --kubeconfig.",
+)
+
 
 def _reference(text: str) -> str:
     if text and not text.startswith(("env:", "file:")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,18 +52,26 @@ def plan_lines(held: Plan) -> Iterator[str]:
     yield from (f"refused  {why}" for why in held.refusals)
 
 
+def runs_here(cli: Cli, home: Path) -> bool:
+    """Whether a flow of this command runs in this process, on the settings of this process."""
+    return _is_named_here(cli) or local.address_of(home) is None
+
+
+def _is_named_here(cli: Cli) -> bool:
+    return bool(cli.kubeconfig or cli.context or cli.config or cli.database)
+
+
 def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object], *, as_json: bool) -> None:
     """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete.
 
     What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
     whatever workers there are."""
-    cli: Cli = context.obj
     engine = opened(context)
     incident = str(parameters.get("incident", ""))
     os.environ.update(hand_over(engine.settings))
     story = Story()
     if local.address_of(engine.settings.home) is None:
-        story.progress("starting Prefect for this run, half a minute; sooner where `patchgap up` runs")
+        story.progress("starting Prefect for this run; `patchgap up`, or PREFECT_API_URL, spares it")
     try:
         with following(engine, story.say):
             ran = local.run(
@@ -70,7 +79,7 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
                 parameters,
                 engine.settings.home,
                 tags=(incident,) if incident else (),
-                here=bool(cli.kubeconfig or cli.context or cli.config or cli.database),
+                here=_is_named_here(context.obj),
             )
     finally:
         story.done()

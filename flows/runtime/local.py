@@ -9,6 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,28 +50,41 @@ def run(
     server is meant but does not answer."""
     address = address_of(home)
     if address is None:
-        with PrefectServer(home / "prefect") as server:
-            try:
-                return _here(flow, parameters, server.address)
-            finally:
-                _send_the_rest()
+        return _alone(flow, parameters, PrefectServer(home / "prefect"))
     if here:
-        return _here(flow, parameters, address)
+        return _ran(flow, _loaded(flow, address), parameters)
     os.environ.update(address.environ() | QUIET)
     return _there(flow, parameters, address, tags)
 
 
-def _here(flow: str, parameters: Mapping[str, object], address: PrefectAddress) -> Ran:
+def _alone(flow: str, parameters: Mapping[str, object], server: PrefectServer) -> Ran:
+    """With a server for this run alone. Both it and this process take seconds to import Prefect: at the same time."""
+    with ExitStack() as ending:
+        ending.callback(server.stop)
+        server.launch()
+        loaded = _loaded(flow, server.address)
+        server.wait()
+        try:
+            return _ran(flow, loaded, parameters)
+        finally:
+            _send_the_rest()
+
+
+def _loaded(flow: str, address: PrefectAddress) -> Any:
+    """The flow itself, of that name; nothing is asked of the server yet."""
     os.environ.update(address.environ() | QUIET)  # before Prefect is imported: it settles its settings then
     from prefect.flows import load_flow_from_entrypoint
 
     from flows.runtime.declare import deployments
+
+    return load_flow_from_entrypoint(next(d["entrypoint"] for d in deployments() if d["name"] == flow))
+
+
+def _ran(flow: str, loaded: Any, parameters: Mapping[str, object]) -> Ran:
     from flows.runtime.heartbeat import without_heartbeats
 
-    entrypoint = next(d["entrypoint"] for d in deployments() if d["name"] == flow)
     with without_heartbeats():
-        flow_itself: Any = load_flow_from_entrypoint(entrypoint)
-        state = flow_itself(**parameters, return_state=True)
+        state = loaded(**parameters, return_state=True)
     run_id = state.state_details.flow_run_id
     return Ran(flow, str(run_id), state.type.value, state.message or state.name)
 

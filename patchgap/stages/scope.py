@@ -62,6 +62,13 @@ def clusters_by_platform(engine: Engine) -> dict[str, tuple[str, ...]]:
     return {s.platform: tuple(s.clusters(engine.connections)) for s in engine.registry.inventories}
 
 
+def fleets(engine: Engine) -> tuple[str, ...]:
+    """What deployment events alone tell of: clusters of platforms that nothing here reads."""
+    read_here = clusters_by_platform(engine).keys()
+    told = engine.graph.asked(lambda run: run("SELECT cluster, platform FROM graph_cluster ORDER BY cluster"))
+    return tuple(cluster for cluster, platform in told if platform not in read_here)
+
+
 def read(engine: Engine, cluster: str) -> Reading:
     """Reads one cluster whole; records nothing. Raises NotFoundError for a cluster that is not configured."""
     source, begun, mark = _source(engine, cluster), engine.clock(), engine.graph.mark(cluster)

@@ -19,6 +19,7 @@ from patchgap.graph.snapshots import Changes
 from patchgap.graph.store import Graph
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
+from patchgap.settings import NO_CLUSTER
 from patchgap.storage import connect
 
 NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
@@ -34,6 +35,7 @@ class Desk:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.now = NOW
+        self.configured: tuple[str, ...] = ("c1",)
         self.found = ClusterInventory("c1", "kubernetes", ())
         self.meanwhile: Any = lambda: None  # what happens while the reading's drift settles
         self.registry = SimpleNamespace(inventories=(self,))
@@ -43,7 +45,7 @@ class Desk:
         self.error: PatchgapError | None = None
 
     def clusters(self, _connections: Any) -> tuple[str, ...]:
-        return ("c1",)
+        return self.configured
 
     def read(self, _cluster: str, _connections: Any) -> ClusterInventory:
         self.now += timedelta(seconds=2)
@@ -177,6 +179,30 @@ def test_a_cluster_that_takes_a_fleets_name_is_unknown_and_hides_nothing(desk: D
     desk.graph.record_deployment("d2", "two", parse_deployment({**told, "state": "removed"}), NOW)
     desk.refresh()
     assert desk.names == {"a": 1}
+
+
+def test_an_hourly_run_without_any_cluster_is_no_quiet_success(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails with the fix, also where a cluster was read once; what only tells of itself lacks nothing. The rest of
+    the refresh is done all the same."""
+    monkeypatch.setattr(refreshing, "_gather_sboms", lambda: "; 2 new SBOMs")
+    monkeypatch.setattr(refreshing, "_match_advisories", lambda: "")
+    desk.refresh()
+    desk.configured = ()
+    state = refreshing._without_clusters()
+    assert state.is_failed()
+    assert state.message == f"{'. '.join(NO_CLUSTER)}; 2 new SBOMs"
+    told = {
+        "source": "d",
+        "platform": "vm-fleet",
+        "cluster": "vms",
+        "state": "deployed",
+        "image": f"a@sha256:{'a' * 64}",
+    }
+    event = {**told, "workloads": [{"kind": "Service", "name": "scorer"}]}
+    desk.graph.record_deployment("d1", "one", parse_deployment(event), NOW)
+    state = refreshing._without_clusters()
+    assert state.is_completed()
+    assert state.message == "no cluster is configured; told of by deployment events: vms; 2 new SBOMs"
 
 
 def test_drift_is_shown_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:

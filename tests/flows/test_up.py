@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
+from flows.drill.world import World
 from flows.runtime.server import free_port
 from tests.flows.running import PATCHGAP, Up, addresses, answers, clean_environ, processes_of, run, start_up, wait_until
 
@@ -71,15 +72,24 @@ def test_a_killed_up_takes_its_parts_with_it(tmp_path: Path) -> None:
         assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 
-def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path) -> None:
+def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path, world: World) -> None:
     """With no Prefect API configured and none running, a command brings its own server and leaves nothing."""
-    command = [PATCHGAP, "inventory", "refresh", "--json"]
+    command = [PATCHGAP, "inventory", "refresh", "--kubeconfig", str(world.kubeconfig), "--json"]
     environ = clean_environ(PATCHGAP_HOME=str(tmp_path))
     done = run(command, environ, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "no cluster is configured" in json.loads(done.stdout)["message"]
+    assert json.loads(done.stdout)["message"].startswith("1 clusters read")
     assert "Error logging" not in done.stderr  # what Prefect held was sent before its server ended
     assert not processes_of(tmp_path)
+
+
+def test_without_a_cluster_nothing_is_started(tmp_path: Path) -> None:
+    """A refresh with no cluster to read is refused with the fix, before Prefect's server, and its folder, are made."""
+    environ = clean_environ(PATCHGAP_HOME=str(tmp_path))
+    done = run([PATCHGAP, "inventory", "refresh", "--json"], environ, tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no cluster is configured. Add [[kubernetes.clusters]]" in done.stderr
+    assert not (tmp_path / "prefect").exists()
 
 
 def test_a_second_up_joins_the_first(up: Up) -> None:

@@ -55,12 +55,13 @@ def _followers(cli: Cli, stop: threading.Event, listener: Listener) -> list[Foll
     from integrations.kubernetes.watch.follower import Follower
     from integrations.kubernetes.watch.session import Site
     from patchgap.graph.store import Graph
+    from patchgap.settings import NO_CLUSTER
     from patchgap.storage import connect
 
     settings = cli.settings()
     clusters = Clusters.connect(settings)
     if not clusters.names:
-        raise NotFoundError("no cluster is configured", "Add [[kubernetes.clusters]], or name one with --kubeconfig.")
+        raise NotFoundError(*NO_CLUSTER)
     graph, chance = Graph(connect(settings.database_url)), SystemRandom().random
     return [
         Follower(
