@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -21,6 +22,7 @@ from patchgap.cli.times import told as time_told
 from patchgap.errors import BadInputError
 from patchgap.graph.advisories import Refreshed
 from patchgap.graph.reading import Run
+from patchgap.graph.records import key_of
 from patchgap.graph.selection import Missing
 from patchgap.graph.touched import Asked, Touch, Touched, touched
 from patchgap.model.codec import plain
@@ -94,6 +96,12 @@ def _configured(cli: Cli) -> Path:
     return found
 
 
+def _is_configured(cli: Cli, mirror: Path) -> bool:
+    """Whether it is the mirror in which other commands look an id up."""
+    found = cli.settings().advisories.mirror
+    return found is not None and key_of(found) == key_of(mirror)
+
+
 class _Told(NamedTuple):
     """An answer and what it is of."""
 
@@ -104,10 +112,12 @@ class _Told(NamedTuple):
     answer: Touched
     read_at: Mapping[str, datetime | Unknown]
     missing: tuple[Missing, ...]
+    is_configured: bool
 
 
 def _ask(cli: Cli, mirror: Path, asked: Asked, now: datetime) -> _Told:
     graph, configured = cli.graph(), cli.clusters()
+    is_configured = _is_configured(cli, mirror)
     Story().progress(f"reading what is new in {mirror} …")
     refreshed = graph.advisories(mirror).refresh(now)
     Story().done()
@@ -117,7 +127,7 @@ def _ask(cli: Cli, mirror: Path, asked: Asked, now: datetime) -> _Told:
         answer = touched(read, mirror, asked)
         read_at, unread = asking.readings(read, asked.selection, configured)
         answer = Touched(answer.touches, (*unread, *answer.unknown), answer.records, answer.withdrawn)
-        return _Told(mirror, asked, now, refreshed, answer, read_at, missing)
+        return _Told(mirror, asked, now, refreshed, answer, read_at, missing, is_configured)
 
     return graph.asked(of)
 
@@ -180,10 +190,25 @@ def _text(told: _Told, stream: IO[str]) -> Iterator[str]:
         headings = ("ADVISORY", "SEVERITY", "WORKLOADS", "IMAGES", "PACKAGE")
         yield "\n".join(table(headings, [_line(one) for one in answer.touches]))
         yield wrapped("Workloads run it, by schedule or at scale zero too; images hold it, running or not.")
+        yield from _next_step(told)
     if answer.unknown:
         yield "\n".join(asking.untold(answer.unknown, stream))
     if read := list(readings(told.read_at, told.now)):
         yield "\n".join(read)
+
+
+def _next_step(told: _Told) -> Iterator[str]:
+    """The command that names the workloads of the first that has any."""
+    first = next((one.advisory.id for one in told.answer.touches if one.workloads), None)
+    if first is None:
+        return
+    filters = [
+        word for name, held in told.asked.selection.asked().items() for one in held for word in (f"--{name}", one)
+    ]
+    once = (
+        "" if told.is_configured else "\n(by its id once mirror under [advisories] in patchgap.toml names this mirror)"
+    )
+    yield f"Which workloads: {shlex.join(['patchgap', 'exposure', '--advisory', safe(first), *filters])}{once}"
 
 
 def _headline(told: _Told) -> str:

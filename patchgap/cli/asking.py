@@ -9,6 +9,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
+from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, many, safe, styled, wrapped
 from patchgap.errors import BadInputError
 from patchgap.graph.query import refreshed
@@ -16,6 +17,7 @@ from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import DIMENSIONS, Missing, Selection
 from patchgap.model.exposure import Exposure
+from patchgap.model.signal import Advisory
 from patchgap.model.unknown import Unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,6 +30,7 @@ _HELP = {
     "namespace": "Only this namespace.",
     "ecosystem": "Only packages of this ecosystem: PyPI, npm, deb.",
 }
+_SUFFIXES = (".json", ".yaml", ".yml")
 _SHOWN = 8  # values that an error lists
 
 
@@ -50,16 +53,32 @@ def form_of(form: str | None, *, as_json: bool) -> str:
     return "json" if as_json else form or "table"
 
 
-def question_of(what: str | None, advisory: Path | None, selection: Selection) -> Question:
-    """The question; raises BadInputError where it names neither or both."""
+def question_of(cli: Cli, what: str | None, advisory: Path | None, selection: Selection) -> Question:
+    """The question; raises BadInputError where it names neither or both. An advisory is named by its file, or by its id
+    or alias in the mirror of the settings."""
     if (what is None) == (advisory is None):
         named = "neither a package nor an advisory" if what is None else "a package and an advisory"
-        raise BadInputError("the question", f"it names {named}", "Name a package, or --advisory FILE, one of the two.")
+        raise BadInputError("the question", f"it names {named}", "Name a package, or --advisory with a file or an id.")
     if advisory is None:
         return Question.parse(what or "").inside(selection.ecosystem)
+    return Question.of_advisory(_advisory(cli, advisory)).inside(selection.ecosystem)
+
+
+def _advisory(cli: Cli, named: Path) -> Advisory:
     from patchgap.graph.advisory import read_advisory  # imported late: most questions are names
 
-    return Question.of_advisory(read_advisory(advisory)).inside(selection.ecosystem)
+    if named.exists():
+        return read_advisory(named)
+    if len(named.parts) > 1 or named.suffix in _SUFFIXES:
+        fix = "Name an OSV record's file, or the id of one in the mirror of the settings."
+        raise BadInputError("--advisory", f"there is no file {named}", fix)
+    mirror = cli.settings().advisories.mirror
+    if mirror is None:
+        fix = "Name the OSV record's file, or a mirror that holds it: mirror under [advisories] in patchgap.toml."
+        raise BadInputError("--advisory", f"{named} is no file, and no mirror is configured to look it up in", fix)
+    from patchgap.graph.kept import advisory_named
+
+    return cli.asked(lambda read: advisory_named(read, mirror, str(named)))
 
 
 def check(selection: Selection, read: Run, seen: Iterable[Exposure], clusters: Iterable[str]) -> tuple[Missing, ...]:
@@ -80,7 +99,9 @@ def check(selection: Selection, read: Run, seen: Iterable[Exposure], clusters: I
 def warn(missing: Iterable[Missing]) -> None:
     """Says what was asked for that nothing has."""
     for one in missing:
-        Story().warn(f"--{one.dimension}: nothing has {one.value!r}; there are: {', '.join(one.known[:_SHOWN])}.")
+        Story().warn(
+            f"patchgap: --{one.dimension}: nothing has {one.value!r}; there are: {', '.join(one.known[:_SHOWN])}."
+        )
 
 
 def readings(

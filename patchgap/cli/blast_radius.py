@@ -36,7 +36,12 @@ _ORDER = (
 
 @click.command("blast-radius")
 @click.argument("what", required=False)
-@click.option("--advisory", type=click.Path(path_type=Path), help="Ask for what an OSV advisory (JSON, YAML) affects.")
+@click.option(
+    "--advisory",
+    type=click.Path(path_type=Path),
+    metavar="FILE|ID",
+    help="Ask for what an OSV advisory affects: its file, or its id in the mirror.",
+)
 @click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
 @asking.filtered
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -50,7 +55,7 @@ def blast_radius(
     is unknown counts as the worst and is shown as unknown.
     """
     selection = asking.selection_of(filters)
-    question = asking.question_of(what, advisory, selection)
+    question = asking.question_of(cli, what, advisory, selection)
     asked = ask(cli, question, selection, moment(at, "--at", cli.clock()) if at else None)
     asking.warn(asked.missing)
     reached = ranked(asked.answer.exposures)

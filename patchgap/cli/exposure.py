@@ -35,7 +35,12 @@ FORMATS = ("table", "json", "csv", "dot", "mermaid")
 
 @click.command()
 @click.argument("what", required=False)
-@click.option("--advisory", type=click.Path(path_type=Path), help="Ask for what an OSV advisory (JSON, YAML) affects.")
+@click.option(
+    "--advisory",
+    type=click.Path(path_type=Path),
+    metavar="FILE|ID",
+    help="Ask for what an OSV advisory affects: its file (JSON, YAML), or its id or alias in the mirror of the settings.",
+)
 @click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
 @click.option("--why", is_flag=True, help="Draw every shortest chain from the image to the package.")
 @asking.filtered
@@ -72,7 +77,7 @@ def exposure(
     """
     printed = asking.form_of(form, as_json=as_json)
     selection = asking.selection_of(filters)
-    question = asking.question_of(what, advisory, selection)
+    question = asking.question_of(cli, what, advisory, selection)
     then = moment(at, "--at", cli.clock()) if at else None
     asked = ask(cli, question, selection, then)
     _warn(question, asked)

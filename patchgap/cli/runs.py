@@ -38,7 +38,12 @@ _COLUMNS = (
 @click.option("--since", required=True, metavar="TIME", help="From then on: 2026-11-24T07:10Z, or 36h (ago).")
 @click.option("--until", metavar="TIME", help="And before then; now where it is left out.")
 @click.option("--component", metavar="WHAT", help="Only images that hold it: name, name@version or purl.")
-@click.option("--advisory", type=click.Path(path_type=Path), help="Only images that an OSV advisory affects.")
+@click.option(
+    "--advisory",
+    type=click.Path(path_type=Path),
+    metavar="FILE|ID",
+    help="Only images that an OSV advisory affects: its file, or its id in the mirror.",
+)
 @asking.filtered
 @click.option("--format", "form", type=click.Choice(("table", "json", "csv")), help="How to print it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: --format json.")
@@ -66,7 +71,7 @@ def runs(
     if start >= end:
         raise BadInputError("--since", "it is not before --until", "Name an earlier time.")
     selection = asking.selection_of(filters)
-    question = asking.question_of(component, advisory, selection) if component or advisory else None
+    question = asking.question_of(cli, component, advisory, selection) if component or advisory else None
     if question is None and selection.ecosystem:
         raise BadInputError("--ecosystem", "it stands without a package", "Name one with --component or --advisory.")
     answer, read_at, missing = _ask(cli, question, selection, start, end)

@@ -26,6 +26,9 @@ _LABELS = {"moderate": Severity.MEDIUM, "important": Severity.HIGH, **{s.value: 
 
 def read_advisory(path: Path) -> Advisory:
     """The advisory in that file, JSON or YAML, told by its content. Raises BadInputError."""
+    if path.is_dir():
+        fix = "Name the file of one; `patchgap advisories FOLDER` asks for all that a folder holds."
+        raise BadInputError(path, "it is a folder, and one advisory is asked for", fix)
     return parse_advisory(read_bytes(path, MAX_BYTES), str(path))
 
 

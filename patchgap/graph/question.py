@@ -44,7 +44,9 @@ class Question:
         if text[:4].lower() == "pkg:":
             return cls._of_purl("pkg:" + text[4:])
         if _ADVISORY.fullmatch(text):
-            raise BadInputError("the question", f"{text!r} is an advisory", "Name its OSV file with --advisory FILE.")
+            raise BadInputError(
+                "the question", f"{text!r} is an advisory", "Ask with --advisory, by its OSV file or its id."
+            )
         if _SPECIFIER.search(text):
             raise BadInputError("the question", f"{text!r} names no one version", "Write it as name@version.")
         name, _, version = text[1:].partition("@")

@@ -234,12 +234,12 @@ def test_a_cluster_that_was_never_read_is_named(home: Path) -> None:
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "nothing": ((), "it names neither a package nor an advisory. Name a package, or --advisory FILE"),
-    "both": (("a", "--advisory", "x.yaml"), "it names a package and an advisory. Name a package, or --advisory FILE"),
+    "nothing": ((), "it names neither a package nor an advisory. Name a package, or --advisory"),
+    "both": (("a", "--advisory", "x.yaml"), "it names a package and an advisory. Name a package, or --advisory"),
     "no package": (("@",), "names no package"),
-    "an advisory's id": (("CVE-2021-44228",), "Name its OSV file with --advisory FILE."),
+    "an advisory's id": (("CVE-2021-44228",), "Ask with --advisory, by its OSV file or its id."),
     "a requirement": (("pytorch-lightning==1.5.2",), "Write it as name@version."),
-    "no file": (("--advisory", "nowhere.yaml"), "nowhere.yaml: it is not a file"),
+    "no file": (("--advisory", "nowhere.yaml"), "--advisory: there is no file nowhere.yaml"),
     "no advisory": (("--advisory", "bad.yaml"), "bad.yaml: affected[0].versions[0] is float, not text. Quote it."),
     "no YAML": (("--advisory", "worse.yaml"), "worse.yaml: it is neither JSON nor YAML"),
 }
