@@ -116,7 +116,7 @@ def _warn(question: Question, asked: Asked) -> None:
     asking.warn(asked.missing)
     if question.advisory and question.advisory.withdrawn:
         day = question.advisory.withdrawn.date().isoformat()
-        Story().warn(f"{question} was withdrawn on {day}; what it names is answered all the same.")
+        Story().warn(f"patchgap: {question} was withdrawn on {day}; what it names is answered all the same.")
 
 
 def _print(asked: Asked, form: str, *, why: bool) -> None:

@@ -161,7 +161,8 @@ def test_a_sound_value_that_nothing_has_is_answered_and_told(words: list[str]) -
     """No workload handles public data: that is an answer."""
     told = run("a", *words)
     assert told.exit_code == 0
-    assert "nothing has" in told.stderr
+    assert "patchgap: --" in told.stderr
+    assert ": nothing has" in told.stderr
 
 
 def test_without_any_workload_every_filter_is_answered_as_unknown(graph: Graph) -> None:
