@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory import PLATFORM
+from integrations.kubernetes.watch.outage import Outage
 from integrations.kubernetes.watch.session import Session, Site
 from integrations.kubernetes.watch.stream import Pause, unforeseen
 from patchgap.errors import PatchgapError
@@ -21,6 +22,7 @@ class Follower:
     def __init__(self, site: Site, reached: Callable[[], Cluster]) -> None:
         self._site = site
         self._reached = reached
+        self._outage = Outage(site.name, site.clock)
 
     def run(self) -> None:
         """Reads the cluster and follows it, again and again until told to stop."""
@@ -29,7 +31,7 @@ class Follower:
             try:
                 self._session(pause)
             except StorageError as error:
-                self._site.listener.warn(f"{self._site.name}: {error}")
+                self._warn(str(error))
             except PatchgapError as error:
                 self._unreachable(error)
             except Exception as error:  # noqa: BLE001  (told whole: ending would leave the graph stale in silence)
@@ -41,6 +43,8 @@ class Follower:
         try:
             session.begin()
             pause.reset()
+            if told := self._outage.over():
+                self._site.listener.say(told)
             while not self._site.stop.is_set():
                 session.step()
             self._site.graph.watches.ended(self._site.name)
@@ -49,9 +53,13 @@ class Follower:
 
     def _unreachable(self, error: PatchgapError) -> None:
         name, graph = self._site.name, self._site.graph
-        self._site.listener.warn(f"{name}: {error.problem}; it is unknown until it answers")
+        self._warn(error.problem, "; it is unknown until it answers")
         try:
             graph.watches.ended(name)
             graph.record_unreachable(name, PLATFORM, error.problem, self._site.clock())
         except StorageError as broken:
-            self._site.listener.warn(f"{name}: {broken}")
+            self._warn(str(broken))
+
+    def _warn(self, problem: str, meanwhile: str = "") -> None:
+        if told := self._outage.failed(problem, meanwhile):
+            self._site.listener.warn(told)
