@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from patchgap.cli.context import Cli
 from patchgap.cli.output import emit
 
 
@@ -17,22 +20,28 @@ from patchgap.cli.output import emit
 @click.argument("scenario", default="compromised-dependency")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Where the drill's folder is made.")
 @click.option("--json", "as_json", is_flag=True, help="What the drill left, as one JSON document on stdout.")
+@click.option(
+    "--cluster-only", is_flag=True, help="Serve the drill's cluster and no more, to try commands on; Ctrl-C ends it."
+)
 @click.pass_context
-def drill(context: click.Context, scenario: str, output: Path | None, as_json: bool) -> None:
+def drill(context: click.Context, scenario: str, output: Path | None, as_json: bool, cluster_only: bool) -> None:
     """Rehearse an incident from signal to closing; leaves a report and nothing running.
 
     It uses a cluster, a database and a Prefect server of its own, never the ones that are configured.
     """
+    root = output or context.obj.settings().home / "drills"
+    if cluster_only:
+        _serve(root.resolve(), context.obj)
+        return
     from flows.drill import scenario as scenarios  # imported late: the help needs none of it
     from flows.drill.rehearse import rehearse
 
     played = scenarios.load(scenario)
-    root = output or context.obj.settings().home / "drills"
     done = rehearse(played, root.resolve())
     if as_json:
         emit({name: str(v) if isinstance(v, Path) else v for name, v in asdict(done).items()})
         return
-    home, patchgap = shlex.quote(str(done.home)), "patchgap" if shutil.which("patchgap") else shlex.quote(sys.argv[0])
+    home, patchgap = shlex.quote(str(done.home)), _patchgap()
     click.echo(
         f"\nClosed {done.incident} in {done.seconds:.0f} s. Nothing is left running.\n\n"
         f"The drill's folder\n  {done.home}\n"
@@ -45,3 +54,29 @@ def drill(context: click.Context, scenario: str, output: Path | None, as_json: b
         f"  {patchgap} ledger verify\n"
         f"  {patchgap} exposure pytorch-lightning"
     )
+
+
+def _patchgap() -> str:
+    """The command as it can be called here."""
+    return "patchgap" if shutil.which("patchgap") else shlex.quote(sys.argv[0])
+
+
+def _serve(root: Path, cli: Cli) -> None:
+    from flows.drill.alone import served  # imported late, as above
+    from integrations.rehearsal import fleet
+
+    stop, patchgap = threading.Event(), _patchgap()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with served(root, cli.clock()) as home:
+        click.echo(
+            f"The rehearsal cluster {fleet.CLUSTER} answers until Ctrl-C. In another terminal:\n"
+            f"  export PATCHGAP_HOME={shlex.quote(str(home))}\n"
+            f"  {patchgap} graph add {shlex.quote(str(fleet.SBOMS))}\n"
+            f"  {patchgap} inventory refresh\n"
+            f"  {patchgap} exposure pytorch-lightning\n"
+            f"  {patchgap} watch\n"
+            "and, for the watch to have something to tell,\n"
+            '  kubectl --kubeconfig "$PATCHGAP_HOME/kubeconfig.yaml" -n staging scale deployment/trainer-v2 --replicas 2'
+        )
+        stop.wait()

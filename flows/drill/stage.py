@@ -47,8 +47,7 @@ def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
     quoted = json.dumps  # a JSON string is a TOML string
     file.write_text(
         f"times_scale = {scenario.times_scale}\n\n"
-        f"[[kubernetes.clusters]]\nname = {quoted(fleet.CLUSTER)}\nkubeconfig = {quoted(str(world.kubeconfig))}\n"
-        f"region = {quoted(fleet.REGION)}\n\n"
+        f"{cluster_settings(world.kubeconfig)}\n"
         f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
         f"[prometheus.queries]\n{ANOMALY} = {quoted(ANOMALY)}\n\n"
         f'[tickets]\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n\n'
@@ -56,3 +55,12 @@ def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
         encoding="utf-8",
     )
     return settings.load(os.environ, file=file)
+
+
+def cluster_settings(kubeconfig: Path) -> str:
+    """The rehearsal cluster's part of them."""
+    quoted = json.dumps
+    return (
+        f"[[kubernetes.clusters]]\nname = {quoted(fleet.CLUSTER)}\nkubeconfig = {quoted(str(kubeconfig))}\n"
+        f"region = {quoted(fleet.REGION)}\n"
+    )

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from flows.drill.scenario import load
+from integrations.rehearsal import fleet
 from tests.flows.loop import kinds
 from tests.flows.running import PATCHGAP, clean_environ, processes_of, run
 
@@ -27,3 +38,47 @@ def test_a_drill_from_signal_to_closing(tmp_path: Path) -> None:
         assert refused.count(f"missing  {check}") == 1, refused
     assert max(len(line) for line in done.stderr.splitlines() if "/" not in line) <= 80
     assert not (tmp_path / "mine").exists(), "what this machine is configured for is not touched"
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """The process, which does not outlive the test, nor a minute of it."""
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    with process:
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            process.kill()
+
+
+def test_its_cluster_alone_can_be_watched(tmp_path: Path) -> None:
+    """What it prints sets another terminal up: a watch reads the fleet and tells of a change; Ctrl-C ends it."""
+    serving, environ = [PATCHGAP, "drill", "--cluster-only", "--output", str(tmp_path / "a folder")], clean_environ()
+    with ended(subprocess.Popen(serving, env=environ, stdout=subprocess.PIPE, text=True)) as served:  # noqa: S603
+        told = next(line for line in served.stdout or () if "PATCHGAP_HOME=" in line)
+        environ["PATCHGAP_HOME"] = home = shlex.split(told)[1].partition("=")[2]
+        with ended(subprocess.Popen([PATCHGAP, "watch"], env=environ, stderr=subprocess.PIPE, text=True)) as watched:  # noqa: S603
+            heard = iter(watched.stderr or ())
+            assert "12 workloads were not as the graph had them" in next(heard)
+            _scale_the_staging_trainer(json.loads((Path(home) / "kubeconfig.yaml").read_text()))
+            assert "prod-ml-eu/staging/Deployment/trainer-v2" in next(heard)
+        served.send_signal(signal.SIGINT)
+        assert served.wait(20) == 0
+
+
+def _scale_the_staging_trainer(kubeconfig: dict[str, Any]) -> None:
+    server, token = kubeconfig["clusters"][0]["cluster"]["server"], kubeconfig["users"][0]["user"]["token"]
+    head = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
+    url = f"{server}/apis/apps/v1/namespaces/staging/deployments/trainer-v2"
+    httpx.patch(url, json={"spec": {"replicas": 2}}, headers=head, timeout=20).raise_for_status()
+
+
+def test_the_readme_counts_what_the_drill_finds() -> None:
+    """The workloads and replicas of the images that its scenario mends."""
+    affected = [row for row in fleet._FLEET if row.image in load("compromised-dependency").mend]
+    replicas = sum(row.replicas for row in affected if row.kind != "CronJob")
+    words = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert (len(affected), replicas) == (3, 9)
+    assert "the three workloads that run it (nine replicas)" in words
