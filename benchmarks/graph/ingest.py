@@ -18,7 +18,6 @@ import os
 import re
 import resource
 import sqlite3
-import sys
 import tempfile
 import time
 import zlib
@@ -169,4 +168,4 @@ def copies(paths: list[Path], times: int, folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,11 +1,11 @@
 """How long a question takes at 5,000 images x 100,000 workloads x 5 million occurrences, and at a hundredth of it.
 
 Run: python benchmarks/graph/scale.py [--images 5000] [--workloads 100000] [--packages 1000] [--questions 1000]
-     [--keep FOLDER] [--postgres | --database URL --hundredth URL]
+     [--times 5] [--keep FOLDER] [--postgres | --database URL --hundredth URL]
 
 The two sizes are compared by questions of like answers (`sizes.py`); what questions cost as the fleet asks them, heavy ones
-included, stands beside. The baseline reads every SBOM with
-`json.loads`. With --keep a fleet is built once into that folder's SQLite files (or the named databases) and found there again.
+included, stands beside. The baseline reads every SBOM with `json.loads`. `--times` is how often each whole command runs, 0
+for none. With --keep a fleet is built once into that folder's SQLite files (or the named databases) and found there again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def cold(url: str, one: Package) -> None:
     print(f"  first answer {first:.1f} ms; the first after a write {min(after):.1f} ms; warm {warm:.2f} ms")
 
 
-def commands(urls: Sequence[str], large: Graph, small: Graph, seed: int) -> None:
+def commands(urls: Sequence[str], large: Graph, small: Graph, seed: int, times: int) -> None:
     """Prints what whole commands cost at both sizes, each about a package with an ordinary number of exposures."""
     sides = []
     for url, graph in zip(urls, (large, small), strict=True):
@@ -61,7 +61,7 @@ def commands(urls: Sequence[str], large: Graph, small: Graph, seed: int) -> None
             "graph path --image": ("graph", "path", asked_of, "--image", images[0]),
             "graph diff": ("graph", "diff", *images),
         }
-        sides.append(command_times(url, words))
+        sides.append(command_times(url, words, times))
     for name in sides[0]:
         print(f"  {name:20} {sides[1][name]:6.0f} ms at a hundredth, {sides[0][name]:6.0f} ms at the whole")
 
@@ -99,6 +99,7 @@ def main() -> None:
         ("packages", 1000),
         ("seed", 7),
         ("questions", 1000),
+        ("times", 5),
     ):
         options.add_argument(f"--{name}", type=int, default=default)
     options.add_argument("--keep", help="a folder for the SQLite files: what is there is not built again")
@@ -131,7 +132,8 @@ def main() -> None:
         print(
             f"baseline (json.loads of every SBOM) {baseline:.0f} ms: {baseline / medians['purl']:.0f} times the graph's"
         )
-        commands(urls, large, small, args.seed)
+        if args.times:
+            commands(urls, large, small, args.seed, args.times)
 
 
 if __name__ == "__main__":
