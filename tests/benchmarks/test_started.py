@@ -22,7 +22,7 @@ RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "graph/inventory.py": (("--pods", "3"),),
     "graph/one_sbom.py": (("--components", "10"),),
     "graph/scale.py": (
-        ("--images", "200", "--workloads", "200", "--packages", "152", "--questions", "50", "--times", "0"),
+        ("--images", "200", "--workloads", "400", "--packages", "152", "--questions", "200", "--times", "0"),
     ),
     "graph/watch.py": (("--changes", "2"),),
 }
