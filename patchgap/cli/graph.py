@@ -46,15 +46,33 @@ class Outcome:
         for some in (self.sboms, self.provenance, self.vex, self.images, self.claims, self.failed, self.skipped):
             some.sort(key=lambda one: str(one["file"]))
 
-    def fail(self, path: str | Path, error: PatchgapError, story: Story) -> None:
-        """Names it on stderr; the others go on."""
-        story.warn(f"patchgap: {error}")
-        self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix})
+    def fail(self, path: str | Path, error: PatchgapError) -> None:
+        """What did not go in; the others go on."""
+        self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix, "told": str(error)})
 
-    def skip(self, error: NotAnSbomError, story: Story) -> None:
-        """Names on stderr what a folder holds beside SBOMs; that is no failure."""
-        story.warn(f"patchgap: skipped {error.where}: {error.reason}")
-        self.skipped.append({"file": error.where, "reason": error.reason})
+    def skip(self, error: NotAnSbomError) -> None:
+        """What a folder holds beside SBOMs; that is no failure."""
+        told = f"skipped {error.where}: {error.reason}"
+        self.skipped.append({"file": error.where, "reason": error.reason, "told": told})
+
+    def tell(self, story: Story) -> None:
+        """Names on stderr what did not go in, the files of one reason together with its fix."""
+        alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for one in self.failed:
+            problem = one["problem"].removeprefix(f"{one['file']}: ")
+            alike.setdefault((problem, one["fix"].replace(one["file"], "FILE")), []).append(one)
+        for one in self.skipped:
+            alike.setdefault((f"skipped, {one['reason']}", ""), []).append(one)
+        for (reason, fix), held in alike.items():
+            told = [one.pop("told") for one in held]
+            if len(held) == 1:
+                story.warn(f"patchgap: {told[0]}")
+                continue
+            story.warn(wrapped(f"patchgap: {many(len(held), 'file')}: {reason}", "", "  "))
+            for one in held:
+                story.say(f"  {one['file']}")
+            if fix:
+                story.say(wrapped(fix, "  ", "    "))
 
 
 @click.command()
@@ -99,6 +117,7 @@ def add(
     outcome.new = adding.store.add_sboms(documents, cli.clock())
     outcome.sort()
     story.done()
+    outcome.tell(story)
     if as_json:
         emit(outcome)
     else:
@@ -113,7 +132,7 @@ def _found(paths: tuple[Path, ...], story: Story, outcome: Outcome) -> list[Path
         try:
             found += files.walk(path)
         except BadInputError as error:
-            outcome.fail(path, error, story)
+            outcome.fail(path, error)
     return found
 
 
@@ -136,11 +155,11 @@ class _Adding:
             several = content if isinstance(content, files.Several) else files.Several((content,), ())  # type: ignore[arg-type]
             for one in (*several.contents, *several.failed):
                 if isinstance(one, NotAnSbomError) and path not in self.named:
-                    self.outcome.skip(one, self.story)
+                    self.outcome.skip(one)
                 elif not isinstance(one, PatchgapError | SbomDocument) and (self.artifact or self.commit):
                     problem = "provenance, VEX and exposure documents name their own artifacts"
                     error = BadInputError(path, problem, "Leave --artifact and --commit out.")
-                    self.outcome.fail(path, error, self.story)
+                    self.outcome.fail(path, error)
                 else:
                     yield from self._taken(path, one)
 
@@ -161,18 +180,18 @@ class _Adding:
                     raise BadInputError(address, "nothing reads such addresses", f"Name a path, or one of {known}.")
                 for where, one in opened(source.fetch(address, connections)):
                     if isinstance(one, NotAnSbomError):
-                        self.outcome.skip(one, self.story)
+                        self.outcome.skip(one)
                     else:
                         yield from self._taken(where, one)
             except PatchgapError as error:
-                self.outcome.fail(address, error, self.story)
+                self.outcome.fail(address, error)
 
     def _taken(self, where: str | Path, one: files.One | Index | PatchgapError) -> Iterator[SbomDocument]:
         if isinstance(one, SbomDocument):
             yield self._sbom(where, one)
             return
         if isinstance(one, PatchgapError):
-            self.outcome.fail(where, one, self.story)
+            self.outcome.fail(where, one)
             return
         if isinstance(one, VexDocument):
             self._told(where, one)
@@ -243,10 +262,15 @@ def _report(outcome: Outcome) -> None:
     for one in outcome.vex:
         click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}")
         _open(one["open"])
-    if outcome.failed:
-        click.echo(f"{len(outcome.failed)} of the files did not go in; stderr names each.", err=True)
-    elif not any((outcome.sboms, outcome.provenance, outcome.vex, outcome.images, outcome.claims)):
+    went = sum(map(len, (outcome.sboms, outcome.provenance, outcome.vex, outcome.images, outcome.claims)))
+    if not went and not outcome.failed:
         click.echo("Nothing went in: there is no SBOM, provenance, VEX or exposure document among them.", err=True)
+    elif outcome.failed:
+        failed = len(outcome.failed)
+        click.echo(f"{went} went in; {failed} did not: stderr names {'it' if failed == 1 else 'them'} above.", err=True)
+    if again := len(outcome.sboms) - outcome.new:
+        verb, them = ("was", "it") if again == 1 else ("were", "them")
+        click.echo(f"{many(again, 'SBOM')} {verb} stored already: nothing was written for {them}.")
 
 
 def _open(sentences: Sequence[str]) -> None:

@@ -39,6 +39,27 @@ def folder(tmp_path: Path) -> Path:
     return found
 
 
+def test_files_that_fail_alike_are_named_together(tmp_path: Path) -> None:
+    """Sorted, with the fix once; what was stored already is told when it is added again."""
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []}')
+        (tmp_path / f"{name}.md").write_text("read me")
+    told = run(tmp_path, str(tmp_path))
+    assert (told.exit_code, told.stderr.splitlines()) == (2, [
+        "patchgap: 2 files: it does not say which image it describes: it names no digest",
+        f"  {tmp_path / 'a.json'}",
+        f"  {tmp_path / 'b.json'}",
+        "  Name the image: patchgap graph add FILE --artifact REPOSITORY@sha256:<digest>.",
+        "patchgap: 2 files: skipped, it is neither JSON nor XML nor tag-value",
+        f"  {tmp_path / 'a.md'}",
+        f"  {tmp_path / 'b.md'}",
+        "0 went in; 2 did not: stderr names them above.",
+    ])  # fmt: skip
+    words = (str(DATA / "sboms" / "memcached.spdx.json.gz"), "--artifact", f"registry.example.org/cache@{IMAGE}")
+    assert "stored already" not in run(tmp_path, *words).stdout
+    assert "1 SBOM was stored already: nothing was written for it." in run(tmp_path, *words).stdout
+
+
 def test_a_folder_is_walked_and_each_file_told_by_its_content(tmp_path: Path, folder: Path) -> None:
     """SBOMs and provenance go in, whatever they are called; one JSON document says what went in."""
     told = run(tmp_path, str(folder), "--json")
@@ -66,7 +87,7 @@ def test_one_bad_file_is_named_and_the_others_go_in(tmp_path: Path, folder: Path
         "nodigest.json: it does not say which image it describes",
         "--artifact REPOSITORY@sha256:<digest>",
         "nowhere.json: it is not a file",
-        "4 of the files did not go in",
+        "3 went in; 4 did not: stderr names them above.",
     ):
         assert problem in told.stderr
     assert "Traceback" not in told.output
