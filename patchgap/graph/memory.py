@@ -21,7 +21,7 @@ from patchgap.model.workload import Container, ContainerRole, Workload
 
 ROW = "id, ecosystem, vendor, name, version, purl, distro, source, source_version"
 _BATCH = 5000  # ids in one statement
-_REMEMBERED = 500_000  # rows; with more, a write voids them too
+_REMEMBERED = 500_000  # workloads, components and chains; with more, a write voids them too
 _WORKLOADS = msgspec.json.Decoder(Workload)
 
 Chains = tuple[tuple[str, ...], ...]
@@ -62,7 +62,7 @@ class Memory:
         self.places: dict[int, tuple[Place, ...]] = {}
         self.images: dict[int, Image] = {}
         self.sboms: dict[int, Sbom] = {}
-        keep = before is not None and len(before.workloads) + len(before.rows) < _REMEMBERED
+        keep = before is not None and len(before.workloads) + len(before.rows) + len(before.chains) < _REMEMBERED
         self.workloads: dict[int, Workload] = before.workloads if before and keep else {}
         self.rows: dict[int, Row] = before.rows if before and keep else {}
         self.chains: dict[str, tuple[Chains, int | None]] = before.chains if before and keep else {}
@@ -118,10 +118,10 @@ class Loader:
         rows = self._read(
             "SELECT c.image_id, c.workload_id, c.position FROM graph_container c"  # noqa: S608  (ids alone)
             f"{self._moment.joined} WHERE {among_ids('c.image_id', images)} AND c.exposed AND {self._moment.stands}"
-            " ORDER BY c.workload_id, c.position",
+            " ORDER BY c.image_id, c.workload_id, c.position",
             self._moment.parameters,
         )
-        self._load_workloads({row[1] for row in rows})
+        self._load_workloads(dict.fromkeys(row[1] for row in rows))  # an image's one after another, in memory too
         running: dict[int, dict[tuple[int, object], tuple[Workload, Container]]] = {one: {} for one in images}
         for image_id, workload_id, position in rows:
             workload = self._memory.workloads[workload_id]
@@ -138,8 +138,8 @@ class Loader:
 
     def _load_workloads(self, ids: Iterable[int]) -> None:
         missing = [one for one in ids if one not in self._memory.workloads]
-        for id_, document in _by_id(self._read, "graph_workload", "id, document", missing):
-            self._memory.workloads[id_] = decode_workload(document)
+        documents = dict(_by_id(self._read, "graph_workload", "id, document", missing))
+        self._memory.workloads.update((one, decode_workload(documents[one])) for one in missing)
 
     def _load_labels(self, chains: Iterable[str | None]) -> None:
         new = {text for text in chains if text is not None and text not in self._memory.chains}
