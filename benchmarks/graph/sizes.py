@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from exposure import KINDS, percentile
+from exposure import KINDS, Time, percentile
 from fleet import NOW
 
 from patchgap.graph.members import unpack
@@ -27,13 +27,6 @@ from patchgap.graph.store import Graph
 
 TIMES, NEAR = 7, 0.1
 _PACKAGE = "ecosystem, vendor, name, version, purl, distro, source, source_version"
-
-
-class Time(NamedTuple):
-    """Milliseconds."""
-
-    clock: float
-    processor: float
 
 
 class Asked(NamedTuple):
@@ -111,15 +104,15 @@ def pairs(large: Sequence[Asked], small: Sequence[Asked]) -> Iterator[tuple[Aske
                 yield one, rest.pop(best)
 
 
-def compare(large: Meter, small: Meter, of_large: Sequence[Package], of_small: Sequence[Package]) -> dict[str, float]:
+def compare(large: Meter, small: Meter, packages: tuple[Sequence[Package], Sequence[Package]]) -> dict[str, float]:
     """Prints the pairs of each kind; gives the large graph's median on the clock."""
     medians = {}
     print(
         "as many exposures at both sizes, ms, p50 and p99        a hundredth            whole     ratio       an exposure"
     )
     for kind, of in KINDS.items():
-        below = asked(small, of, of_small, inf)
-        above = asked(large, of, of_large, max(one.exposures for one in below))
+        below = asked(small, of, packages[1], inf)
+        above = asked(large, of, packages[0], max(one.exposures for one in below))
         held = [*pairs(above, below)]
         if not held:
             raise SystemExit(f"no two questions of kind {kind} are alike: ask more, or take a larger fleet")
