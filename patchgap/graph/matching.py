@@ -16,7 +16,7 @@ from patchgap.graph.distribution import releases_agree, speaks_of
 from patchgap.graph.ecosystems import is_known, purl_type, tells
 from patchgap.graph.purl import STANDARD, loose_key, normal_name
 from patchgap.graph.question import Question
-from patchgap.graph.versions import Block, prepared, same
+from patchgap.graph.versions import Block, is_another_everywhere, prepared, same
 from patchgap.model.exposure import Standing
 from patchgap.model.signal import AffectedPackage
 from patchgap.model.unknown import Unknown
@@ -98,9 +98,9 @@ def _judged(question: Question, row: Row) -> Match | None:
 
 def _by_name(question: Question, row: Row) -> Match | None:
     if not row.ecosystem:
-        return _nameless(row, question.name)
+        return _nameless(row, question.name, question.version)
     if question.ecosystem and question.ecosystem != row.ecosystem:
-        return None if tells(row.ecosystem) else _nameless(row, question.name)
+        return None if tells(row.ecosystem) else _nameless(row, question.name, question.version)
     if question.vendor and row.vendor and question.vendor != row.vendor:
         return None
     if not releases_agree(question.distro, row.distro):
@@ -235,8 +235,12 @@ def _elsewhere(package: AffectedPackage, row: Row, block: Block) -> Match | None
     return Match(row, Standing.UNKNOWN, f"{row.label}: {reason}")
 
 
-def _nameless(row: Row, wanted: str) -> Match | None:
+def _nameless(row: Row, wanted: str, version: str = "") -> Match | None:
+    """`version` is the one that is asked for, "" for any; an advisory's ranges order versions as their ecosystem does, and
+    clear nothing of another."""
     if loose_key(row.name) != loose_key(wanted):
+        return None
+    if is_another_everywhere(row.version, version):
         return None
     why = "may be of another ecosystem" if row.ecosystem else "has no purl"
     return Match(row, Standing.UNKNOWN, f"{row.label}: it {why}: it may be {wanted} or another package of that name")

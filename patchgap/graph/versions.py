@@ -17,7 +17,7 @@ from patchgap.graph.ordering import Key, bound_of, branch_of, has_order, is_semv
 from patchgap.model.signal import AffectedPackage, RangeEvent, VersionRange
 from patchgap.model.unknown import Unknown
 
-__all__ = ["affects", "is_known", "order_of", "prepared", "purl_type", "same"]
+__all__ = ["affects", "is_another_everywhere", "is_known", "order_of", "prepared", "purl_type", "same"]
 
 _START = "0"  # OSV: `introduced: "0"` is before every version
 _ZERO = ("introduced", _START)
@@ -26,6 +26,7 @@ _COMMITS = "the advisory names its commits, which order no versions"
 _NOTHING = "the advisory names no versions"
 _NO_VERSION = "its SBOM names no version"
 _DIGIT = re.compile(r"[0-9]")
+_PLAIN = re.compile(r"[vV]?[0-9]+(?:\.[0-9]+)*")
 
 
 class Span(NamedTuple):
@@ -186,6 +187,33 @@ def same(kind: str, held: str, other: str) -> bool | Unknown:
         return bool(key == asked)
     except ValueError as error:
         return Unknown(held, f"it cannot be compared: {error}")
+
+
+def is_another_everywhere(held: str, asked: str) -> bool:
+    """Whether two versions differ in every ecosystem: both are plain dotted numbers, and no reading makes them one. Where
+    either is anything else, that is not known."""
+    readings = _readings(held), _readings(asked)
+    return all(readings) and readings[0].isdisjoint(readings[1])
+
+
+def _readings(version: str) -> frozenset[tuple[str, ...]]:
+    """The numbers of a plain dotted version, zeros that say nothing aside; none where it is no such version. Perl reads
+    `1.002003` as a decimal: v1.2.3."""
+    if not _PLAIN.fullmatch(version):
+        return frozenset()
+    numbers = version.lstrip("vV").split(".")
+    found = [numbers]
+    if len(numbers) == 2 and version[0] not in "vV":  # noqa: PLR2004
+        digits = numbers[1].ljust(-(-len(numbers[1]) // 3) * 3, "0")
+        found.append([numbers[0], *(digits[n : n + 3] for n in range(0, len(digits), 3))])
+    return frozenset(_trimmed(one) for one in found)
+
+
+def _trimmed(numbers: Sequence[str]) -> tuple[str, ...]:
+    bare = [one.lstrip("0") for one in numbers]
+    while bare and not bare[-1]:
+        bare.pop()
+    return tuple(bare)
 
 
 def _prepared(one: VersionRange, kind: str) -> Spans:
