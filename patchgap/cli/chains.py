@@ -8,7 +8,7 @@ from typing import IO, Protocol
 
 from patchgap.cli.output import safe, styled, wrapped
 from patchgap.graph.chains import COUNTED, MOST
-from patchgap.model.exposure import short
+from patchgap.model.exposure import Component, short
 
 _DEEPEST = 7  # levels that a run of single steps is indented by; what follows stays on one line
 _LINES = ("├─ ", "└─ ", "│  ", "   ")
@@ -24,11 +24,14 @@ class Chained(Protocol):
     @property
     def more_chains(self) -> int | None: ...
 
+    @property
+    def component(self) -> Component: ...
+
 
 @dataclass
 class _Node:
     below: dict[str, _Node] = field(default_factory=dict)
-    found: bool = False
+    found: Component | None = None
 
 
 def why(held: Iterable[Chained], stream: IO[str], indent: str = "") -> Iterator[str]:
@@ -39,7 +42,7 @@ def why(held: Iterable[Chained], stream: IO[str], indent: str = "") -> Iterator[
             node = top
             for link in chain:
                 node = node.below.setdefault(link, _Node())
-            node.found = True
+            node.found = one.component
     lines = _LINES if _writes(stream) else _PLAIN
     for root, node in top.below.items():
         yield _text(root, node, 0, indent, indent, stream)
@@ -62,7 +65,7 @@ def _branches(node: _Node, depth: int, bars: str, lines: tuple[str, ...], stream
     for n, (link, below) in enumerate(node.below.items(), 1):
         is_last = n == len(node.below)
         steps, at, after = [link], depth, below
-        while depth > _DEEPEST and not after.found and len(after.below) == 1:
+        while depth > _DEEPEST and after.found is None and len(after.below) == 1:
             ((name, after),) = after.below.items()
             steps.append(name)
             at += 1
@@ -75,10 +78,11 @@ def _branches(node: _Node, depth: int, bars: str, lines: tuple[str, ...], stream
 
 def _text(link: str, node: _Node, depth: int, first: str, hanging: str, stream: IO[str], before: str = "") -> str:
     text = f"{before}{short(link)}"
-    if node.found:
+    if node.found is not None:
         text += " <- it, a direct dependency" if depth == 1 else " <- it" if depth else " <- it, the image itself"
+        text += f", built from {node.found.source}" if node.found.source else ""
     line = wrapped(safe(text), first, hanging + ("  " if hanging.strip() else ""))
-    return styled(line, stream, fg="red") if node.found else line
+    return line if node.found is None else styled(line, stream, fg="red")
 
 
 def _writes(stream: IO[str]) -> bool:

@@ -89,18 +89,21 @@ def _add(picture: _Picture, one: Exposure) -> None:
     middle = picture.node(("image", image.digest), "image", image.repository or "image", image.digest[:19])
     picture.edges[start, middle] = ""
     label = one.component.purl or f"{one.component.name}@{one.component.version}"
+    built = (f"built from {one.component.source}",) if one.component.source else ()
     for chain in one.chains:
         at = middle
         for link in chain[1:] or chain:
             kind = _STANDINGS[one.standing] if link == chain[-1] else "package"
-            more = one.more_chains != 0 and link == chain[-1]
-            said = (short(link), f"{MOST} chains drawn, {more_text(one.more_chains)}") if more else (short(link),)
+            said: tuple[str, ...] = (short(link),)
+            if link == chain[-1]:
+                more = one.more_chains != 0
+                said += (*built, *((f"{MOST} chains drawn, {more_text(one.more_chains)}",) if more else ()))
             after = picture.node(("package", image.digest, link), kind, *said)
             picture.edges[at, after] = ""
             at = after
     if not one.chains:
         name = " ".join(part for part in (one.component.name, one.component.version) if part)
-        end = picture.node(("package", image.digest, label), _STANDINGS[one.standing], name)
+        end = picture.node(("package", image.digest, label), _STANDINGS[one.standing], name, *built)
         picture.edges[middle, end] = "its SBOM names no chain"
 
 

@@ -28,7 +28,7 @@ COLUMNS = (
     "row", "standing", "component", "version", "purl", "direct", "chains", "cluster", "namespace", "kind", "name",
     "environment", "region", "replicas", "running", "state", "container", "image", "digest", "commit", "sbom",
     "classification", "writes_to", "internet_exposed", "service_account", "cluster_admin", "privileged",
-    "host_namespace", "capabilities", "what", "reason", "more_chains",
+    "host_namespace", "capabilities", "what", "reason", "more_chains", "source",
 )  # fmt: skip
 
 
@@ -66,4 +66,5 @@ def _exposure(one: Exposure) -> dict[str, Any]:
         "capabilities": held.capabilities,
         "reason": one.vex,
         "more_chains": UNKNOWN if one.more_chains is None else one.more_chains,
+        "source": one.component.source,
     }

@@ -158,7 +158,8 @@ def _component(one: Exposure, told: Told) -> Iterator[str]:
         False: "transitive dependency",
         None: "its SBOM names no chain to it",
     }
-    text = f"{safe(name)} ({kind[one.direct]})"
+    built = f"built from {one.component.source}; " if one.component.source else ""
+    text = safe(f"{name} ({built}{kind[one.direct]})")
     label, colour = _STANDINGS[one.standing]
     indent = "  " + label.ljust(_LABEL)
     yield styled(wrapped(text, indent, " " * len(indent)), told.stream, fg=colour)

@@ -174,8 +174,9 @@ def _holder(one: Holder, stream: IO[str]) -> Iterator[str]:
         name = " ".join(part for part in (two.component.name, two.component.version) if part)
         doubt = " may be it" if two.standing is Standing.UNKNOWN else ""
         untold = "" if two.chains else f"{';' if doubt else ':'} its SBOM names no chain to it"
+        built = f" (built from {two.component.source})" if two.component.source else ""
         if doubt or untold:
-            yield wrapped(safe(f"{name}{doubt}{untold}"), "  ", "    ")
+            yield wrapped(safe(f"{name}{built}{doubt}{untold}"), "  ", "    ")
 
 
 def _fewer(unknown: Iterable[Unknown]) -> Iterator[Unknown]:

@@ -31,6 +31,7 @@ _COLOURS = {Manner.RAN: "red", Manner.ENDED: "red", Manner.MAY: "yellow"}
 _COLUMNS = (
     "row", "how", "from", "from_first_reading", "to", "cluster", "namespace", "kind", "name", "uid", "environment",
     "region", "replicas", "classification", "writes_to", "container", "image", "digest", "why", "what", "reason",
+    "components",
 )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ def _run(one: Seen) -> dict[str, Any]:
         "container": one.container.name,
         "artifact": {"digest": one.digest, "repository": one.repository, "image": one.container.image},
         "why": one.verdict.reason if one.verdict else "",
+        "components": plain(one.verdict.components if one.verdict else ()),
     }
 
 
@@ -146,6 +148,7 @@ def _row(one: Seen) -> dict[str, Any]:
         **told_["data_scope"],
         "image": one.container.image,
         "digest": one.digest,
+        "components": [component.label for component in one.verdict.components] if one.verdict else (),
     }
 
 

@@ -10,22 +10,25 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from patchgap.graph.coverage import Coverage, hidden
-from patchgap.graph.matching import Match
+from patchgap.graph.matching import Match, keys
 from patchgap.graph.platforms import of_indexes
+from patchgap.graph.purl import loose_key
 from patchgap.graph.query import unanswerable
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids, batches
-from patchgap.model.exposure import Standing
+from patchgap.model.exposure import Component, Standing
 
 AFFECTED, CLEAN, UNKNOWN = "affected", "clean", "unknown"
 _MANY = 50  # SBOMs
 
 
 class Verdict(NamedTuple):
-    """`verdict` is one of the three words above."""
+    """`verdict` is one of the three words above. `components` are those for which the image is affected, the ones whose own
+    name was asked for before those that were built from a source package of that name."""
 
     verdict: str
     reason: str
+    components: tuple[Component, ...] = ()
 
 
 def standings(
@@ -45,7 +48,9 @@ def _weakest(own: Verdict, names: Mapping[str, str], each: Mapping[str, Verdict]
     for verdict in (AFFECTED, UNKNOWN):
         for digest, name in names.items():
             if each[digest].verdict == verdict:
-                return Verdict(verdict, f"its platform {name} ({digest}): {each[digest].reason}")
+                return Verdict(
+                    verdict, f"its platform {name} ({digest}): {each[digest].reason}", each[digest].components
+                )
         if own.verdict == verdict:
             return own
     return own
@@ -73,10 +78,10 @@ class Sbom(NamedTuple):
 
 def _verdict(question: Question, sboms: Sequence[Sbom], found: Mapping[int, Sequence[Match]], nothing: str) -> Verdict:
     hits = [match for sbom in sboms for match in found.get(sbom.id, ())]
-    affected = [match.reason for match in hits if match.standing is Standing.AFFECTED]
+    affected = [match for match in hits if match.standing is Standing.AFFECTED]
     doubts = [match.reason for match in hits if match.standing is Standing.UNKNOWN]
     if affected:
-        return Verdict(AFFECTED, affected[0])
+        return _affected(question, affected)
     if not sboms:
         return Verdict(UNKNOWN, "it has no SBOM")
     if nothing or doubts:
@@ -85,6 +90,14 @@ def _verdict(question: Question, sboms: Sequence[Sbom], found: Mapping[int, Sequ
         return Verdict(UNKNOWN, "its SBOM lists no packages")
     untold = Coverage.of((one.lists, one.whole) for one in sboms).untold(question) or _hidden(sboms)
     return Verdict(UNKNOWN, untold) if untold else Verdict(CLEAN, f"its SBOM holds nothing that {question} affects")
+
+
+def _affected(question: Question, matches: Sequence[Match]) -> Verdict:
+    names = keys(question)
+    ordered = sorted(matches, key=lambda one: (loose_key(one.row.name) not in names, one.row.label))
+    held = tuple(dict.fromkeys(one.row.component for one in ordered))
+    more = f", and {len(held) - 1} more package{' that matches' if len(held) == 2 else 's that match'}"  # noqa: PLR2004
+    return Verdict(AFFECTED, ordered[0].reason + (more if len(held) > 1 else ""), held)
 
 
 def _found(read: Run, matches: Mapping[int, Match], sbom_ids: Sequence[int]) -> dict[int, list[Match]]:

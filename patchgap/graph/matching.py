@@ -17,7 +17,7 @@ from patchgap.graph.ecosystems import is_known, purl_type, tells
 from patchgap.graph.purl import STANDARD, loose_key, normal_name
 from patchgap.graph.question import Question
 from patchgap.graph.versions import Block, is_another_everywhere, prepared, same
-from patchgap.model.exposure import Standing
+from patchgap.model.exposure import Component, Standing
 from patchgap.model.signal import AffectedPackage
 from patchgap.model.unknown import Unknown
 
@@ -44,6 +44,11 @@ class Row(NamedTuple):
     def label(self) -> str:
         """How a chain or a sentence names it."""
         return self.purl or (f"{self.name}@{self.version}" if self.version else self.name)
+
+    @property
+    def component(self) -> Component:
+        """As an answer shows it; a source package of the same name says nothing."""
+        return Component(self.purl, self.name, self.version, self.source if self.source != self.name else "")
 
 
 class Match(NamedTuple):
@@ -106,7 +111,8 @@ def _by_name(question: Question, row: Row) -> Match | None:
     if not releases_agree(question.distro, row.distro):
         return None
     versions = _versions_held(question, row)
-    found = Match(row, Standing.AFFECTED, f"{row.label} is in it")
+    built = f", built from {row.source}" if row.component.source else ""
+    found = Match(row, Standing.AFFECTED, f"{row.label} is in it{built}")
     if not versions and row.ecosystem == "maven" and _is_groupless(row.name, question.name):
         versions, found = [row.version], Match(row, Standing.UNKNOWN, f"{row.label}: {_groupless(question.name)}")
     if not versions:

@@ -88,10 +88,9 @@ class _Paths(Query):
         for component_id, sbom_id, chains in mine:
             match = matches[component_id]
             told, more, direct = self._paths(sbom_id, chains)
-            component = Component(match.row.purl, match.row.name, match.row.version)
             held = found.setdefault(self._memory.sboms[sbom_id].image_id, {})
             if match.row.label not in held or (told and not held[match.row.label].chains):
-                held[match.row.label] = Found(component, match.standing, direct, told, more)
+                held[match.row.label] = Found(match.row.component, match.standing, direct, told, more)
         return {image: tuple(some for _, some in sorted(held.items())) for image, held in found.items()}
 
     def image(self, image_id: int, digest: str) -> Artifact:

@@ -14,7 +14,7 @@ import msgspec
 
 from patchgap.graph.blind import Survey
 from patchgap.graph.collection import collection_at_rest
-from patchgap.graph.matching import Match, Row, judge, keys
+from patchgap.graph.matching import Match, judge, keys
 from patchgap.graph.memory import Loader, named
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids
@@ -39,7 +39,7 @@ class Query(Loader):
         doubts = (
             Unknown(m.row.label, m.reason.removeprefix(f"{m.row.label}: "))
             for m in doubtful
-            if _component(m.row) in running
+            if m.row.component in running
         )
         return ExposureAnswer(
             query=str(question),
@@ -108,7 +108,7 @@ class Query(Loader):
         )
         self._load_places({row[1] for row in occurrences})
         self._load_labels(row[2] for row in occurrences)
-        components = {id_: _component(m.row) for id_, m in matches.items()}
+        components = {id_: m.row.component for id_, m in matches.items()}
         found: list[Exposure] = []
         for id_, sbom_id, chains in occurrences:
             component, standing = components[id_], matches[id_].standing
@@ -173,10 +173,6 @@ class Query(Loader):
 def _repositories(one: Exposure) -> tuple[str, str]:
     """Where the image comes from: as the graph knows it, and as the workload that runs it names it."""
     return one.artifact.repository, repository_of(one.container.image)
-
-
-def _component(row: Row) -> Component:
-    return Component(row.purl, row.name, row.version)
 
 
 def unanswerable(question: Question) -> tuple[Unknown, ...]:

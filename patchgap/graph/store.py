@@ -197,7 +197,7 @@ class Graph:
 
         def ask(read: Run) -> Mapping[str, DigestStanding]:
             found = standings(read, self._query(read).matches(question), question, digests)
-            return {digest: DigestStanding(digest, *one) for digest, one in found.items()}
+            return {digest: DigestStanding(digest, one.verdict, one.reason) for digest, one in found.items()}
 
         return self._reading(ask)
 

@@ -216,7 +216,7 @@ def _touch(
         advisory=advisory,
         aliases=tuple(name for name in family.names if name != advisory.id),
         severity=family.severity,
-        component=Component(row.purl, row.name, row.version),
+        component=row.component,
         ecosystem=row.ecosystem,
         standing=settled,
         reason="; ".join(text for text in (doubt, said) if text),

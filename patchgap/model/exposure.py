@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import unquote
@@ -25,11 +25,19 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A package at a version. `purl` is canonical; for a component that its SBOM names without a purl it is empty."""
+    """A package at a version. `purl` is canonical; for a component that its SBOM names without a purl it is empty.
+    `source` is the source package that it was built from, where its SBOM tells one of another name; two SBOMs that
+    differ in that alone name one component."""
 
     purl: str
     name: str
     version: str
+    source: str = field(default="", compare=False)
+
+    @property
+    def label(self) -> str:
+        """How a sentence or a table's cell names it."""
+        return self.purl or (f"{self.name}@{self.version}" if self.version else self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
         "purl": "pkg:pypi/pytorch-lightning@1.5.2",
         "name": "pytorch-lightning",
         "version": "1.5.2",
+        "source": "",
     }
     assert (one["direct"], one["standing"]) == (False, "affected")
     assert [chain[-1] for chain in one["chains"]] == ["pkg:pypi/pytorch-lightning@1.5.2"]

@@ -1,0 +1,104 @@
+"""What the graph's commands say: every package that matches, why it does, and a claim never as what was seen."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from graph_fleet import IMAGE, NOW, bom, cluster, container, workload
+
+from patchgap.cli.blast_radius import blast_radius
+from patchgap.cli.context import Cli
+from patchgap.cli.exposure import exposure
+from patchgap.cli.graph_questions import graph as graph_group
+from patchgap.cli.runs import runs
+from patchgap.graph.store import Graph
+from patchgap.storage import connect
+
+HOUR = timedelta(hours=1)
+COMMANDS = {"exposure": exposure, "runs": runs, "blast-radius": blast_radius, "graph": graph_group}
+DEV = "pkg:deb/debian/libssl-dev@1.1.1w-0?upstream=openssl"
+LIBSSL = "pkg:deb/debian/libssl1.1@1.1.1w-0?upstream=openssl"
+OPENSSL = "pkg:deb/debian/openssl@1.1.1w-0"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATCHGAP_DATABASE_URL", f"sqlite:///{tmp_path / 'patchgap.db'}")
+    return tmp_path
+
+
+def store(home: Path) -> Graph:
+    return Graph(connect(f"sqlite:///{home / 'patchgap.db'}"))
+
+
+def run(home: Path, name: str, *words: str) -> str:
+    context = Cli(home=home, clock=lambda: NOW + HOUR)
+    return CliRunner().invoke(COMMANDS[name], words, obj=context, catch_exceptions=False).stdout
+
+
+def joined(text: str) -> str:
+    """Without the breaks of lines."""
+    return " ".join(text.split())
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def debian(home: Path) -> Path:
+    """An image that holds openssl and two packages that were built from it."""
+    graph = store(home)
+    edges = {"root": [OPENSSL, DEV], OPENSSL: [LIBSSL]}
+    graph.add_sbom(bom(DEV, LIBSSL, OPENSSL, edges=edges), NOW)
+    graph.record(cluster(workload("app", container(IMAGE))), NOW)
+    return home
+
+
+def test_runs_names_the_package_that_was_asked_for_and_counts_the_others(debian: Path) -> None:
+    """First the one of that name; JSON and CSV have all of them."""
+    asked = ("--since", "2h", "--component", "openssl")
+    assert f"{OPENSSL} is in it, and 2 more packages that match" in joined(run(debian, "runs", *asked))
+    (one,) = json.loads(run(debian, "runs", *asked, "--json"))["runs"]
+    assert [(two["name"], two["source"]) for two in one["components"]] == [
+        ("openssl", ""), ("libssl-dev", "openssl"), ("libssl1.1", "openssl"),
+    ]  # fmt: skip
+    row, *_ = rows(run(debian, "runs", *asked, "--format", "csv"))
+    assert [two.partition("@")[0] for two in row["components"].split("; ")] == [
+        f"pkg:deb/debian/{name}" for name in ("openssl", "libssl-dev", "libssl1.1")
+    ]
+
+
+def test_a_package_that_was_built_from_what_is_asked_for_says_so(debian: Path) -> None:
+    """In every form of the answer; a package of that very name says nothing of it."""
+    words = joined(run(debian, "exposure", "openssl"))
+    assert "libssl1.1 1.1.1w-0 (built from openssl; transitive dependency)" in words
+    assert "openssl 1.1.1w-0 (direct dependency)" in words
+    assert "libssl1.1 1.1.1w-0 <- it, built from openssl" in run(debian, "graph", "path", "openssl")
+    for form in ("dot", "mermaid"):
+        drawn = run(debian, "exposure", "openssl", "--format", form)
+        assert drawn.count("built from openssl") == 2, form
+    told = json.loads(run(debian, "exposure", "openssl", "--json"))
+    sources = {one["component"]["name"]: one["component"]["source"] for one in told["exposures"]}
+    assert sources == {"openssl": "", "libssl-dev": "openssl", "libssl1.1": "openssl"}
+    assert {row["component"]: row["source"] for row in rows(run(debian, "exposure", "openssl", "--format", "csv"))} == (
+        sources
+    )
+    (holder,) = json.loads(run(debian, "graph", "path", "openssl", "--json"))["artifacts"]
+    assert {one["component"]["name"]: one["component"]["source"] for one in holder["components"]} == sources
+
+
+def test_a_package_that_no_chain_leads_to_says_what_it_was_built_from(home: Path) -> None:
+    """As a sentence and as a drawing's note."""
+    store(home).add_sbom(bom(LIBSSL), NOW)
+    store(home).record(cluster(workload("app", container(IMAGE))), NOW)
+    assert "libssl1.1 1.1.1w-0 (built from openssl): its SBOM names no chain" in joined(
+        run(home, "graph", "path", "openssl")
+    )
+    assert "built from openssl" in run(home, "exposure", "openssl", "--format", "dot")
