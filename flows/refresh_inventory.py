@@ -17,6 +17,7 @@ from prefect.states import Failed
 from flows import artifacts
 from flows.process import engine
 from flows.stage import completed, settle, stage, unit
+from patchgap.cli.output import many
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.touched import Asked, touched
@@ -106,10 +107,12 @@ def refresh_inventory() -> State[Any]:
         if missed.count:
             get_run_logger().warning("drift of %s: %d workloads: %s", cluster, missed.count, words(missed))
     gathered = _gather_sboms() + _match_advisories()
-    told = f"; drift: {sum(one.count for one in drift.values())} workloads" if drift else ""
+    told = f"; drift: {many(sum(one.count for one in drift.values()), 'workload')}" if drift else ""
     if unread:
-        return Failed(message=f"{len(unread)} of {len(names)} clusters could not be read: {'; '.join(unread)}{told}")
-    return completed(f"{len(names)} clusters read: {', '.join(names)}{gathered}{told}")
+        return Failed(
+            message=f"{len(unread)} of {many(len(names), 'cluster')} could not be read: {'; '.join(unread)}{told}"
+        )
+    return completed(f"{many(len(names), 'cluster')} read: {', '.join(names)}{gathered}{told}")
 
 
 def _without_clusters() -> State[Any]:

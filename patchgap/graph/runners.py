@@ -61,7 +61,7 @@ class Runners:
         for image, ran, problem in held:
             what, place = self._named[image]
             more = f" and {ran.workloads - 1} more" if ran.workloads > 1 else ""
-            yield what, f"{problem}; {place}{more} runs it"
+            yield what, f"{problem}; {place}{more} run{'' if more else 's'} it"
 
     def _name(self, read: Run, images: dict[int, int]) -> None:
         """By the reference of the container that runs it in that workload, and by the workload's own name."""

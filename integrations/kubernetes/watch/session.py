@@ -97,7 +97,8 @@ class Session:
         changes = self._record_whole()
         self._listener.say(
             f"{self._site.name}: watching {self._objects.count:,} objects of {len(self._followings)} kinds;"
-            f" {changes.count} workloads were not as the graph had them"
+            f" {_many(changes.count, 'workload')} {'was' if changes.count == 1 else 'were'} not as the graph had"
+            f" {'it' if changes.count == 1 else 'them'}"
         )
         for following in self._followings:
             following.start()
@@ -203,7 +204,7 @@ class Session:
                 )
             )
         if changes.count:
-            self._listener.say(f"{self._site.name}: {told(changes)} ({len(events)} events)")
+            self._listener.say(f"{self._site.name}: {told(changes)} ({_many(len(events), 'event')})")
 
     def _record_difference(self) -> Changes:
         found = self._objects.difference(time.monotonic())
@@ -225,6 +226,10 @@ class Session:
             # Another reading got no answer; here the cluster does answer, and all of it is known.
             self._site.graph.replace(self._objects.inventory(), self._heard)
         self._site.graph.watches.whole(self._site.name, self._since, self._heard)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def told(changes: Changes, most: int = 3) -> str:
