@@ -225,7 +225,7 @@ def _headline(told: _Told) -> str:
     text = f"{head}: {len(sure)} {'touches' if len(sure) == 1 else 'touch'} what {runs}"
     text += f", {len(doubtful - sure)} may" if doubtful - sure else ""
     text += f"; VEX clears {len(cleared - sure - doubtful)}" if cleared - sure - doubtful else ""
-    told_not = f"; {many(len(answer.unknown), 'thing')} could not be told" if answer.unknown else ""
+    told_not = f"; {many(asking.things(answer.unknown), 'thing')} could not be told" if answer.unknown else ""
     return f"{text}{told_not}."
 
 

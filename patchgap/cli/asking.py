@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ _HELP = {
 }
 _SUFFIXES = (".json", ".yaml", ".yml")
 _SHOWN = 8  # values that an error lists
+_DIGEST = re.compile(r"(image )(.*@)?(sha256:[0-9a-f]{64})")
 
 
 def filtered(command: F) -> F:
@@ -115,12 +117,32 @@ def readings(
 
 
 def untold(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:
-    """What could not be told, loudly."""
+    """What could not be told, loudly: an image once, with all that is unknown of it."""
     yield styled(
-        f"UNKNOWN: {many(len(unknown), 'thing')} could not be told. Unknown is not clean.",
+        f"UNKNOWN: {many(things(unknown), 'thing')} could not be told. Unknown is not clean.",
         stream,
         bold=True,
         fg="yellow",
     )
+    held: dict[object, list[Unknown]] = {}
     for one in unknown:
-        yield wrapped(safe(f"{one.what}: {one.reason}"), "  ? ", "    ")
+        held.setdefault(_thing(one), []).append(one)
+    for same in held.values():
+        what, reasons = safe(same[0].what), dict.fromkeys(safe(one.reason) for one in same)
+        named = _DIGEST.fullmatch(what)
+        if named is None and len(reasons) == 1:
+            yield wrapped(f"{what}: {next(iter(reasons))}", "  ? ", "    ")
+            continue
+        first, *rest = (f"{named[1]}{named[2] or ''}".rstrip("@ "), named[3]) if named else (f"{what}:",)
+        yield wrapped(first, "  ? ", "    ")
+        yield from (f"    {one}" for one in rest)
+        yield from (wrapped(one, "    ", "      ") for one in reasons)
+
+
+def things(unknown: Iterable[Unknown]) -> int:
+    """How many they are: an image of which several things are unknown is one."""
+    return len({_thing(one) for one in unknown})
+
+
+def _thing(one: Unknown) -> object:
+    return one.what if one.what.startswith("image ") else one

@@ -122,7 +122,7 @@ def _headline(asked: Asked, sums: Total) -> str:
         f"{sums.internet} exposed to the internet{_unknown(sums.unknown_internet)}"
     )
     text += f"; VEX clears {sums.cleared} more" if sums.cleared else ""
-    text += f"; {many(len(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
+    text += f"; {many(asking.things(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
     return f"{text}."
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import IO, NamedTuple
 
-from patchgap.cli.asking import untold
+from patchgap.cli.asking import things, untold
 from patchgap.cli.chains import why
 from patchgap.cli.output import many, safe, styled, wrapped
 from patchgap.cli.times import told as time_told
@@ -78,7 +78,7 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
     if cleared:
         text += f"; VEX clears {many(cleared, 'workload')} that {'has' if cleared == 1 else 'have'} it"
     if answer.unknown:
-        text += f"; {many(len(answer.unknown), 'thing')} could not be told"
+        text += f"; {many(things(answer.unknown), 'thing')} could not be told"
     return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
 
 

@@ -15,7 +15,7 @@ from patchgap.graph.question import Question
 from patchgap.graph.reading import Moment, Run, sortable, to_the_minute
 from patchgap.graph.runners import Runners
 from patchgap.model.claimed import SUFFIX
-from patchgap.model.unknown import EVERY_CLUSTER, Unknown
+from patchgap.model.unknown import EVERY_CLUSTER, NO_CLUSTER, Unknown
 
 # the clusters of what stands now, one after another in the index: not a row of each workload
 _STANDING = (
@@ -95,7 +95,7 @@ class Survey:
 def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read("SELECT cluster, refreshed_at, unreachable_since, reason, unknown FROM graph_cluster ORDER BY cluster")
     if not rows:
-        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
+        yield Unknown(EVERY_CLUSTER, NO_CLUSTER)
     for cluster, refreshed_at, unreachable_since, reason, unknown in rows:
         if not moment.asks_for(cluster):
             continue
@@ -110,7 +110,7 @@ def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
 def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
     rows = read("SELECT cluster, first_read_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
     if not rows:
-        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
+        yield Unknown(EVERY_CLUSTER, NO_CLUSTER)
     for cluster, first, since, reason in rows:
         if not moment.asks_for(cluster):
             continue

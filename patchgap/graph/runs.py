@@ -22,7 +22,7 @@ from patchgap.graph.reading import Run, among, among_ids, moment_of, sortable, t
 from patchgap.graph.selection import Selection
 from patchgap.model.claimed import PLATFORM
 from patchgap.model.exposure import named, repository_of
-from patchgap.model.unknown import EVERY_CLUSTER, Unknown
+from patchgap.model.unknown import EVERY_CLUSTER, NO_CLUSTER, Unknown
 from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
 
 _ENDS = frozenset({"Job", "Pod"})  # what ended runs no second time
@@ -238,7 +238,7 @@ def _clusters(read: Run, selection: Selection, since: datetime, until: datetime)
     yield from claimed(read, moment_of(None, selection.cluster))
     rows = read("SELECT cluster, first_read_at, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY 1")
     if not rows:
-        yield Unknown(EVERY_CLUSTER, "no cluster has been read")
+        yield Unknown(EVERY_CLUSTER, NO_CLUSTER)
     for cluster, first, read_at, silent, reason in rows:
         if selection.cluster and cluster not in selection.cluster:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EVERY_CLUSTER = "every cluster"  # what is unknown where no cluster has been read at all
+NO_CLUSTER = "no cluster has been read: patchgap inventory refresh reads those that are configured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from graph_fleet import IMAGE, NOW, bom, cluster, container, workload
+from graph_fleet import IMAGE, NOW, NOWHERE, bom, cluster, container, workload
 
 from patchgap.cli.blast_radius import blast_radius
 from patchgap.cli.context import Cli
@@ -102,3 +103,26 @@ def test_a_package_that_no_chain_leads_to_says_what_it_was_built_from(home: Path
         run(home, "graph", "path", "openssl")
     )
     assert "built from openssl" in run(home, "exposure", "openssl", "--format", "dot")
+
+
+def test_what_is_unknown_is_told_within_the_width_and_an_image_once(home: Path) -> None:
+    """The digest on a line of its own, then every reason; what is counted is what is listed."""
+    graph = store(home)
+    graph.add_sbom(replace(bom("pkg:npm/b@1"), whole=False, hides=("a layer of it was left out",)), NOW)
+    dark = [workload(name, container(NOWHERE)) for name in ("dark", "dusk")]
+    graph.record(cluster(workload("app", container(IMAGE)), *dark), NOW)
+    told = run(home, "exposure", "pkg:deb/debian/a").splitlines()
+    assert "UNKNOWN: 2 things could not be told. Unknown is not clean." in told
+    assert "2 things could not be told" in joined(run(home, "runs", "--since", "1h", "--component", "pkg:deb/debian/a"))
+    assert told.count("  ? image registry.example.org/team/app:1") == 2
+    assert [told.count(f"    {digest}") for digest in (IMAGE, NOWHERE)] == [1, 1]
+    assert "    it has no SBOM; prod-ml-eu/training/Deployment/dark and 1 more run it" in told
+    assert "and lists no deb package; prod-ml-eu/training/Deployment/app runs it" in joined("\n".join(told))
+    assert max(map(len, told)) <= 80
+
+
+@pytest.mark.parametrize("command", [("exposure", "a"), ("blast-radius", "a"), ("runs", "--since", "1h")])
+def test_an_empty_graph_names_the_command_that_fills_it(home: Path, command: tuple[str, ...]) -> None:
+    """As a cluster that was never read does."""
+    told = joined(run(home, *command))
+    assert "every cluster: no cluster has been read: patchgap inventory refresh reads those that are configured" in told

@@ -28,7 +28,7 @@ from patchgap.graph.sbom.read import read_sbom
 from patchgap.graph.store import Graph
 from patchgap.model.exposure import Exposure
 from patchgap.model.signal import Advisory, AffectedPackage
-from patchgap.model.unknown import Unknown
+from patchgap.model.unknown import NO_CLUSTER, Unknown
 from patchgap.model.workload import ContainerRole, RunState
 
 
@@ -174,7 +174,7 @@ def test_an_advisory_that_names_no_package_clears_nothing(graph: Graph) -> None:
 
 def test_no_cluster_at_all_is_unknown(graph: Graph) -> None:
     """An empty graph does not say "not exposed"."""
-    assert reasons(ask(graph, "a")) == ["every cluster: no cluster has been read"]
+    assert reasons(ask(graph, "a")) == [f"every cluster: {NO_CLUSTER}"]
 
 
 def test_many_components_with_one_reference_are_all_found(graph: Graph) -> None:

@@ -20,7 +20,7 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure import exposure
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.graph.store import Graph
-from patchgap.model.unknown import Unknown
+from patchgap.model.unknown import NO_CLUSTER, Unknown
 from patchgap.model.workload import ClusterInventory, DataScope, Privileges, RunState
 from patchgap.storage import connect
 
@@ -225,7 +225,7 @@ def test_foreign_text_cannot_rewrite_the_screen(home: Path) -> None:
 
 def test_a_cluster_that_was_never_read_is_named(home: Path) -> None:
     """No cluster at all; one whose read failed; and one that is configured and that nobody has read."""
-    assert asked(home, "a")["unknown"] == [{"what": "every cluster", "reason": "no cluster has been read"}]
+    assert asked(home, "a")["unknown"] == [{"what": "every cluster", "reason": NO_CLUSTER}]
     graph = fill(home, cluster())
     graph.record_unreachable("prod-ml-us", "kubernetes", "timed out", NOW)
     names = ("prod-ml-eu", "prod-ml-us", "edge")
