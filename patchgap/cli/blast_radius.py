@@ -12,11 +12,12 @@ import click
 from patchgap.cli import asking
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import Asked, ask, exposed, inventory
-from patchgap.cli.exposure_text import readings
+from patchgap.cli.exposure_text import included, readings
 from patchgap.cli.output import emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.cli.times import moment
 from patchgap.graph.radius import Privilege, Reach, Total, ranked, total
+from patchgap.model.claimed import is_claimed
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Standing
 from patchgap.model.workload import Classification
@@ -28,6 +29,12 @@ _WORDS = {
     Privilege.CAPABILITIES: "capabilities",
     Privilege.NONE: "none",
 }
+UNKNOWN = "unknown"
+_COLUMNS = (
+    "row", "rank", "standing", "classification", "writes_to", "internet_exposed", "privilege", "service_account",
+    "platform", "cluster", "namespace", "kind", "name", "environment", "region", "replicas", "running", "components",
+    "digests", "what", "reason",
+)  # fmt: skip
 _ORDER = (
     "Ordered by data (sensitive or unknown first), then internet exposure, then privilege, then running replicas; "
     "what is unknown counts as the worst, and what VEX clears comes last."
@@ -44,23 +51,38 @@ _ORDER = (
 )
 @click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
 @asking.filtered
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--format", "form", type=click.Choice(("table", "json", "csv")), help="How to print it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: --format json.")
 @click.pass_obj
 def blast_radius(
-    cli: Cli, /, what: str | None, advisory: Path | None, at: str | None, as_json: bool, **filters: Any
+    cli: Cli,
+    /,
+    what: str | None,
+    advisory: Path | None,
+    at: str | None,
+    form: str | None,
+    as_json: bool,
+    **filters: Any,
 ) -> None:
     """Rank the workloads that include a package by what they reach.
 
     WHAT is a name, name@version, or a purl. The order: data scope, internet exposure, privilege, running replicas; what
     is unknown counts as the worst and is shown as unknown.
     """
+    printed = asking.form_of(form, as_json=as_json)
     selection = asking.selection_of(filters)
     question = asking.question_of(cli, what, advisory, selection)
     asked = ask(cli, question, selection, moment(at, "--at", cli.clock()) if at else None)
     asking.warn(asked.missing)
     reached = ranked(asked.answer.exposures)
-    if as_json:
+    if printed == "json":
         emit(_document(asked, reached))
+    elif printed == "csv":
+        from patchgap.cli.exposure_rows import untold  # imported late, as the tables are
+        from patchgap.cli.rows import csv_of
+
+        ranked_rows = (_csv_row(n, one) for n, one in enumerate(reached, 1))
+        click.echo(csv_of(_COLUMNS, (*ranked_rows, *untold(asked.answer.unknown))), nl=False)
     else:
         click.echo("\n\n".join(_text(asked, reached, sys.stdout)))
 
@@ -89,8 +111,22 @@ def _workload(rank: int, one: Reach) -> dict[str, Any]:
         "privilege": _WORDS[one.privilege] if one.privilege_known else "unknown",
         "privileges": shown["privileges"],
         "workload": shown["workload"],
-        "components": sorted({e.component.purl or f"{e.component.name}@{e.component.version}" for e in one.exposures}),
+        "components": sorted({e.component.label for e in one.exposures}),
         "digests": sorted({e.artifact.digest for e in one.exposures}),
+    }
+
+
+def _csv_row(rank: int, one: Reach) -> dict[str, Any]:
+    shown = _workload(rank, one)
+    exposed_ = shown["internet_exposed"]
+    return {
+        "row": "workload",
+        **{key: value for key, value in shown.items() if key in _COLUMNS},
+        **shown["workload"],
+        **shown["data_scope"],
+        "running": UNKNOWN if is_claimed(one.workload) else one.workload.running,
+        "internet_exposed": UNKNOWN if exposed_ is None else exposed_,
+        "service_account": one.workload.privileges.service_account,
     }
 
 
@@ -115,19 +151,22 @@ def _headline(asked: Asked, sums: Total) -> str:
     if not sums.workloads and not sums.cleared:
         more = "not found, but not everything could be told" if asked.answer.unknown else "no running workload has it"
         return f"{query}: {more}."
+    claimed = f", {sums.claimed_replicas} that exposure documents claim" if sums.claimed_replicas else ""
     text = (
-        f"{query}: {many(sums.workloads, 'workload')}, {many(sums.replicas, 'running replica')}, "
+        f"{query}: {included(sums.workloads - sums.may_include, sums.may_include)}; "
+        f"{many(sums.replicas, 'running replica')}{claimed}, "
         f"{many(sums.namespaces, 'namespace')}, {many(sums.clusters, 'cluster')}; "
-        f"{sums.sensitive} on sensitive data{_unknown(sums.unknown_scope)}, "
-        f"{sums.internet} exposed to the internet{_unknown(sums.unknown_internet)}"
+        f"data: {_known(sums.sensitive, sums.unknown_scope, 'sensitive')}; "
+        f"internet: {_known(sums.internet, sums.unknown_internet, 'exposed')}"
     )
     text += f"; VEX clears {sums.cleared} more" if sums.cleared else ""
     text += f"; {many(asking.things(asked.answer.unknown), 'thing')} could not be told" if asked.answer.unknown else ""
     return f"{text}."
 
 
-def _unknown(number: int) -> str:
-    return f" ({number} of them unknown)" if number else ""
+def _known(number: int, unknown: int, word: str) -> str:
+    """Apart, since a count that holds what is unknown reads as if all of it were known."""
+    return f"{number - unknown} {word}" + (f", {unknown} unknown and counted as {word}" if unknown else "")
 
 
 def _colour(asked: Asked, reached: Sequence[Reach]) -> str:
@@ -145,6 +184,6 @@ def _row(rank: int, one: Reach, with_cluster: bool) -> tuple[object, ...]:
         "UNKNOWN" if scope is Classification.UNKNOWN else scope.value,
         {True: "exposed", False: "no", None: "UNKNOWN"}[workload.internet_exposed],
         _WORDS[one.privilege] if one.privilege_known else "UNKNOWN",
-        f"{workload.running} of {workload.replicas}",
+        f"{workload.replicas} claimed" if is_claimed(workload) else f"{workload.running} of {workload.replicas}",
         f"{ref.namespace}/{ref.kind}/{ref.name}{f' in {ref.cluster}' if with_cluster else ''}{notes}",
     )

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from patchgap.cli.chains import more_text
-from patchgap.cli.output import safe
+from patchgap.cli.output import many, safe
 from patchgap.graph.chains import MOST
+from patchgap.model.claimed import is_claimed
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 
 _KINDS = {
@@ -83,7 +84,10 @@ def _picture(answer: ExposureAnswer) -> _Picture:
 
 def _add(picture: _Picture, one: Exposure) -> None:
     ref, image = one.workload.ref, one.artifact
-    runs = f"{one.workload.running} of {one.workload.replicas} replicas"
+    held = one.workload.replicas
+    runs = f"{one.workload.running} of {held} replicas"
+    if is_claimed(one.workload):
+        runs = f"{many(held, 'replica')}, as an exposure document says"
     place = (f"{ref.kind}/{ref.name}", f"{ref.cluster} / {ref.namespace}", runs)
     start = picture.node(("workload", str(ref), ref.uid), "workload", *place)
     middle = picture.node(("image", image.digest), "image", image.repository or "image", image.digest[:19])

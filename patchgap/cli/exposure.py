@@ -25,6 +25,7 @@ from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import Missing, Selection
+from patchgap.model.claimed import is_claimed
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
 from patchgap.model.unknown import Unknown
@@ -165,7 +166,7 @@ def _read(cluster: str, when: datetime | Unknown, asked_at: datetime) -> dict[st
 
 
 def exposed(one: Exposure) -> dict[str, Any]:
-    """One exposure as plain JSON."""
+    """One exposure as plain JSON. How many of a claim's replicas run, nobody has counted: null."""
     workload = one.workload
     ref = workload.ref
     return {
@@ -184,7 +185,7 @@ def exposed(one: Exposure) -> dict[str, Any]:
             "environment": workload.environment,
             "region": workload.region,
             "replicas": workload.replicas,
-            "running": workload.running,
+            "running": None if is_claimed(workload) else workload.running,
         },
         "privileges": plain(workload.privileges),
         "data_scope": plain(workload.data_scope),

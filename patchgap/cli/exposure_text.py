@@ -13,6 +13,7 @@ from patchgap.cli.output import many, safe, styled, wrapped
 from patchgap.cli.times import told as time_told
 from patchgap.graph.chains import MOST
 from patchgap.graph.selection import EVERYTHING, Selection
+from patchgap.model.claimed import is_claimed
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload
@@ -72,14 +73,18 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
         return styled(wrapped(f"{query}: not found, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
         return styled(wrapped(f"{query}: no running workload includes it."), stream, bold=True, fg="green")
-    text = f"{query}: {many(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
-    if doubtful:
-        text += f", {doubtful} may include it"
+    text = f"{query}: {included(sure, doubtful)}"
     if cleared:
         text += f"; VEX clears {many(cleared, 'workload')} that {'has' if cleared == 1 else 'have'} it"
     if answer.unknown:
         text += f"; {many(things(answer.unknown), 'thing')} could not be told"
     return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
+
+
+def included(sure: int, doubtful: int) -> str:
+    """How many workloads include it, and how many may."""
+    text = f"{many(sure, 'workload')} {'includes' if sure == 1 else 'include'} it"
+    return f"{text}, {doubtful} may include it" if doubtful else text
 
 
 def _workload(group: Sequence[Exposure], told: Told) -> Iterator[str]:
@@ -116,6 +121,8 @@ def _line(label: str, text: str) -> str:
 def _running(workload: Workload) -> str:
     nodes = f", on {many(len(workload.nodes), 'node')}" if workload.nodes else ""
     states = {container.state for container in workload.containers}
+    if is_claimed(workload):
+        return f"{many(workload.replicas, 'replica')}, as an exposure document says"
     if RunState.SCHEDULED in states and not workload.running:
         return "by schedule; none now"
     if workload.replicas == 0 and not workload.running:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from patchgap.model.claimed import is_claimed
 from patchgap.model.exposure import Exposure, Standing
 from patchgap.model.workload import Classification, Privileges, Workload
 
@@ -46,10 +47,13 @@ class Reach:
 @dataclass(frozen=True, slots=True)
 class Total:
     """What the workloads come to; those that VEX clears are counted apart and in nothing else. `sensitive` holds those
-    of `unknown_scope` too, and `internet` those of `unknown_internet`."""
+    of `unknown_scope` too, and `internet` those of `unknown_internet`. `may_include` are those of which it is not sure;
+    `replicas` are seen or told to run, `claimed_replicas` are what exposure documents say."""
 
     workloads: int
+    may_include: int
     replicas: int
+    claimed_replicas: int
     namespaces: int
     clusters: int
     sensitive: int
@@ -70,10 +74,13 @@ def ranked(exposures: Iterable[Exposure]) -> tuple[Reach, ...]:
 
 def total(reached: Sequence[Reach]) -> Total:
     """All that VEX does not clear, together."""
+    standings = [one.standing for one in reached]
     open_ = [one.workload for one in reached if one.standing is not Standing.NOT_AFFECTED]
     return Total(
         workloads=len(open_),
-        replicas=sum(one.running for one in open_),
+        may_include=standings.count(Standing.UNKNOWN),
+        replicas=sum(one.running for one in open_ if not is_claimed(one)),
+        claimed_replicas=sum(one.replicas for one in open_ if is_claimed(one)),
         namespaces=len({(one.ref.cluster, one.ref.namespace) for one in open_}),
         clusters=len({one.ref.cluster for one in open_}),
         sensitive=sum(_SCOPES[one.data_scope.classification] == 0 for one in open_),

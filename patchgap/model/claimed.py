@@ -2,5 +2,12 @@
 
 from __future__ import annotations
 
+from patchgap.model.workload import Workload
+
 PLATFORM = "claimed"  # no integration serves it
 SUFFIX = " (claimed)"  # after the cluster's name
+
+
+def is_claimed(workload: Workload) -> bool:
+    """Whether an exposure document alone says that it runs: its replicas are what was written, and nobody counted them."""
+    return workload.ref.platform == PLATFORM

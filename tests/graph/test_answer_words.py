@@ -18,6 +18,8 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure import exposure
 from patchgap.cli.graph_questions import graph as graph_group
 from patchgap.cli.runs import runs
+from patchgap.graph.claims import parse_claim
+from patchgap.graph.sources import put
 from patchgap.graph.store import Graph
 from patchgap.storage import connect
 
@@ -126,3 +128,54 @@ def test_an_empty_graph_names_the_command_that_fills_it(home: Path, command: tup
     """As a cluster that was never read does."""
     told = joined(run(home, *command))
     assert "every cluster: no cluster has been read: patchgap inventory refresh reads those that are configured" in told
+
+
+@pytest.fixture
+def claimed(home: Path) -> Path:
+    """An exposure document alone says what runs, and names its package without an ecosystem."""
+    document = {
+        "artifact": {"image_digest": f"registry.example.org/team/app@{IMAGE}"},
+        "dependencies": [{"name": "torch", "version": "1.13.0"}],
+        "runtime": {"clusters": [{"name": "eu", "namespace": "ml", "deployment": "ranker", "replicas": 8}]},
+    }
+    put(store(home), parse_claim(json.dumps(document).encode(), "x.yaml"), NOW)
+    return home
+
+
+def test_a_claim_is_no_observation(claimed: Path) -> None:
+    """Its replicas are what a document says, in words and pictures; nothing says that they were seen running."""
+    words = "8 replicas, as an exposure document says"
+    assert words in joined(run(claimed, "exposure", "torch"))
+    assert words in run(claimed, "exposure", "torch", "--format", "dot")
+    (one,) = json.loads(run(claimed, "exposure", "torch", "--json"))["exposures"]
+    assert (one["workload"]["replicas"], one["workload"]["running"]) == (8, None)
+    assert rows(run(claimed, "exposure", "torch", "--format", "csv"))[0]["running"] == "unknown"
+    told = joined(run(claimed, "blast-radius", "torch"))
+    assert "; 0 running replicas, 8 that exposure documents claim, 1 namespace" in told
+    assert " 8 claimed " in told
+    assert "8 of 8" not in told
+    sums = json.loads(run(claimed, "blast-radius", "torch", "--json"))["total"]
+    assert (sums["workloads"], sums["may_include"], sums["replicas"], sums["claimed_replicas"]) == (1, 1, 0, 8)
+
+
+def test_both_headlines_say_what_includes_it_and_what_may(claimed: Path) -> None:
+    """With the same words."""
+    for command in ("exposure", "blast-radius"):
+        assert joined(run(claimed, command, "torch")).startswith("torch: 0 workloads include it, 1 may include it; ")
+
+
+def test_what_is_unknown_does_not_read_as_exposed(claimed: Path) -> None:
+    """Known and unknown are counted apart."""
+    told = joined(run(claimed, "blast-radius", "torch"))
+    assert "data: 0 sensitive, 1 unknown and counted as sensitive; internet: 0 exposed, 1 unknown and" in told
+
+
+def test_the_blast_radius_is_a_table_for_a_program_too(debian: Path) -> None:
+    """One row a workload in its order, then one for each unknown, as the other questions."""
+    store(debian).record(cluster(workload("app", container(IMAGE)), workload("dark", container(NOWHERE))), NOW)
+    first, second = rows(run(debian, "blast-radius", "openssl", "--format", "csv"))
+    assert (first["row"], first["rank"], first["name"], first["running"]) == ("workload", "1", "app", "8")
+    assert (first["classification"], first["writes_to"]) == ("sensitive", "model-registry; feature-store")
+    assert first["components"].count("pkg:deb/") == 3
+    assert first["digests"] == IMAGE
+    assert (second["row"], second["reason"][:14]) == ("unknown", "it has no SBOM")

@@ -120,8 +120,8 @@ def test_words_show_the_unknown_as_unknown(home: Path) -> None:
     """A table within 80 columns, its total, its order and what could not be told."""
     told = run(home, "a")
     assert " ".join(told.split()).startswith(
-        "a: 2 workloads, 3 running replicas, 1 namespace, 1 cluster; 1 on sensitive data (1 of them unknown), "
-        "2 exposed to the internet (1 of them unknown); 1 thing could not be told."
+        "a: 2 workloads include it; 3 running replicas, 1 namespace, 1 cluster; data: 0 sensitive, 1 unknown and counted "
+        "as sensitive; internet: 1 exposed, 1 unknown and counted as exposed; 1 thing could not be told."
     )
     lines = told.splitlines()
     assert "1  UNKNOWN   UNKNOWN   UNKNOWN    2 of 8   training/Deployment/dark" in lines
