@@ -17,8 +17,8 @@ from integrations.webhooks.reading import body_of, document_of
 from integrations.webhooks.signature import secrets_of, verify
 from patchgap.errors import ConflictError
 from patchgap.graph.deployments import DeploymentEvent, parse_deployment
-from patchgap.graph.snapshots import READ_WHOLE
 from patchgap.graph.store import Graph
+from patchgap.model.workload import READ_WHOLE
 from patchgap.ports import Clock
 from patchgap.settings import Settings
 

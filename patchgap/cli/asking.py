@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -13,7 +12,7 @@ import click
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, many, safe, styled, wrapped
 from patchgap.errors import BadInputError
-from patchgap.graph.query import refreshed
+from patchgap.graph.freshness import ReadAt, read_at
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.selection import DIMENSIONS, Missing, Selection
@@ -106,14 +105,12 @@ def warn(missing: Iterable[Missing]) -> None:
         )
 
 
-def readings(
-    read: Run, selection: Selection, configured: Iterable[str]
-) -> tuple[dict[str, datetime | Unknown], tuple[Unknown, ...]]:
+def readings(read: Run, selection: Selection, configured: Iterable[str]) -> tuple[ReadAt, tuple[Unknown, ...]]:
     """When each selected cluster was last read, and those that are configured and that the graph never heard of."""
-    read_at = {name: when for name, when in refreshed(read).items() if name in (selection.cluster or {name})}
-    unread = [name for name in configured if name not in read_at and name in (selection.cluster or {name})]
+    known = read_at(read, selection.cluster)
+    unread = [name for name in configured if name not in known and name in (selection.cluster or {name})]
     told = "it is configured and was never read: patchgap inventory refresh"
-    return read_at, tuple(Unknown(f"cluster {name}", told) for name in unread)
+    return known, tuple(Unknown(f"cluster {name}", told) for name in unread)
 
 
 def untold(unknown: Sequence[Unknown], stream: IO[str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from patchgap.cli.context import Cli
 from patchgap.cli.exposure_text import render
 from patchgap.cli.output import Story, emit
 from patchgap.cli.times import moment
+from patchgap.graph.freshness import ReadAt
 from patchgap.graph.memory import Memory
 from patchgap.graph.query import Query
 from patchgap.graph.question import Question
@@ -153,8 +154,9 @@ def document(asked: Asked) -> dict[str, Any]:
 
 
 def inventory(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> list[dict[str, Any]]:
-    """How old what each cluster told is."""
-    return [_read(cluster, when, asked_at) for cluster, when in read_at.items()]
+    """How old what each cluster told is; `by_events` where deployment events alone tell of it."""
+    by_events = read_at.by_events if isinstance(read_at, ReadAt) else frozenset()
+    return [_read(cluster, when, asked_at) | {"by_events": cluster in by_events} for cluster, when in read_at.items()]
 
 
 def _read(cluster: str, when: datetime | Unknown, asked_at: datetime) -> dict[str, Any]:

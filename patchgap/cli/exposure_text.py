@@ -12,6 +12,7 @@ from patchgap.cli.chains import why
 from patchgap.cli.output import many, safe, styled, wrapped
 from patchgap.cli.times import told as time_told
 from patchgap.graph.chains import MOST
+from patchgap.graph.freshness import ReadAt
 from patchgap.graph.selection import EVERYTHING, Selection
 from patchgap.model.claimed import is_claimed
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing, short
@@ -184,12 +185,16 @@ def _component(one: Exposure, told: Told) -> Iterator[str]:
 
 
 def readings(read_at: Mapping[str, datetime | Unknown], asked_at: datetime) -> Iterator[str]:
-    """When each cluster was last read."""
+    """When each cluster was last read, or told of."""
+    by_events = read_at.by_events if isinstance(read_at, ReadAt) else frozenset()
     for cluster, when in read_at.items():
         if isinstance(when, datetime):
             minutes = max(0, int((asked_at - when).total_seconds() // 60))
             stamp = when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            yield wrapped(safe(f"cluster {cluster} was read at {stamp}, {_ago(minutes)} ago"), hanging="  ")
+            how = "was last told of" if cluster in by_events else "was read"
+            text = f"cluster {cluster} {how} at {stamp}, {_ago(minutes)} ago"
+            text += ", by deployment events" if cluster in by_events else ""
+            yield wrapped(safe(text), hanging="  ")
 
 
 def _ago(minutes: int) -> str:

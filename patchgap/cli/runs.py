@@ -18,6 +18,7 @@ from patchgap.cli.exposure_text import readings
 from patchgap.cli.output import emit, many, safe, styled, wrapped
 from patchgap.cli.times import moment, told
 from patchgap.errors import BadInputError
+from patchgap.graph.freshness import is_told_of
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
 from patchgap.graph.runs import Answer, Manner, Seen
@@ -161,7 +162,9 @@ def _text(
     parts += ["\n".join(_workload(group, stream)) for group in groups]
     if answer.unknown:
         parts.append("\n".join(asking.untold(answer.unknown, stream)))
-    parts.append(wrapped("Times are of the cluster's readings; what came and went between two of them is not seen."))
+    events = ", and of deployment events" if any(is_told_of(one.workload.ref) for one in answer.runs) else ""
+    times = f"Times are of the cluster's readings{events}; what came and went between two of them is not seen."
+    parts.append(wrapped(times))
     return "\n\n".join(parts)
 
 
@@ -200,10 +203,12 @@ def _workload(group: Sequence[Seen], stream: IO[str]) -> Iterator[str]:
 
 
 def _when(one: Seen) -> str:
-    start = told(one.since) + (" or earlier (the first reading)" if one.from_start else "")
+    events = is_told_of(one.workload.ref)
+    first = "the first event of its fleet" if events else "the first reading"
+    start = told(one.since) + (f" or earlier ({first})" if one.from_start else "")
     if one.manner is Manner.ENDED:
         end = f"to {told(one.until)}" if one.until else "on"
         return f"ran before {told(one.since)}: seen ended from then {end}"
     if one.until is None:
-        return f"{one.manner.value} since {start}; it stands at the last reading"
+        return f"{one.manner.value} since {start}; it stands {'as last told' if events else 'at the last reading'}"
     return f"{one.manner.value} from {start} to {told(one.until)}"

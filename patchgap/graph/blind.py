@@ -16,6 +16,7 @@ from patchgap.graph.reading import Moment, Run, sortable, to_the_minute
 from patchgap.graph.runners import Runners
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.unknown import EVERY_CLUSTER, NO_CLUSTER, Unknown
+from patchgap.model.workload import READ_WHOLE
 
 # the clusters of what stands now, one after another in the index: not a row of each workload
 _STANDING = (
@@ -108,14 +109,16 @@ def _clusters(read: Run, moment: Moment) -> Iterator[Unknown]:
 
 
 def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
-    rows = read("SELECT cluster, first_read_at, unreachable_since, reason FROM graph_cluster ORDER BY cluster")
+    rows = read("SELECT cluster, platform, first_read_at, unreachable_since, reason FROM graph_cluster ORDER BY 1")
     if not rows:
         yield Unknown(EVERY_CLUSTER, NO_CLUSTER)
-    for cluster, first, since, reason in rows:
+    for cluster, platform, first, since, reason in rows:
         if not moment.asks_for(cluster):
             continue
         if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
             seen = f"it was first read at {to_the_minute(first)}" if first else "it was never read"
+            if platform != READ_WHOLE:
+                seen = f"it was first told of at {to_the_minute(first)}, by deployment events"
             yield Unknown(f"cluster {cluster}", f"what ran then is not known: {seen}")
         elif since and sortable(datetime.fromisoformat(since)) <= moment.parameters["at"]:
             yield Unknown(f"cluster {cluster}", f"unreachable since {to_the_minute(since)}: {reason}")

@@ -23,7 +23,7 @@ from patchgap.graph.selection import Selection
 from patchgap.model.claimed import PLATFORM
 from patchgap.model.exposure import named, repository_of
 from patchgap.model.unknown import EVERY_CLUSTER, NO_CLUSTER, Unknown
-from patchgap.model.workload import Container, RunState, Workload, WorkloadRef
+from patchgap.model.workload import READ_WHOLE, Container, RunState, Workload, WorkloadRef
 
 _ENDS = frozenset({"Job", "Pod"})  # what ended runs no second time
 
@@ -236,10 +236,12 @@ def _images(doubtful: Iterable[tuple[_Interval, Verdict | None]]) -> Iterator[Un
 def _clusters(read: Run, selection: Selection, since: datetime, until: datetime) -> Iterator[Unknown]:
     """The times in which a cluster was not read yet, did not answer, or is no longer read; and claims."""
     yield from claimed(read, moment_of(None, selection.cluster))
-    rows = read("SELECT cluster, first_read_at, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY 1")
+    rows = read(
+        "SELECT cluster, platform, first_read_at, refreshed_at, unreachable_since, reason FROM graph_cluster ORDER BY 1"
+    )
     if not rows:
         yield Unknown(EVERY_CLUSTER, NO_CLUSTER)
-    for cluster, first, read_at, silent, reason in rows:
+    for cluster, platform, first, read_at, silent, reason in rows:
         if selection.cluster and cluster not in selection.cluster:
             continue
         what = f"cluster {cluster}"
@@ -247,7 +249,8 @@ def _clusters(read: Run, selection: Selection, since: datetime, until: datetime)
             yield Unknown(what, f"it was never read: unreachable since {to_the_minute(silent)}: {reason}")
             continue
         if datetime.fromisoformat(first) > since:
-            yield Unknown(what, f"what ran before {to_the_minute(first)} is not known: it was first read then")
+            how = "read then" if platform == READ_WHOLE else "told of then, by deployment events"
+            yield Unknown(what, f"what ran before {to_the_minute(first)} is not known: it was first {how}")
         for begun, ended, why in read(
             "SELECT since, until, reason FROM graph_outage WHERE cluster = :cluster AND since < :end AND until > :start"
             " ORDER BY since",

@@ -22,11 +22,10 @@ from patchgap.graph.sbom.document import DIGEST
 from patchgap.graph.selection import labels
 from patchgap.model.claimed import SUFFIX
 from patchgap.model.codec import plain
-from patchgap.model.workload import ClusterInventory, RunState, Workload, WorkloadRef
+from patchgap.model.workload import READ_WHOLE, ClusterInventory, RunState, Workload, WorkloadRef
 from patchgap.storage import insert_many
 
 _EXPOSED = frozenset({RunState.RUNNING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO, RunState.PENDING})
-READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
 _BATCH = 5000
 _LABELS = 200  # in one statement
 _DECODER = msgspec.json.Decoder(Workload)

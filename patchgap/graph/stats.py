@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from patchgap.graph.blind import Survey
-from patchgap.graph.query import refreshed
+from patchgap.graph.freshness import read_at
 from patchgap.graph.reading import Run, moment_of
 from patchgap.model.unknown import Unknown
 
@@ -52,7 +52,7 @@ def stats(read: Run, *, sqlite: bool) -> Stats:
         ),
         workloads=_number(read, "SELECT count(*) FROM graph_workload WHERE until IS NULL"),
         workload_versions=_number(read, "SELECT count(*) FROM graph_workload"),
-        clusters=refreshed(read),
+        clusters=read_at(read),
         blind_spots={kind: len(found) for kind, found in spots.items()},
         vex_statements=_number(read, "SELECT count(*) FROM graph_vex"),
         bytes=_number(read, _SIZES[sqlite]),

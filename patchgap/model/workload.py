@@ -9,6 +9,8 @@ from typing import Any
 
 from patchgap.model.unknown import Unknown
 
+READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadRef:

@@ -19,6 +19,7 @@ from patchgap.cli.exposure import exposure
 from patchgap.cli.graph_questions import graph as graph_group
 from patchgap.cli.runs import runs
 from patchgap.graph.claims import parse_claim
+from patchgap.graph.deployments import parse_deployment
 from patchgap.graph.sources import put
 from patchgap.graph.store import Graph
 from patchgap.storage import connect
@@ -179,3 +180,41 @@ def test_the_blast_radius_is_a_table_for_a_program_too(debian: Path) -> None:
     assert first["components"].count("pkg:deb/") == 3
     assert first["digests"] == IMAGE
     assert (second["row"], second["reason"][:14]) == ("unknown", "it has no SBOM")
+
+
+@pytest.fixture
+def told_of(home: Path) -> Path:
+    """A fleet that deployment events alone tell of, beside a cluster that is read."""
+    image = f"registry.example.org/team/app@{IMAGE}"
+    told = {"source": "deployer", "platform": "vm-fleet", "cluster": "eu-vms", "state": "deployed", "image": image}
+    event = parse_deployment({**told, "workloads": [{"kind": "Service", "name": "scorer"}]})
+    graph = store(home)
+    graph.add_sbom(bom("pkg:npm/a@1.0.0"), NOW)
+    graph.record(cluster(), NOW)
+    graph.record_deployment("d1", "one", event, NOW + timedelta(minutes=8))
+    return home
+
+
+@pytest.mark.parametrize(
+    "command", [("exposure", "a"), ("runs", "--since", "2h"), ("blast-radius", "a"), ("graph", "stats")]
+)
+def test_a_fleet_that_events_tell_of_is_not_said_to_be_read(told_of: Path, command: tuple[str, ...]) -> None:
+    """With when it was last told of; a cluster that is read stays one."""
+    words = joined(run(told_of, *command))
+    assert "cluster eu-vms was last told of at 2026-11-24 07:18 UTC, 52 minutes ago, by deployment events" in words
+    assert "cluster eu-vms was read" not in words
+    assert "cluster prod-ml-eu was read at 2026-11-24 07:10 UTC" in words
+    told = json.loads(run(told_of, *command, "--json"))
+    held = told["clusters"] if command[0] == "graph" else told["inventory"]
+    assert {one["cluster"]: one["by_events"] for one in held} == {"eu-vms": True, "prod-ml-eu": False}
+
+
+def test_what_a_fleet_ran_is_by_its_events(told_of: Path) -> None:
+    """Neither its beginning nor its last state is a reading's; before the first event nothing is known of it."""
+    words = joined(run(told_of, "runs", "--since", "2h"))
+    assert "ran since 2026-11-24 07:18 UTC or earlier (the first event of its fleet); it stands as last told" in words
+    assert "Times are of the cluster's readings, and of deployment events;" in words
+    unknown = "what ran before 2026-11-24 07:18 UTC is not known: it was first told of then, by deployment events"
+    assert unknown in words
+    then = joined(run(told_of, "exposure", "a", "--at", "59m"))
+    assert "cluster eu-vms: what ran then is not known: it was first told of at 2026-11-24 07:18 UTC, by" in then

@@ -75,7 +75,7 @@ def test_the_images_own_sbom_completes_the_applications(graph: Graph) -> None:
     graph.add_sbom(application("pkg:npm/express@4.0.0"), NOW)
     graph.record(cluster(workload("shop", container(IMAGE)), workload("shop-2", container(IMAGE))), NOW)
     (doubt,) = reasons(graph.exposure(asked(DEB), NOW))
-    assert f"{WHOLE} deb package; prod-ml-eu/training/Deployment/shop and 1 more runs it" in doubt
+    assert f"{WHOLE} deb package; prod-ml-eu/training/Deployment/shop and 1 more run it" in doubt
     assert reasons(graph.exposure(asked(NPM), NOW)) == []
     graph.add_sbom(bom(LIBC, name="image"), NOW)
     assert reasons(graph.exposure(asked(DEB), NOW)) == []

@@ -111,8 +111,13 @@ def test_the_json_says_how_old_the_inventory_is(home: Path) -> None:
     context = Cli(home=home, clock=lambda: NOW + timedelta(hours=3))
     told = CliRunner().invoke(exposure, ["a", "--json"], obj=context)
     assert json.loads(told.stdout)["inventory"] == [
-        {"cluster": "prod-ml-eu", "read_at": NOW.isoformat().replace("+00:00", "Z"), "age_seconds": 10_800},
-        {"cluster": "prod-ml-us", "read_at": None, "age_seconds": None},
+        {
+            "cluster": "prod-ml-eu",
+            "read_at": NOW.isoformat().replace("+00:00", "Z"),
+            "age_seconds": 10_800,
+            "by_events": False,
+        },
+        {"cluster": "prod-ml-us", "read_at": None, "age_seconds": None, "by_events": False},
     ]
 
 

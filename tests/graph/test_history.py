@@ -115,9 +115,7 @@ def test_what_an_sbom_hides_is_told_while_its_image_runs(graph: Graph) -> None:
     graph.add_sbom(replace(bom("pkg:npm/b@1.0.0", digest=OTHER, name="y"), hides=("it names another document",)), NOW)
     (told,) = ask(graph, "c").unknown
     assert told.what == f"image registry.example.org/team/app:1@{IMAGE}"
-    assert told.reason == (
-        "its list of components is incomplete; prod-ml-eu/training/Deployment/app and 1 more runs it"
-    )
+    assert told.reason == ("its list of components is incomplete; prod-ml-eu/training/Deployment/app and 1 more run it")
     assert graph.standing(Question.parse("c"), [IMAGE])[IMAGE].verdict == "unknown"
     graph.add_sbom(bom("pkg:npm/a@1.0.0", name="z"), NOW)
     assert graph.standing(Question.parse("c"), [IMAGE])[IMAGE].verdict == "clean"
