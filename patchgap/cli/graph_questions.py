@@ -75,6 +75,7 @@ def _stats(found: Stats, now: datetime, stream: IO[str]) -> Iterator[str]:
     shared = f" ({found.occurrences_told / stored:.1f} told for one stored)" if stored else ""
     rows = [
         ("images", f"{found.images:,}, {found.images_with_sbom:,} of them with an SBOM"),
+        *([("artifacts", f"{found.provenance_alone:,} known by provenance alone")] * bool(found.provenance_alone)),
         ("SBOMs", _by(found.sboms)),
         ("components", _by({kind or "without a purl": count for kind, count in found.components.items()})),
         ("occurrences", f"{found.occurrences_told:,} told, {stored:,} stored{shared}"),
@@ -139,6 +140,7 @@ def _path_document(answer: PathAnswer, question: Question) -> dict[str, Any]:
     return {
         "query": str(question),
         "images": answer.images,
+        "provenance_alone": answer.provenance_alone,
         "artifacts": [
             {
                 "artifact": plain(one.artifact),
@@ -163,6 +165,9 @@ def _paths(answer: PathAnswer, question: Question, stream: IO[str]) -> Iterator[
         yield "\n".join(_holder(one, stream))
     if answer.unknown:
         yield "\n".join(asking.untold(tuple(_fewer(answer.unknown)), stream))
+    if alone := answer.provenance_alone:
+        kept = f"{many(alone, 'artifact')} known by provenance alone {'is' if alone == 1 else 'are'} left out: no SBOM"
+        yield wrapped(f"{kept} describes {'it' if alone == 1 else 'them'}, and none ever ran.")
 
 
 def _holder(one: Holder, stream: IO[str]) -> Iterator[str]:

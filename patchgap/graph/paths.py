@@ -11,6 +11,7 @@ from patchgap.graph.memory import Chains, Memory
 from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among_ids
+from patchgap.graph.subjects import by_provenance_alone
 from patchgap.model.exposure import Artifact, Component, Standing
 from patchgap.model.unknown import Unknown
 
@@ -39,11 +40,12 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class PathAnswer:
-    """The images that hold it, of how many, and those that cannot tell."""
+    """The images that hold it, of how many, and those that cannot tell; artifacts known by provenance alone are none."""
 
     holders: tuple[Holder, ...]
     images: int
     unknown: tuple[Unknown, ...]
+    provenance_alone: int = 0
 
 
 def paths(read: Run, question: Question, image_id: int | None = None) -> PathAnswer:
@@ -51,6 +53,8 @@ def paths(read: Run, question: Question, image_id: int | None = None) -> PathAns
     query = _Paths(read, Memory())
     matches = query.matches(question)
     digests = _digests(read, image_id)
+    alone = by_provenance_alone(read) if image_id is None else frozenset()
+    digests = {one: names for one, names in digests.items() if one not in alone}
     held = query.of_images(matches, digests)
     running = _running(read, held)
     holders = [
@@ -65,7 +69,7 @@ def paths(read: Run, question: Question, image_id: int | None = None) -> PathAns
         if told.verdict == UNKNOWN
     )
     ordered = sorted(holders, key=lambda one: (-one.workloads, one.artifact.repository, one.artifact.digest))
-    return PathAnswer(tuple(ordered), len(digests), tuple(untold))
+    return PathAnswer(tuple(ordered), len(digests), tuple(untold), len(alone))
 
 
 def _reference(image: Artifact) -> str:

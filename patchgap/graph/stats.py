@@ -9,6 +9,7 @@ from datetime import datetime
 from patchgap.graph.blind import Survey
 from patchgap.graph.freshness import read_at
 from patchgap.graph.reading import Run, moment_of
+from patchgap.graph.subjects import by_provenance_alone
 from patchgap.model.unknown import Unknown
 
 
@@ -19,6 +20,7 @@ class Stats:
 
     images: int
     images_with_sbom: int
+    provenance_alone: int  # artifacts that are counted as no images
     sboms: Mapping[str, int]  # by format
     components: Mapping[str, int]  # by ecosystem; "" for those without a purl
     occurrences_stored: int
@@ -40,8 +42,10 @@ _SIZES = {
 def stats(read: Run, *, sqlite: bool) -> Stats:
     """All of it, read at one moment; from an SQLite file, else from PostgreSQL."""
     spots = Survey(moment_of(None)).by_kind(read)
+    alone = len(by_provenance_alone(read))
     return Stats(
-        images=_number(read, "SELECT count(*) FROM graph_image"),
+        images=_number(read, "SELECT count(*) FROM graph_image") - alone,
+        provenance_alone=alone,
         images_with_sbom=_number(read, "SELECT count(DISTINCT image_id) FROM graph_sbom"),
         sboms=_numbers(read, "SELECT format, count(*) FROM graph_sbom GROUP BY format"),
         components=_numbers(read, "SELECT ecosystem, count(*) FROM graph_component GROUP BY ecosystem"),

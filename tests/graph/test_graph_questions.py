@@ -18,6 +18,7 @@ from patchgap.errors import BadInputError, NotFoundError
 from patchgap.graph.difference import Changed, Difference, Listed, difference
 from patchgap.graph.naming import Named, image_named
 from patchgap.graph.paths import PathAnswer, paths
+from patchgap.graph.platforms import Platform
 from patchgap.graph.question import Question
 from patchgap.graph.stats import Stats, stats
 from patchgap.graph.store import Graph
@@ -230,3 +231,40 @@ def test_the_group_lists_what_adds_beside_what_asks(home: Path) -> None:
         "stats",
     ]
     assert "Usage: graph add" in run(home, "add", "--help")
+
+
+def test_what_provenance_alone_tells_of_is_no_image_that_cannot_tell(graph: Graph, engine: sa.Engine) -> None:
+    """A build's binaries are counted apart, until something runs one, an SBOM describes it, or an index names it."""
+    graph.add_sbom(bom("pkg:npm/a@1"), NOW)
+    for digest in (IMAGE, OTHER, THIRD, NOWHERE):
+        graph.add_artifact(Artifact(digest, "", "", "https://builder.example.org"))
+
+    def counts() -> tuple[int, int, int, int, int]:
+        answer = path(graph, "a")
+        found = graph.asked(lambda read: stats(read, sqlite=engine.dialect.name == "sqlite"))
+        assert found.provenance_alone == answer.provenance_alone
+        return (found.images, found.provenance_alone, found.images_with_sbom, answer.images, len(answer.unknown))
+
+    assert counts() == (1, 3, 1, 1, 0)
+    assert [one.reason for one in path(graph, "a", OTHER).unknown] == ["it has no SBOM"]
+    graph.record(cluster(workload("app", container(OTHER))), NOW)
+    assert counts() == (2, 2, 1, 2, 1)
+    graph.record(cluster(), NOW)  # it ran, and so it is an image
+    assert counts() == (2, 2, 1, 2, 1)
+    graph.add_sbom(bom("pkg:npm/b@1", digest=THIRD, name="z"), NOW)
+    assert counts() == (3, 1, 2, 3, 1)
+    index, config = ("sha256:" + digit * 64 for digit in "89")
+    graph.add_index(index, [Platform("linux/amd64", (NOWHERE,)), Platform("linux/arm64", (config,))])
+    assert counts()[1] == 0
+
+
+def test_the_commands_count_what_provenance_alone_tells_of(home: Path) -> None:
+    """In words and for a program."""
+    store = Graph(connect(f"sqlite:///{home / 'patchgap.db'}"))
+    for digit in "67":
+        store.add_artifact(Artifact(f"sha256:{digit * 64}", "", "", "https://builder.example.org"))
+    assert "artifacts     2 known by provenance alone" in run(home, "stats").splitlines()
+    told = " ".join(run(home, "path", "a").split())
+    assert told.startswith("a: in 2 of 6 images, 1 of which runs; 4 cannot tell.")
+    assert "2 artifacts known by provenance alone are left out: no SBOM describes them, and none ever ran." in told
+    assert (read(home, "stats")["provenance_alone"], read(home, "path", "a")["provenance_alone"]) == (2, 2)
