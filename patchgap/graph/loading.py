@@ -26,6 +26,7 @@ from patchgap.graph.sbom.document import Package, SbomDocument
 _ALONE = 4 * 1024 * 1024  # bytes: below it, starting processes takes longer than reading
 _AHEAD = 64  # files at most that a process has before it: it goes on while a transaction is written
 _AHEAD_BYTES = 64 * 1024 * 1024  # and no more than two where they are larger, lest another has nothing left to do
+_AHEAD_TEXT = 16 * 1024  # nor where their paths are longer: with both directions of a pipe full, both sides wait
 _KEPT = 1 << 16  # packages that a process has sent and that are known by their number: some 30 MB on either side
 
 
@@ -96,18 +97,19 @@ class _Reader:
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self.pipe = pipe
         self.pending: deque[tuple[Path, int]] = deque()
-        self._bytes = 0
+        self._bytes = self._text = 0
         self._packages: list[Package] = []
 
     def give(self, paths: deque[Path]) -> bool:
         """The next file, where there is one and not enough before it; whether it got one."""
-        enough = len(self.pending) >= _AHEAD or (len(self.pending) > 1 and self._bytes > _AHEAD_BYTES)
-        if enough or not paths:
+        many = self._bytes > _AHEAD_BYTES or self._text > _AHEAD_TEXT
+        if len(self.pending) >= _AHEAD or (len(self.pending) > 1 and many) or not paths:
             return False
         path = paths.popleft()
         size = _size(path)
         self.pending.append((path, size))
         self._bytes += size
+        self._text += len(str(path))
         with suppress(OSError):  # it is dead: `take` says so, of the first file that it leaves unread
             self.pipe.send(str(path))
         return True
@@ -116,6 +118,7 @@ class _Reader:
         """What it read of the file that it got first."""
         path, size = self.pending.popleft()
         self._bytes -= size
+        self._text -= len(str(path))
         try:
             content, first, new, numbers = self.pipe.recv()
         except (EOFError, OSError):

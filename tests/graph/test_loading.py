@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from graph_fleet import SBOMS
@@ -48,6 +50,22 @@ def test_a_reader_that_dies_names_its_file(monkeypatch: pytest.MonkeyPatch) -> N
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(BadInputError, match=r"data/sboms/.*was killed"):
         list(reading)
+
+
+def test_long_paths_and_large_results_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """A reader that cannot hand over its result takes no path, and whoever gives it paths would wait for it."""
+    folder = tmp_path.joinpath(*["f" * 240] * 16)
+    folder.mkdir(parents=True)
+    names = [f"pkg:npm/{'n' * 180}{n}@1" for n in range(3000)]
+    large = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"purl": name} for name in names]}
+    for n in range(140):
+        content = json.dumps(large) if n < 4 else "{}"
+        (folder / f"{n:03}.json").write_text(content)
+    found: list[Loaded] = []
+    reading = Thread(target=lambda: found.extend(load([*files.walk(tmp_path)], f"a@sha256:{'a' * 64}", 2)), daemon=True)
+    reading.start()
+    reading.join(60)
+    assert len(found) == 140
 
 
 def _pids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
