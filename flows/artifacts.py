@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from prefect.artifacts import create_markdown_artifact
 
 from flows.aside import aside
+from patchgap.cli.output import many
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.touched import Touch
 from patchgap.incident.gate import GateVerdict
@@ -97,9 +98,10 @@ def closing(incident: str, closed: Closed) -> None:
 def drift(cluster: str, missed: Changes) -> None:
     """What a watch of the cluster had not told when it was read again."""
     rows = [(name, word) for word, names in missed.parts for name in names]
-    said = (
-        f"{missed.count} workloads were not as the watch had told" if rows else "The watch had told all that was read"
-    )
+    said = "The watch had told all that was read"
+    if rows:
+        verb = "was" if missed.count == 1 else "were"
+        said = f"{many(missed.count, 'workload')} {verb} not as the watch had told"
     listed = f"\n{table(('workload', 'without the watch telling it'), rows)}\n" if rows else ""
     _put(_UNFIT.sub("-", f"cluster-{cluster}".lower()), "drift", f"# Drift of {cell(cluster)}\n\n{said}.\n{listed}")
 

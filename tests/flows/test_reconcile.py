@@ -214,5 +214,5 @@ def test_drift_is_shown_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     artifacts.drift("Prod_ML.eu", Changes(began=("Prod_ML.eu/ns/Pod/x",)))
     [(key, text)] = shown.items()
     assert key == "cluster-prod-ml-eu-drift"
-    assert "1 workloads were not as the watch had told" in text
+    assert "1 workload was not as the watch had told" in text
     assert "| Prod\\_ML.eu/ns/Pod/x | began |" in text

@@ -78,7 +78,7 @@ def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path, world: Wo
     environ = clean_environ(PATCHGAP_HOME=str(tmp_path))
     done = run(command, environ, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["message"].startswith("1 clusters read")
+    assert json.loads(done.stdout)["message"].startswith("1 cluster read")
     assert "Error logging" not in done.stderr  # what Prefect held was sent before its server ended
     assert not processes_of(tmp_path)
 
