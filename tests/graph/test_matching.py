@@ -278,37 +278,3 @@ def test_a_question_that_names_no_package_is_refused(text: str, problem: str) ->
     with pytest.raises(BadInputError, match=problem) as caught:
         Question.parse(text)
     assert caught.value.fix
-
-
-@pytest.mark.parametrize(
-    ("asked", "held", "expected"),
-    [
-        ("1.6.4", "1.5.2", None),
-        ("v1.6.4", "1.6.3", None),
-        ("1.6.4", "1.6.4.1", None),
-        ("1.10", "1.9", None),
-        ("1.6", "v1.6.0.0", MAY),
-        ("1.6.0", "1.06", MAY),
-        ("1.6.4", "1.5.2-1", MAY),
-        ("1.6.4", "1.5.2+cpu", MAY),
-        ("1.6.4rc1", "1.5.2", MAY),
-        ("1.6.4", "2:1.5.2", MAY),
-        ("1.6.4", "1.x", MAY),
-        ("1.6.4", "", MAY),
-        ("1.2.3", "1.002003", MAY),  # as Perl reads a decimal
-        ("1.5", "1.50", MAY),
-        ("", "1.5.2", MAY),
-    ],
-)
-def test_plain_numbers_that_differ_are_no_version_of_any_ecosystem(asked: str, held: str, expected: str | None) -> None:
-    """Of a component without a purl, and of one whose type is nobody's; whatever else stays unknown."""
-    question = Question.parse(f"pytorch-lightning@{asked}" if asked else "pytorch-lightning")
-    assert standing(question, row(package("pytorch-lightning", held))) == expected
-    typed = Question.parse(f"pkg:pypi/pytorch-lightning{f'@{asked}' if asked else ''}")
-    assert standing(typed, row(package("n", "", purl="pkg:acme/pytorch-lightning")._replace(version=held))) == expected
-
-
-def test_an_advisory_clears_no_component_without_a_purl() -> None:
-    """Its ranges order versions as its own ecosystem does; another's may be the package under other numbers."""
-    asked = advisory("PyPI", "pytorch-lightning", "introduced 0", "fixed 1.6.0", versions=("1.5.2",))
-    assert standing(asked, row(package("pytorch-lightning", "2.0.0"))) == MAY
