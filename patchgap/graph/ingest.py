@@ -78,9 +78,9 @@ class Ingest:
         sets: dict[str, _Members] = {}
         parts: list[tuple[str, int]] = []
         for sbom_id, ((_, image_id), document) in enumerate(new.items(), next_id(self._run, tables.sbom.name)):
-            sboms.append(_row(sbom_id, image_id, document, at))
-            own = [*map(ids.__getitem__, document.packages)]
-            for members in _sets(document, own):
+            own = _own(document)
+            sboms.append(_row(sbom_id, image_id, document, len(own), at))
+            for members in _sets(document, [*map(ids.__getitem__, document.packages)], own):
                 content = set_content(members)
                 sets.setdefault(content, members)
                 parts.append((content, sbom_id))
@@ -146,9 +146,9 @@ class Ingest:
                     self._known[found] = row[0]
 
 
-def _row(sbom_id: int, image_id: int, document: SbomDocument, at: str) -> tuple[Any, ...]:
-    """As its table has it."""
-    count = len(document.packages) - len(_own(document))
+def _row(sbom_id: int, image_id: int, document: SbomDocument, own: int, at: str) -> tuple[Any, ...]:
+    """As its table has it; `own` of its packages are the artifact itself."""
+    count = len(document.packages) - own
     kinds = listed(document.packages)
     return (
         sbom_id, document.document, image_id, document.format, document.reference, document.root, count,
@@ -157,27 +157,27 @@ def _row(sbom_id: int, image_id: int, document: SbomDocument, at: str) -> tuple[
     )  # fmt: skip
 
 
-def _sets(document: SbomDocument, ids: Sequence[int]) -> Iterator[_Members]:
+def _sets(document: SbomDocument, ids: Sequence[int], own: Sequence[int]) -> Iterator[_Members]:
     """The sets that the document is made of: component ids, ascending, each with its chains."""
-    texts = _chains(document, ids)
+    texts = _chains(document, ids, own)
     for part in _parts(document.packages):
-        own = [ids[n] for n in part]
+        held = [ids[n] for n in part]
         paths = [texts.get(n) for n in part] if texts else ()
         yield (
-            sorted(zip(own, paths, strict=True))
+            sorted(zip(held, paths, strict=True))
             if any(one is not None for one in paths)
-            else [(one, None) for one in sorted(own)]
+            else [(one, None) for one in sorted(held)]
         )
 
 
-def _chains(document: SbomDocument, ids: Sequence[int]) -> dict[int, str]:
+def _chains(document: SbomDocument, ids: Sequence[int], own: Sequence[int]) -> dict[int, str]:
     """For each package that the root reaches, its chains as ids; the root itself is a chain of one."""
     found = {}
     if document.edges:
         names = [str(one) for one in ids]
         for n, paths in chains.shortest(document.edges).items():
             found[n] = chains.written(paths, names)
-    return found | dict.fromkeys(_own(document), "")
+    return found | dict.fromkeys(own, "")
 
 
 def _own(document: SbomDocument) -> list[int]:

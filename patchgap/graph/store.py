@@ -40,7 +40,6 @@ from patchgap.storage import told, writing
 T = TypeVar("T")
 
 _PACKAGES = 64_000  # about as many in one transaction: of a large graph each writes most pages of a tree again
-_BATCH = 400
 
 
 class Graph:
