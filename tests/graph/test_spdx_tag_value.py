@@ -121,6 +121,18 @@ def test_a_relationship_comment_changes_nothing() -> None:
     assert parse_sbom((HEAD + "\n".join(named + lines)).encode(), "x.spdx", IMAGE).edges == {0: (1,)}
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["b DEPENDENCY OF a", "a DEPENDS ON b", "b runtime dependency of a", "a DEPENDS b", "a DEPENDS_ON b and more"],
+)
+def test_a_kind_of_relationship_may_be_written_with_blanks(words: str) -> None:
+    """As with a dash or in lower case, its elements stay the first word and the one after it."""
+    named = [f"PackageName: {one}\nSPDXID: {one}\nPackageVersion: 1" for one in "ab"]
+    document = parse_sbom((HEAD + "\n".join([*named, f"Relationship: {words}"])).encode(), "x.spdx", IMAGE)
+    assert document.edges == {0: (1,)}
+    assert not [one for one in (*document.gaps, *document.hides) if "relationship" in one]
+
+
 REFUSED = {
     "a relationship of two words": ("Relationship: a DEPENDS_ON", "line 3: a relationship has three words"),
     "a reference of two words": ("PackageName: a\nExternalRef: PACKAGE-MANAGER purl", "line 4: an external reference"),

@@ -33,6 +33,7 @@ _NO_EDGES = frozenset(
     METAFILE_OF OPTIONAL_COMPONENT_OF OTHER PACKAGE_OF PATCH_APPLIED PATCH_FOR REQUIREMENT_DESCRIPTION_FOR
     SPECIFICATION_FOR TEST_CASE_OF TEST_DEPENDENCY_OF TEST_OF TEST_TOOL_OF VARIANT_OF""".split()  # noqa: SIM905 - words read best as words
 )
+_KINDS = _FORWARD | _BACKWARD | _NO_EDGES
 _BUILT = "built package from: "
 _BUILT_FROM = re.compile(_BUILT + r"(?P<name>\S+)(?: (?P<version>\S+))?")
 _GROUP_PURPOSES = frozenset({"OPERATING_SYSTEM", "OPERATING-SYSTEM", "CONTAINER"})
@@ -150,9 +151,18 @@ def _kinds(relationships: Sequence[Relationship]) -> dict[str | None, str]:
     """Each kind as the specification writes it."""
     found: dict[str | None, str] = {}
     for kind in {one.kind for one in relationships}:
-        plain = (kind or "").strip().upper().replace("-", "_").replace(" ", "_")
-        found[kind] = _SYNONYMS.get(plain, plain)
+        found[kind] = _plain(kind or "")
     return found
+
+
+def is_kind(text: str) -> bool:
+    """Whether it is a kind of relationship, however it is spelt."""
+    return _plain(text) in _KINDS
+
+
+def _plain(kind: str) -> str:
+    plain = kind.strip().upper().replace("-", "_").replace(" ", "_")
+    return _SYNONYMS.get(plain, plain)
 
 
 def _described(spdx: Spdx, kinds: dict[str | None, str]) -> set[str]:

@@ -19,6 +19,7 @@ from patchgap.graph.sbom.spdx import (
     Spdx,
     SpdxPackage,
     document,
+    is_kind,
 )
 from patchgap.graph.sbom.spdx_json import VERSIONS
 
@@ -36,6 +37,7 @@ _TAGS = {  # in the case that the specification gives them, whatever a tool does
                 b"PackageChecksum", b"PackageAttributionText")
 }  # fmt: skip
 _RELATIONSHIP = 3  # its words
+_LONGEST = 3  # a kind's words, where blanks stand for its underlines
 
 
 def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
@@ -73,6 +75,15 @@ def _lines(content: bytes, where: str | Path) -> Iterator[tuple[int, bytes, byte
             if value or tag in _ELEMENTS:  # an element starts there, though nothing names it
                 yield place, tag, value.strip()
         place = _past(_ENDINGS, content, after)
+
+
+def _parted(words: list[str]) -> list[str]:
+    """The two elements with the kind between them, which some tools write with blanks."""
+    for end in range(min(len(words) - 1, 1 + _LONGEST), _RELATIONSHIP - 1, -1):
+        kind = " ".join(words[1:end])
+        if is_kind(kind):
+            return [words[0], kind, words[end]]
+    return words[:_RELATIONSHIP]
 
 
 def _past(pattern: re.Pattern[bytes], content: bytes, place: int) -> int:
@@ -115,7 +126,7 @@ class _Reader:
             words = value.split()
             if len(words) < _RELATIONSHIP:
                 raise ValueError("a relationship has three words")
-            self.relationships.append(Relationship(*words[:_RELATIONSHIP]))
+            self.relationships.append(Relationship(*_parted(words)))
         elif self._in_file:
             if tag == b"SPDXID":
                 self.files.append(File(value))
