@@ -22,6 +22,7 @@ _LOWER_NAMESPACE = frozenset({"apk", "composer", "pypi"})
 _CASELESS = frozenset(
     {"npm", "composer", "nuget", "deb", "apk", "githubactions", "github", "bitnami", "conan", "hex", "pub"}
 )
+_SCHEME_OF = "pkg:"
 _REPOSITORIES = frozenset({"githubactions", "github"})
 _SCHEME = re.compile(r"(?:https?|ssh|git)://(?:[^@/]*@)?")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -118,10 +119,16 @@ def _assemble(kind: str, namespace: str, name: str, version: str, qualifiers: st
     return Purl(kind, namespace, name, version, pairs, text)
 
 
+def spelt(text: str) -> str:
+    """The purl with its scheme in lower case, as the specification wants it read, and without blanks around it."""
+    text = text.strip()
+    return _SCHEME_OF + text[len(_SCHEME_OF) :] if text[: len(_SCHEME_OF)].lower() == _SCHEME_OF else text
+
+
 def _parse_any(text: str) -> Purl:
     from packageurl import PackageURL  # imported late: few purls need it
 
-    found = PackageURL.from_string(text)
+    found = PackageURL.from_string(spelt(text))
     return Purl(
         found.type,
         found.namespace or "",

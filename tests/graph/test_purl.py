@@ -12,6 +12,7 @@ from packageurl import PackageURL
 
 from patchgap.graph import purl
 from patchgap.graph.documents import read_bytes
+from patchgap.graph.sbom import packages
 
 KINDS = [
     "apk", "cargo", "composer", "deb", "gem", "golang", "maven", "npm", "nuget", "pypi", "rpm", "generic", "oci",
@@ -86,6 +87,27 @@ def test_made_up_purls_read_as_packageurl_reads_them(text: str) -> None:
             purl.parse(text)
         return
     same(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["PKG:npm/a@1", " pkg:npm/a@1\n", "Pkg://NPM/%40B/a@1?Q=1", "\tPKG:pypi/A_b@1#x", "PKG:deb/debian/zlib1g@1.2"],
+)
+def test_the_scheme_is_read_in_any_case_and_blanks_around_a_purl_are_none_of_it(text: str) -> None:
+    """As the specification lets them be; all after the scheme is as packageurl reads it."""
+    scheme, _, rest = text.strip().partition(":")
+    oracle = PackageURL.from_string(f"{scheme.lower()}:{rest}")
+    ours = purl.parse(text)
+    assert ours.text == oracle.to_string()
+    assert (named := packages.named_by(text)) is not None
+    assert named.purl == ours.text
+
+
+@pytest.mark.parametrize("text", ["", " ", "PKG", "PKGS:npm/a@1", "p kg:npm/a@1", "PKG:npm", "pkg :npm/a"])
+def test_what_is_no_purl_stays_none(text: str) -> None:
+    """Whatever its case."""
+    with pytest.raises(ValueError):  # noqa: PT011  (packageurl's words)
+        purl.parse(text)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from patchgap.graph.purl import canonical
+from patchgap.graph.purl import canonical, spelt
 from patchgap.graph.sbom.document import ROOT, Package, SbomDocument, package
 from patchgap.model.exposure import Artifact
 
@@ -150,7 +150,7 @@ class Collector:
 
     def _by_purl(self, reference: str) -> int | None:
         """Some tools name a component by its purl and not by its reference."""
-        if not reference.startswith("pkg:"):
+        if not spelt(reference).startswith("pkg:"):
             return None
         if self._purls is None:
             self._purls = {found.purl: n for found, n in self._positions.items() if found.purl}

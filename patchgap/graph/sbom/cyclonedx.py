@@ -12,7 +12,7 @@ import msgspec
 from patchgap.graph.sbom.collector import Collector, label
 from patchgap.graph.sbom.counted import Counted
 from patchgap.graph.sbom.described import is_package
-from patchgap.graph.sbom.document import IMAGE_PURLS, REVISION, SbomDocument, Source, package
+from patchgap.graph.sbom.document import REVISION, SbomDocument, Source, is_image, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in, names_the_image
 from patchgap.graph.sbom.packages import all_named_by
 
@@ -137,7 +137,7 @@ def document(bom: Bom, digest: str, links: int = 0, amiss: Sequence[str] = ()) -
         bom.serial_number or digest,
         label(root.name or "", root.version or "", root.group or "", root.purl or ""),
         _digests(root, properties),
-        whole=root.type == "container" or (root.purl or "").startswith(IMAGE_PURLS),
+        whole=root.type == "container" or is_image(root.purl or ""),
         repository=_repository(root),
         commit=_property(properties, REVISION) or _revision_link(root),
     )
@@ -228,7 +228,7 @@ def _is_lock_file(component: Component) -> bool:
 
 def _was_scanned(root: Root) -> bool:
     """Whether Trivy names a directory or repository so; an image is a container."""
-    return (root.purl or "").startswith(IMAGE_PURLS) or b"aquasecurity:trivy:" in bytes(root.properties)
+    return is_image(root.purl or "") or b"aquasecurity:trivy:" in bytes(root.properties)
 
 
 def _open_lists(collector: Collector, compositions: Sequence[Composition], root: str) -> None:

@@ -9,15 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from patchgap.graph.purl import spelt
 from patchgap.graph.sbom.packages import Package, Source, package
 from patchgap.model.exposure import Artifact
 from patchgap.model.vex import VexDocument
 
-__all__ = ["DIGEST", "IMAGE_PURLS", "REVISION", "ROOT", "Package", "SbomDocument", "Source", "package"]
+__all__ = ["DIGEST", "REVISION", "ROOT", "Package", "SbomDocument", "Source", "is_image", "package"]
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REVISION = "org.opencontainers.image.revision"  # the label that holds the source commit
-IMAGE_PURLS = ("pkg:oci/", "pkg:docker/")
+_IMAGE_PURLS = ("pkg:oci/", "pkg:docker/")
 ROOT = -1  # the artifact itself, where edges start
 
 
@@ -44,3 +45,8 @@ class SbomDocument:
     gaps: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
     vex: VexDocument | None = None
+
+
+def is_image(purl: str) -> bool:
+    """Whether the purl is an image's."""
+    return spelt(purl).lower().startswith(_IMAGE_PURLS)

@@ -13,7 +13,7 @@ import msgspec
 from patchgap.graph.sbom.collector import Collector, label, many
 from patchgap.graph.sbom.counted import Counted
 from patchgap.graph.sbom.described import is_package
-from patchgap.graph.sbom.document import IMAGE_PURLS, Package, SbomDocument, Source, package
+from patchgap.graph.sbom.document import Package, SbomDocument, Source, is_image, package
 from patchgap.graph.sbom.image import digest_of_hash, digests_in
 from patchgap.graph.sbom.packages import all_named_by
 
@@ -74,7 +74,7 @@ class SpdxPackage(Counted, gc=False, rename={
         found = [
             one.reference_locator
             for one in self.references or ()
-            if one.reference_locator and (one.reference_type == "purl" or one.reference_locator[:4] == "pkg:")
+            if one.reference_locator and (one.reference_type == "purl" or one.reference_locator[:4].lower() == "pkg:")
         ]
         return found if len(found) < 2 else list(dict.fromkeys(found))  # noqa: PLR2004
 
@@ -141,8 +141,7 @@ def document(spdx: Spdx, digest: str, amiss: Sequence[str] = ()) -> SbomDocument
         spdx.document_namespace or digest,
         _label(root, spdx.name or ""),
         digests,
-        whole=root is not None
-        and (root.purpose == "CONTAINER" or any(p.startswith(IMAGE_PURLS) for p in root.purls())),
+        whole=root is not None and (root.purpose == "CONTAINER" or any(map(is_image, root.purls()))),
         repository=(root.name or "").partition("@")[0] if root and digests else "",
     )
 
@@ -209,7 +208,7 @@ def _is_own_package(root: SpdxPackage, name: str) -> bool:
     scanned."""
     found = package(root.name or "", root.version or "")
     said = root.purpose or ""
-    if (root.id or "").startswith(_NO_OWN) or any(purl.startswith(IMAGE_PURLS) for purl in root.purls()):
+    if (root.id or "").startswith(_NO_OWN) or any(map(is_image, root.purls())):
         return False
     return is_package(found, said) and bool(said or not _digests(root, name))
 
