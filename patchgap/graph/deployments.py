@@ -25,6 +25,12 @@ from patchgap.model.workload import (
 )
 
 _IMAGE = r"^[^\s@\x00-\x1f]+@sha256:[0-9a-f]{64}$"
+_PATTERN = "string_pattern_mismatch"
+_WRITE = {  # where a text does not fit its pattern, by field
+    "image": "it names no digest; write REPOSITORY@sha256:<64 hex digits>",
+    "platform": "write a lower-case letter, then lower-case letters, digits and dashes, 63 at most",
+}
+_WITHOUT = "write it without blanks, slashes and control characters"
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/\x00-\x1f]+$")]
 Text = Annotated[str, Field(max_length=200)]
 
@@ -103,8 +109,9 @@ def parse_deployment(document: Mapping[str, Any], where: str = "deployment") -> 
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
+        problem = _WRITE.get(field, _WITHOUT) if first["type"] == _PATTERN else first["msg"]
         raise BadInputError(
-            where, f"{field}: {first['msg']}", "Correct that field; docs/webhooks.md shows a whole event."
+            where, f"{field}: {problem}", "Correct that field; docs/webhooks.md shows a whole event."
         ) from error
     if event.state == "deployed" and event.image is None:
         raise BadInputError(where, "image: what is deployed has one", "Name it as REPOSITORY@sha256:DIGEST.")
