@@ -5,7 +5,9 @@ Owns which error is which status. No body, header or secret that came in is ever
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from http import HTTPStatus
 
 import sqlalchemy as sa
@@ -14,8 +16,12 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from patchgap.errors import BadInputError, ConflictError, PatchgapError
+
+_DRAINED = 64 * 1024 * 1024  # bytes of a body that nobody takes
+_DRAINED_WITHIN = 10.0  # seconds
 
 
 class DeliveryRefusedError(PatchgapError):
@@ -30,6 +36,35 @@ def problem(status: HTTPStatus, detail: str) -> JSONResponse:
     """An `application/problem+json` answer."""
     body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
     return JSONResponse(body, status_code=int(status), media_type="application/problem+json")
+
+
+class _Refusal(JSONResponse):
+    """A problem document, sent whole at once; what still comes of the request's body is then read and dropped, since many
+    clients send all of it before they look for an answer, and find the connection broken where nobody reads."""
+
+    def __init__(self, request: Request, status: HTTPStatus, detail: str) -> None:
+        whole = problem(status, detail)
+        super().__init__(None, status_code=whole.status_code)
+        self._request, self.body, self.raw_headers = request, whole.body, whole.raw_headers
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await _drain(self._request)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drain(request: Request) -> None:
+    """Whoever expects a 100 sends nothing after a refusal."""
+    if request.headers.get("expect"):
+        return
+    left = _DRAINED
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last where all of it was read before
+        async with asyncio.timeout(_DRAINED_WITHIN):
+            async for part in request.stream():
+                left -= len(part)
+                if left < 0:
+                    return
 
 
 def install(app: FastAPI) -> None:
@@ -64,13 +99,14 @@ async def counted(work: Awaitable[Response], counter: Counter) -> Response:
     return answer
 
 
-async def _patchgap(_request: Request, error: Exception) -> JSONResponse:
-    return problem(status_of(error), str(error)[:600])
+async def _patchgap(request: Request, error: Exception) -> JSONResponse:
+    return _Refusal(request, status_of(error), str(error)[:600])
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(
+    return _Refusal(
+        request,
         status,
         f"{status.description or status.phrase}. Signals are sent by POST to /v1/signals, SBOMs to /v1/sboms,"
         " deployments to /v1/deployments.",

@@ -85,7 +85,7 @@ def _matches(keys: Sequence[Webhook], delivery: str, signed_at: datetime, body: 
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DeliveryRefusedError(
-            HTTPStatus.BAD_REQUEST, "the body is not UTF-8 text", "Send UTF-8 encoded JSON."
+            HTTPStatus.BAD_REQUEST, "the body is not UTF-8 text", "Send it unpacked, as UTF-8."
         ) from error
     expected = [key.sign(delivery, signed_at, text).encode() for key in keys]
     # Every pair is compared, so that the time taken tells nothing.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from integrations.webhooks import server
 from integrations.webhooks.sign import sign
+from patchgap.errors import BadInputError
 from tests.integrations.webhooks.desk import ADVISORY, SECRET, Desk, Opening, envelope
 
 OTHER = "whsec_" + "QUFB" * 11
@@ -214,6 +217,43 @@ def test_a_body_that_is_no_text_is_refused(desk: Desk) -> None:
     headers = sign(SECRET, "msg_1", desk.clock(), b"{}")
     answer = httpx.post(f"{desk.url}/v1/signals", content=b"\xff\xfe{}", headers=headers, trust_env=False)
     refused(answer, 400, "not UTF-8")
+
+
+def test_what_is_no_text_cannot_be_signed() -> None:
+    """It says so itself, with what to do."""
+    with pytest.raises(BadInputError, match=r"the body: it is not UTF-8 text\. Sign and send it unpacked"):
+        sign(SECRET, "msg_1", datetime.now(UTC), gzip.compress(b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("to", "headers", "status", "chunked"),
+    [
+        ("/v1/sboms", {"patchgap-artifact": "app:latest"}, 400, False),
+        ("/v1/sboms", {"patchgap-artifact": "app:latest"}, 400, True),
+        ("/v1/sboms", {"content-encoding": "gzip", "patchgap-artifact": f"app@sha256:{'a' * 64}"}, 415, False),
+        ("/v1/signals", {}, 413, False),
+        ("/v1/signals", {}, 413, True),
+        ("/v1/nowhere", {}, 404, False),
+    ],
+)
+def test_who_sends_all_before_it_reads_is_answered(
+    desk: Desk, to: str, headers: dict[str, str], status: int, chunked: bool
+) -> None:
+    """As Python's own client does, which also asks for the connection to be closed: no refusal breaks the pipe."""
+    body = b" " * 12_000_000
+    signed = sign(SECRET, "msg_1", desk.clock(), b"{}") | headers | {"connection": "close"}
+    url = httpx.URL(desk.url)
+    line = http.client.HTTPConnection(str(url.host), url.port, timeout=20)
+    line.request("POST", to, iter([body]) if chunked else body, signed, encode_chunked=chunked)
+    answer = line.getresponse()
+    assert (answer.status, json.loads(answer.read())["status"]) == (status, status)
+    line.close()
+
+
+def test_who_asks_first_whether_to_send_is_told_no_at_once(desk: Desk) -> None:
+    """A body that will not come is not waited for."""
+    head = b"POST /v1/sboms HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 99\r\n\r\n"
+    assert _speak(desk, head) == 401
 
 
 def test_an_advisory_that_is_no_osv_document_names_its_field(desk: Desk) -> None:
