@@ -24,6 +24,7 @@ from integrations.webhooks.signature import claimed, secrets_of, verify
 from patchgap.errors import BadInputError
 from patchgap.graph.files import read_content
 from patchgap.graph.sbom.document import SbomDocument
+from patchgap.graph.sbom.kinds import READ, NotAnSbomError
 from patchgap.graph.sbom.read import NamelessError
 from patchgap.graph.store import Graph
 from patchgap.ports import Clock
@@ -72,8 +73,11 @@ class SbomDesk:
             document = read_content(body, "the SBOM", artifact or None)
         except NamelessError as error:
             raise DeliveryRefusedError(HTTPStatus.BAD_REQUEST, error.problem, _NAME_IT) from error
+        except NotAnSbomError as error:
+            raise DeliveryRefusedError(HTTPStatus.BAD_REQUEST, error.problem, f"Send an SBOM: {READ}.") from error
         if not isinstance(document, SbomDocument):
-            raise BadInputError("the SBOM", "it is provenance or VEX", "Add it by patchgap graph add.")
+            what = "it is provenance, VEX or an exposure document"
+            raise BadInputError("the SBOM", what, "Add it by patchgap graph add.")
         now = self._clock()
         content = hashlib.sha256(artifact.encode() + b"\0" + body).hexdigest()
         self._graph.deliver(delivery, content, now)

@@ -49,7 +49,9 @@ def walk(path: Path) -> Iterator[Path]:
         return
     found = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
     if not found:
-        raise BadInputError(path, "it holds no file", "Name a folder that holds SBOMs.")
+        raise BadInputError(
+            path, "it holds no file", "Name a folder that holds SBOMs, VEX, provenance or exposure documents."
+        )
     yield from found
 
 

@@ -59,6 +59,16 @@ NO_SBOMS = {
     "package.json": (b'{"name": "app", "dependencies": {}}', "neither"),
     "JSON with comments": (b'{// a comment\n"a": 1}', "malformed JSON, and holds no key of an SBOM"),
     "a mail": (b"From: a\nSubject: SPDXVersion\n", "neither JSON nor XML nor tag-value"),
+    "an OSV record": (
+        b"id: PYSEC-1\nmodified: 2023-01-01T00:00:00Z\nsummary: x\n",
+        "an OSV record, which belongs in the mirror",
+    ),
+    "an OSV record in JSON": (
+        b'{"id": "X", "modified": "2023-01-01T00:00:00Z", "affected": []}',
+        "it is an OSV record",
+    ),
+    "a manifest": (b"# app\n---\napiVersion: v1\nkind: Pod\n", "it is YAML, but no exposure document"),
+    "half a claim": (b"artifact:\n  digest: x\n", "it is YAML, but no exposure document, which has `artifact:` with"),
     "gzip of prose": (gzip.compress(b"read me first"), "neither JSON nor XML nor tag-value"),
 }
 
@@ -69,8 +79,11 @@ def test_what_is_no_sbom_is_passed_over_with_its_reason(tmp_path: Path, what: st
     content, reason = NO_SBOMS[what]
     path = tmp_path / "notes"
     path.write_bytes(content)
-    with pytest.raises(NotAnSbomError, match=reason):
+    with pytest.raises(NotAnSbomError, match=reason) as caught:
         read_file(path)
+    assert [
+        one for one in ("SBOM", "VEX", "provenance", "attestation", "exposure") if one not in caught.value.fix
+    ] == []
     claimed = tmp_path / "app.cdx.json"
     claimed.write_bytes(content)
     with pytest.raises(BadInputError, match=reason) as caught:

@@ -17,6 +17,7 @@ from patchgap.graph.unpack import OTHERS, packing
 
 HEAD = 4096
 READ = "CycloneDX JSON, XML or protobuf, SPDX 2.2 and 2.3 JSON or tag-value, SPDX 3 JSON-LD, or Syft's JSON"
+TAKEN = f"an SBOM ({READ}), VEX (OpenVEX, CycloneDX, CSAF 2.0), SLSA provenance, an attestation of these, or an exposure document in YAML or JSON"
 
 
 class Kind(StrEnum):
@@ -34,11 +35,11 @@ class Kind(StrEnum):
 
 
 class NotAnSbomError(BadInputError):
-    """A document of another kind: in a folder it is passed over, with the reason."""
+    """A document of no kind that the graph takes: in a folder it is passed over, with the reason."""
 
     def __init__(self, where: str | Path, problem: str) -> None:
         self.reason = problem
-        super().__init__(where, problem, f"Name an SBOM: {READ}.")
+        super().__init__(where, problem, f"Name {TAKEN}.")
 
 
 _FLAT = rb'^\{\s*(?:"[$\w]{1,40}"\s*:\s*(?:"[^"\\]{0,2000}"|\d{1,9})\s*,\s*){0,12}'
@@ -50,6 +51,10 @@ _PROTOBUF = re.compile(rb"\n\x03(\d\.\d)(?=[\x10\x1a\x22\x2a\x32\x3a\x42\x4a\x52
 _TAG_VALUE = re.compile(rb"(?:^|[\r\n])[ \t]*SPDXVersion[ \t]*:", re.IGNORECASE)
 _COMMENTS = re.compile(rb"(?:[ \t]*(?:#[^\r\n]*)?[\r\n]+)*[ \t]*[A-Za-z]+[ \t]*:")
 _ROOT = re.compile(r"<(?:([\w.-]+):)?bom[\s>/]")
+_YAML_KEY = re.compile(rb"([a-z][\w-]*):(?=\s|$)")
+_OSV_KEYS = frozenset({b"modified", b"affected", b"summary", b"details"})
+_OSV = "it is an OSV record, which belongs in the mirror of advisories"
+_OTHER_YAML = "it is YAML, but no exposure document, which has `artifact:` with its `image_digest:`"
 _XML_NAMESPACE = "cyclonedx.org/schema/bom"
 _MARKS = (b"bomFormat", b"spdxVersion", b"spdx.org/rdf/3", b"artifactRelationships", b"payloadType", b"in-toto.io/")
 
@@ -71,6 +76,8 @@ class _Outermost(msgspec.Struct, rename={
     bundle: msgspec.Raw = msgspec.Raw()
     signed: msgspec.Raw = msgspec.Raw()
     document: msgspec.Raw = msgspec.Raw()
+    modified: msgspec.Raw = msgspec.Raw()
+    affected: msgspec.Raw = msgspec.Raw()
 
 
 _OUTERMOST = msgspec.json.Decoder(_Outermost)
@@ -143,6 +150,8 @@ def _kind_of_keys(keys: _Outermost, where: str | Path) -> Kind:
         return Kind.VEX
     if keys.type is not None or keys.payload_type is not None or keys.bundle or keys.signed:
         return Kind.PROVENANCE
+    if keys.modified and keys.affected:
+        raise NotAnSbomError(where, _OSV)
     raise NotAnSbomError(
         where,
         'it has neither `"bomFormat": "CycloneDX"` nor `"spdxVersion"`, nor the keys of SPDX 3, Syft, VEX or provenance',
@@ -177,4 +186,8 @@ def _what_else(head: bytes) -> str:
         return "it is a binary file"
     if head.lstrip()[:1] == b"[":
         return "it is a JSON list, and an SBOM is an object"
+    lines = [line for line in head.splitlines() if line.strip() and not line.startswith((b"#", b"---", b"%"))]
+    if lines and _YAML_KEY.match(lines[0]):
+        keys = {found[1] for line in lines if (found := _YAML_KEY.match(line))}
+        return _OSV if b"id" in keys and keys & _OSV_KEYS else _OTHER_YAML
     return "it is neither JSON nor XML nor tag-value"

@@ -60,6 +60,7 @@ def test_a_delivery_cannot_be_sent_again_for_another_image(desk: Desk) -> None:
     [
         (b"{", HERE, 400, "malformed JSON"),
         (json.dumps({"hello": 1}).encode(), HERE, 400, "it has neither"),
+        (b"id: X\nmodified: x\n", HERE, 400, "an OSV record, which belongs in the mirror of advisories. Send an SBOM"),
         (json.dumps(sbom(components=[{"name": 7}])).encode(), HERE, 400, "components[0].name: Expected `str`"),
         (json.dumps(sbom()).encode(), HERE, 400, "in the header patchgap-artifact or in ?artifact="),
         (json.dumps(sbom()).encode(), f"{HERE}?artifact=app:latest", 400, "without its digest"),
