@@ -19,7 +19,7 @@ from patchgap.graph.documents import read_bytes, read_head
 from patchgap.graph.provenance import SLSA, parse_provenance, repository_of_subject
 from patchgap.graph.sbom.document import SbomDocument
 from patchgap.graph.sbom.kinds import HEAD, Kind, NotAnSbomError, kind_of, kind_of_head, names_itself
-from patchgap.graph.sbom.read import parse_sbom
+from patchgap.graph.sbom.read import NamelessError, parse_sbom
 from patchgap.graph.vex import cyclonedx_protobuf, cyclonedx_xml
 from patchgap.graph.vex.read import parse_vex
 from patchgap.model.exposure import Artifact
@@ -162,10 +162,14 @@ def _with_vulnerabilities(
     vex = parse_vex(content, where)
     try:
         found = parse_sbom(content, where, artifact, equals)
-    except BadInputError:
+    except BadInputError as error:
         if vex.statements:
             return vex
+        if vex.unknown and isinstance(error, NamelessError):
+            problem = f"{vex.unknown[0].what}: {vex.unknown[0].reason}"
+            fix = "Correct that field where it is VEX; name its image by --artifact where it is an SBOM."
+            raise BadInputError(where, problem, fix) from error
         raise
     if vex.statements and not found.packages:
         return vex
-    return replace(found, vex=vex) if vex.statements else found
+    return replace(found, vex=vex) if vex.statements or vex.unknown else found

@@ -146,7 +146,7 @@ def test_cyclonedxs_states_are_the_four_statuses(state: str, status: str) -> Non
     odd = {**one, "analysis": {"state": "perhaps"}}
     document = parsed({**CYCLONEDX, "vulnerabilities": [one, odd, {"id": CVE, "affects": [{"ref": "l"}]}]})
     assert [found.status for found in document.statements] == [status]
-    assert "vulnerabilities[1]" in [found.what for found in document.unknown]
+    assert "vulnerabilities[1].analysis.state" in [found.what for found in document.unknown]
 
 
 def test_a_bom_link_means_that_sbom_alone() -> None:
@@ -188,7 +188,7 @@ def test_versions_of_a_product_are_kept_apart() -> None:
 
 def said(status: str, product: VexProduct, hour: int = 12, **more: Any) -> VexStatement:
     time = NOON.replace(hour=hour)
-    why = {"justification": "because"} if status == "not_affected" else {}
+    why = {"justification": "component_not_present"} if status == "not_affected" else {}
     fields = {"author": "Acme", "timestamp": time, **why, **more}
     return VexStatement((CVE,), (product,), VexStatus(status), **fields)
 

@@ -19,7 +19,8 @@ _STATUSES = {
     "fixed": VexStatus.FIXED,
     "first_fixed": VexStatus.FIXED,
     "under_investigation": VexStatus.UNDER_INVESTIGATION,
-}  # `recommended` names what to move to; it states nothing of it
+}
+_OTHERS = frozenset({"recommended", "unknown"})  # what to move to; what nothing is known of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ def statements(record: Mapping[str, Any], document: str, missed: Gathering) -> I
     for n, one in enumerate(mappings(record.get("vulnerabilities"))):
         ids = tuple(dict.fromkeys(i for i in (text(one.get("cve")), *_ids(one)) if i))
         if not ids:
-            missed.miss(f"vulnerabilities[{n}]", "it names no vulnerability")
+            missed.refuse(f"vulnerabilities[{n}].cve", "it names no vulnerability")
             continue
-        for said, products in _grouped(one, tree, missed).items():
+        for said, products in _grouped(one, tree, f"vulnerabilities[{n}]", missed).items():
             yield VexStatement(
                 vulnerabilities=ids,
                 products=tuple(products),
@@ -61,13 +62,15 @@ def _ids(one: Mapping[str, Any]) -> Iterator[str]:
     return (text(found.get("text")) for found in mappings(one.get("ids")))
 
 
-def _grouped(one: Mapping[str, Any], tree: ProductTree, missed: Gathering) -> dict[_Said, list[VexProduct]]:
+def _grouped(one: Mapping[str, Any], tree: ProductTree, where: str, missed: Gathering) -> dict[_Said, list[VexProduct]]:
     flags = _by_product(one.get("flags"), "label", tree)
+    if flags.pop("", ""):  # which CSAF forbids, and does not of threats
+        missed.refuse(f"{where}.flags", "one names no product, and says nothing of any")
     threats = (found for found in mappings(one.get("threats")) if text(found.get("category")) == "impact")
     impacts = _by_product([*threats], "details", tree)
     actions = _by_product(one.get("remediations"), "details", tree)
     grouped: dict[_Said, list[VexProduct]] = {}
-    for key, names in mapping(one.get("product_status")).items():
+    for key, names in _statuses(one, where, missed):
         status = _STATUSES.get(key)
         for name in texts(names) if status else ():
             found = tree.product(name)
@@ -77,6 +80,20 @@ def _grouped(one: Mapping[str, Any], tree: ProductTree, missed: Gathering) -> di
             said = _Said(status, _of(flags, name), _of(impacts, name), _of(actions, name))  # type: ignore[arg-type]
             grouped.setdefault(said, []).append(found)
     return grouped
+
+
+def _statuses(one: Mapping[str, Any], where: str, missed: Gathering) -> Iterator[tuple[str, Any]]:
+    """Each status with its products; what is none is told."""
+    held = one.get("product_status", {})
+    if not isinstance(held, dict):
+        missed.refuse(f"{where}.product_status", "it is no object")
+    for key, names in mapping(held).items():
+        if not isinstance(names, list):
+            missed.refuse(f"{where}.product_status.{key}", "it is no list")
+        elif key not in _STATUSES and key not in _OTHERS:
+            missed.refuse(f"{where}.product_status.{key}", "it is no status")
+        else:
+            yield key, names
 
 
 def _by_product(entries: Any, key: str, tree: ProductTree) -> dict[str, str]:

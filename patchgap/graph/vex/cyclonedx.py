@@ -10,7 +10,18 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from patchgap.graph.vex.fields import Gathering, digest, is_named, mapping, mappings, product, text, texts, time
+from patchgap.graph.vex.fields import (
+    Gathering,
+    digest,
+    is_list,
+    is_named,
+    mapping,
+    mappings,
+    product,
+    text,
+    texts,
+    time,
+)
 from patchgap.model.vex import VexProduct, VexStatement, VexStatus
 
 _STATES = {
@@ -37,18 +48,24 @@ def statements(record: Mapping[str, Any], document: str, missed: Gathering) -> I
     about, root = _about(record, component), text(component.get("bom-ref"))
     for n, one in enumerate(mappings(record.get("vulnerabilities"))):
         analysis = mapping(one.get("analysis"))
+        where = f"vulnerabilities[{n}]"
+        if not isinstance(one.get("analysis", {}), dict) or not isinstance(analysis.get("state", ""), str):
+            missed.refuse(f"{where}.analysis", "it is no object with a state")
+            continue
         ids = tuple(dict.fromkeys(i for i in (text(one.get("id")), *_references(one)) if i))
         state = text(analysis.get("state"))
         if not state:
             continue
         if state not in _STATES or not ids:
-            where = f"vulnerabilities[{n}]"
-            missed.miss(where, f"its state {state!r} is none" if ids else "it names no vulnerability")
+            if ids:
+                missed.refuse(f"{where}.analysis.state", f"{state!r} is none of {', '.join(_STATES)}")
+            else:
+                missed.refuse(f"{where}.id", "it names no vulnerability")
             continue
         status = _STATES[state]
         found = tuple(_affected(one, status, known, root, about, missed))
         if not found:
-            missed.miss(f"vulnerabilities[{n}]", f"it names nothing of {ids[0]} by purl, digest or BOM-Link")
+            missed.miss(where, f"it names nothing of {ids[0]} by purl, digest or BOM-Link")
             continue
         yield VexStatement(
             vulnerabilities=ids,
@@ -94,6 +111,9 @@ def _affected(
     for affected in mappings(one.get("affects")):
         ref = text(affected.get("ref"))
         found = known.get(ref) or _linked(ref)
+        if not is_list(affected.get("versions")):  # without them every version would be meant
+            missed.refuse(f"affects[].versions of {ref}", "it is no list")
+            continue
         said = [*mappings(affected.get("versions"))]
         versions = tuple(
             version

@@ -23,10 +23,16 @@ class Gathering:
 
     def __init__(self) -> None:
         self._found: dict[Unknown, None] = {}
+        self.broken: list[Unknown] = []
 
     def miss(self, what: str, reason: str) -> None:
         """Notes it; the texts are foreign, and bounded."""
         self._found[Unknown(what[:200], reason[:200])] = None
+
+    def refuse(self, what: str, reason: str) -> None:
+        """Notes what the format does not allow: a document of which no more can be taken is none."""
+        self.broken.append(Unknown(what[:200], reason[:200]))
+        self.miss(what, reason)
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:
@@ -53,6 +59,11 @@ def texts(value: Any) -> tuple[str, ...]:
 def mapping(value: Any) -> Mapping[str, Any]:
     """The object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def is_list(value: Any) -> bool:
+    """Whether it is a list, or is left out."""
+    return value is None or isinstance(value, list)
 
 
 def mappings(value: Any) -> Iterator[Mapping[str, Any]]:

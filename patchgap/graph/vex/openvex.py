@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from patchgap.graph.vex.fields import Gathering, digest, is_named, items, mapping, mappings, product, text, texts, time
+from patchgap.graph.vex.fields import (
+    Gathering,
+    digest,
+    is_list,
+    is_named,
+    items,
+    mapping,
+    mappings,
+    product,
+    text,
+    texts,
+    time,
+)
 from patchgap.model.vex import VexProduct, VexStatement, VexStatus
 
 
@@ -18,9 +30,15 @@ def statements(
         status = text(one.get("status"))
         ids = _ids(one.get("vulnerability"))
         if status not in [*VexStatus] or not ids:
-            missed.miss(where, f"its status {status!r} is none" if ids else "it names no vulnerability")
+            if ids:
+                missed.refuse(f"{where}.status", f"{status!r} is none of {', '.join(VexStatus)}")
+            else:
+                missed.refuse(f"{where}.vulnerability", "it names none")
             continue
-        found = tuple(_products(one, missed)) or subjects
+        if not is_list(one.get("products")):
+            missed.refuse(f"{where}.products", "it is no list")
+            continue
+        found = tuple(_products(one, where, missed)) or (() if one.get("products") else subjects)
         if not found:
             missed.miss(where, f"it names no product of {ids[0]} by purl or digest")
             continue
@@ -47,10 +65,14 @@ def _ids(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in (name, *texts(value.get("aliases"))) if one))
 
 
-def _products(one: Mapping[str, Any], missed: Gathering) -> Iterator[VexProduct]:
+def _products(one: Mapping[str, Any], where: str, missed: Gathering) -> Iterator[VexProduct]:
     shared = one.get("subcomponents")  # 0.0.1: beside the products
     for value in items(one.get("products")):
-        inner = mapping(value).get("subcomponents") or shared
+        own = mapping(value).get("subcomponents")
+        inner = shared if own is None or own == [] else own
+        if not is_list(inner):  # without it the whole product would be meant
+            missed.refuse(f"{where}.products.subcomponents", "it is no list")
+            continue
         within = tuple(_product(part) for part in items(inner))
         found = _product(value, tuple(part for part in within if is_named(part)))
         if not is_named(found):

@@ -4,6 +4,7 @@ one are opened; their subjects are its products where it names none. Signatures 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,20 @@ from patchgap.graph.provenance import opened
 from patchgap.graph.sbom.kinds import HEAD, Kind, kind_of_head
 from patchgap.graph.vex import csaf, cyclonedx, cyclonedx_protobuf, cyclonedx_xml, openvex
 from patchgap.graph.vex.fields import Gathering, digest, mapping, mappings, product, text
-from patchgap.model.vex import VexDocument, VexProduct, VexStatus
+from patchgap.model.vex import VexDocument, VexProduct, VexStatement, VexStatus
 
 MAX_BYTES = 64 * 1024 * 1024
 _STATEMENT = "https://in-toto.io/Statement/"
 _LISTS = {"openvex": "statements", "cyclonedx": "vulnerabilities", "csaf": "vulnerabilities"}
+_JUSTIFICATIONS = frozenset({
+    # OpenVEX's, which are CSAF's flags too
+    "component_not_present", "vulnerable_code_not_present", "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary", "inline_mitigations_already_exist",
+    # CycloneDX's, and its state that says why itself
+    "code_not_present", "code_not_reachable", "requires_configuration", "requires_dependency", "requires_environment",
+    "protected_by_compiler", "protected_at_runtime", "protected_at_perimeter", "protected_by_mitigating_control",
+    "false_positive",
+})  # fmt: skip
 
 
 def read_vex(path: Path) -> VexDocument:
@@ -46,11 +56,25 @@ def parse_vex(content: bytes, where: str | Path) -> VexDocument:
     else:
         raise BadInputError(where, "it is no VEX", "Name an OpenVEX or CSAF 2.0 document in JSON, or a CycloneDX one.")
     _check_list(record, _LISTS[kind], where, missed)
-    statements = tuple(found)
-    for one in statements:
-        if one.status is VexStatus.NOT_AFFECTED and not (one.justification or one.impact):
-            missed.miss(", ".join(one.vulnerabilities), "not_affected without a justification: it clears nothing")
+    statements = tuple(_justified(one, missed) for one in found)
+    if missed.broken and not statements and kind != "cyclonedx":  # which may be an SBOM too
+        first = missed.broken[0]
+        raise BadInputError(where, f"{first.what}: {first.reason}", "Correct that field, or export it again.")
     return VexDocument(kind, document, statements, missed.unknown)
+
+
+def _justified(one: VexStatement, missed: Gathering) -> VexStatement:
+    """The statement; its justification only where a format has it, and told where a `not_affected` has none or no words
+    in its place: weighed, that is no more than `under_investigation`."""
+    if one.status is not VexStatus.NOT_AFFECTED:
+        return one
+    what = ", ".join(one.vulnerabilities)
+    if one.justification and one.justification not in _JUSTIFICATIONS:
+        missed.miss(what, f"its justification {one.justification!r} is none")
+        one = replace(one, justification="")
+    if not (one.justification or one.impact):
+        missed.miss(what, "not_affected without a justification: it clears nothing")
+    return one
 
 
 def _check_list(record: Mapping[str, Any], key: str, where: str | Path, missed: Gathering) -> None:
@@ -60,7 +84,7 @@ def _check_list(record: Mapping[str, Any], key: str, where: str | Path, missed: 
         raise BadInputError(where, f"{key}: it is no list", "Correct that field, or export it again.")
     for n, one in enumerate(held):
         if not isinstance(one, dict):
-            missed.miss(f"{key}[{n}]", "it is no object")
+            missed.refuse(f"{key}[{n}]", "it is no object")
 
 
 def _record(content: bytes, where: str | Path) -> Mapping[str, Any]:
