@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from patchgap.graph.store import Graph
 from patchgap.model.exposure import Artifact
 from patchgap.model.vex import VexDocument
 
+_REASONS = 4  # that the last line names
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -56,23 +58,39 @@ class Outcome:
         self.skipped.append({"file": error.where, "reason": error.reason, "told": told})
 
     def tell(self, story: Story) -> None:
-        """Names on stderr what did not go in, the files of one reason together with its fix."""
-        alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """Names on stderr what did not go in, the files of one reason together, and each fix once."""
+        by_fix: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for one in self.failed:
-            problem = one["problem"].removeprefix(f"{one['file']}: ")
-            alike.setdefault((problem, one["fix"].replace(one["file"], "FILE")), []).append(one)
+            by_fix.setdefault(one["fix"].replace(one["file"], "FILE"), {}).setdefault(_reason(one), []).append(one)
         for one in self.skipped:
-            alike.setdefault((f"skipped, {one['reason']}", ""), []).append(one)
-        for (reason, fix), held in alike.items():
-            told = [one.pop("told") for one in held]
-            if len(held) == 1:
-                story.warn(f"patchgap: {told[0]}")
-                continue
-            story.warn(wrapped(f"patchgap: {many(len(held), 'file')}: {reason}", "", "  "))
-            for one in held:
-                story.say(f"  {one['file']}")
-            if fix:
+            by_fix.setdefault("", {}).setdefault(f"skipped, {one['reason']}", []).append(one)
+        for fix, reasons in by_fix.items():
+            alone = len(reasons) == 1 and all(len(held) == 1 for held in reasons.values())
+            for reason, held in reasons.items():
+                told = [one.pop("told") for one in held]
+                if len(held) == 1:
+                    story.warn(f"patchgap: {told[0] if alone else held[0].get('problem', told[0])}")
+                    continue
+                story.warn(wrapped(f"patchgap: {many(len(held), 'file')}: {reason}", "", "  "))
+                for one in held:
+                    story.say(f"  {one['file']}")
+            if fix and not alone:
                 story.say(wrapped(fix, "  ", "    "))
+
+    def sum_up(self) -> str:
+        """How many went in and how many did not, by their most frequent reasons."""
+        went = sum(map(len, (self.sboms, self.provenance, self.vex, self.images, self.claims)))
+        reasons = Counter(map(_reason, self.failed)).most_common()
+        told = [f"{count} ({reason})" for reason, count in reasons[:_REASONS]]
+        if rest := sum(count for _, count in reasons[_REASONS:]):
+            told.append(f"{rest} for other reasons")
+        skipped = f" ({many(len(self.skipped), 'other file')} skipped)" if self.skipped else ""
+        return f"{went} went in; {len(self.failed)} did not{skipped}: {', '.join(told)}."
+
+
+def _reason(failed: dict[str, Any]) -> str:
+    """The problem without the file."""
+    return str(failed["problem"]).removeprefix(f"{failed['file']}: ")
 
 
 @click.command()
@@ -262,12 +280,11 @@ def _report(outcome: Outcome) -> None:
     for one in outcome.vex:
         click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}")
         _open(one["open"])
-    went = sum(map(len, (outcome.sboms, outcome.provenance, outcome.vex, outcome.images, outcome.claims)))
+    went = outcome.sboms or outcome.provenance or outcome.vex or outcome.images or outcome.claims
     if not went and not outcome.failed:
         click.echo("Nothing went in: there is no SBOM, provenance, VEX or exposure document among them.", err=True)
     elif outcome.failed:
-        failed = len(outcome.failed)
-        click.echo(f"{went} went in; {failed} did not: stderr names {'it' if failed == 1 else 'them'} above.", err=True)
+        click.echo(wrapped(outcome.sum_up(), "", "  "), err=True)
     if again := len(outcome.sboms) - outcome.new:
         verb, them = ("was", "it") if again == 1 else ("were", "them")
         click.echo(f"{many(again, 'SBOM')} {verb} stored already: nothing was written for {them}.")

@@ -53,11 +53,24 @@ def test_files_that_fail_alike_are_named_together(tmp_path: Path) -> None:
         "patchgap: 2 files: skipped, it is neither JSON nor XML nor tag-value",
         f"  {tmp_path / 'a.md'}",
         f"  {tmp_path / 'b.md'}",
-        "0 went in; 2 did not: stderr names them above.",
+        "0 went in; 2 did not (2 other files skipped): 2 (it does not say which image it",
+        "  describes: it names no digest).",
     ])  # fmt: skip
     words = (str(DATA / "sboms" / "memcached.spdx.json.gz"), "--artifact", f"registry.example.org/cache@{IMAGE}")
     assert "stored already" not in run(tmp_path, *words).stdout
     assert "1 SBOM was stored already: nothing was written for it." in run(tmp_path, *words).stdout
+
+
+def test_a_fix_of_several_reasons_is_told_once(tmp_path: Path) -> None:
+    """And the last line counts each reason, the most frequent first."""
+    for name, text in {"a": "read me", "b": "[]", "c": "[]"}.items():
+        (tmp_path / f"{name}.cdx.json").write_text(text)
+    told = run(tmp_path, str(tmp_path)).stderr
+    assert told.count("Name an SBOM (") == 1
+    assert told.splitlines()[-2:] == [
+        "0 went in; 3 did not: 2 (it is a JSON list, and an SBOM is an object), 1 (it is",
+        "  neither JSON nor XML nor tag-value).",
+    ]
 
 
 def test_a_folder_is_walked_and_each_file_told_by_its_content(tmp_path: Path, folder: Path) -> None:
@@ -87,9 +100,9 @@ def test_one_bad_file_is_named_and_the_others_go_in(tmp_path: Path, folder: Path
         "nodigest.json: it does not say which image it describes",
         "--artifact REPOSITORY@sha256:<digest>",
         "nowhere.json: it is not a file",
-        "3 went in; 4 did not: stderr names them above.",
+        "3 went in; 4 did not (1 other file skipped): 1 (it is not a file), 1 (",
     ):
-        assert problem in told.stderr
+        assert problem in " ".join(told.stderr.split())
     assert "Traceback" not in told.output
     assert f"{digest_of('trainer-v2')}" in told.stdout
     assert json.loads(run(tmp_path, str(folder), "--json").stdout)["failed"][0]["fix"]
