@@ -212,11 +212,12 @@ class _Adding:
             self.outcome.fail(where, one)
             return
         if isinstance(one, VexDocument):
-            self._told(where, one)
-        elif isinstance(one, Claim):
+            self._told(where, one, self.store.add_vex(one, self.clock()))
+            return
+        if isinstance(one, Claim):
             self._claimed(where, one)
             return
-        elif isinstance(one, Index):
+        if isinstance(one, Index):
             platforms = {platform.digests[0]: platform.name for platform in one.platforms}
             self.outcome.images.append({"file": str(where), "digest": one.digest, "platforms": platforms})
         else:
@@ -248,10 +249,11 @@ class _Adding:
             return content
         return replace(content, artifact=replace(content.artifact, commit=self.commit))
 
-    def _told(self, path: str | Path, content: VexDocument) -> None:
+    def _told(self, path: str | Path, content: VexDocument, new: int | None = None) -> None:
+        """`new` is how many statements were not stored before; an SBOM's go in with it."""
         told = {"file": str(path), "format": content.format, "statements": len(content.statements)}
         open_ = [f"{one.what}: {one.reason}" for one in content.unknown]
-        self.outcome.vex.append(told | {"open": open_})
+        self.outcome.vex.append(told | {"new": new, "open": open_})
 
 
 def _source(document: tuple[Artifact, ...]) -> dict[str, str]:
@@ -278,7 +280,8 @@ def _report(outcome: Outcome) -> None:
         click.echo(f"    {one['digest']}")
         _open(one["open"])
     for one in outcome.vex:
-        click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}")
+        known = ", stored already" if one["statements"] and one["new"] == 0 else ""
+        click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}{known}")
         _open(one["open"])
     went = outcome.sboms or outcome.provenance or outcome.vex or outcome.images or outcome.claims
     if not went and not outcome.failed:

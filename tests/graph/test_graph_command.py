@@ -73,6 +73,15 @@ def test_a_fix_of_several_reasons_is_told_once(tmp_path: Path) -> None:
     ]
 
 
+def test_vex_that_is_stored_already_says_so(tmp_path: Path) -> None:
+    """As an SBOM does."""
+    about = {"vulnerability": {"name": "CVE-2026-1"}, "products": [{"@id": "pkg:npm/a@1"}], "status": "affected"}
+    document = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/1", "statements": [about]}
+    (tmp_path / "vex.json").write_text(json.dumps(document))
+    said = [run(tmp_path, str(tmp_path / "vex.json")).stdout.rstrip() for _ in range(2)]
+    assert said == [f"{tmp_path / 'vex.json'}: VEX (openvex), 1 statement{more}" for more in ("", ", stored already")]
+
+
 def test_a_folder_is_walked_and_each_file_told_by_its_content(tmp_path: Path, folder: Path) -> None:
     """SBOMs and provenance go in, whatever they are called; one JSON document says what went in."""
     told = run(tmp_path, str(folder), "--json")
