@@ -1,4 +1,4 @@
-"""A list of packages that stands twice in one object is refused, or told where the file is too large for the strict check:
+"""A list of packages, or of edges where that is counted, that stands twice in one object is refused, or told where the file is too large for the strict check:
 of two keys the decoder keeps the last, and whatever the first held would be gone in silence."""
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ DOUBLED: dict[
     "CycloneDX": (cyclonedx(), "components", [LOST, LOST]),
     "CycloneDX, nested": (NESTED, "components", [LOST]),
     "Syft": (syft(), "artifacts", [LOST]),
+    "CycloneDX, edges": (cyclonedx(), "dependencies", [{"ref": "a", "dependsOn": ["b"]}]),
+    "Syft, edges": (syft(), "artifactRelationships", [{"parent": "a", "child": "b", "type": "dependency-of"}]),
 }
 FILLER = ', "filler": "' + "x" * documents._SMALL + '"}'
 IMAGE = f"{NAME}@sha256:" + "a" * 64

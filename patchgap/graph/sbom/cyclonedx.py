@@ -72,7 +72,7 @@ class Metadata(msgspec.Struct):
     tools: msgspec.Raw = msgspec.Raw()
 
 
-class Dependency(msgspec.Struct, gc=False, rename={"children": "dependsOn"}):
+class Dependency(Counted, gc=False, rename={"children": "dependsOn"}):
     ref: str | None = None
     children: list[str] | None = None
 

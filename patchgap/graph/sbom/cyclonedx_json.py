@@ -23,7 +23,7 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     check_version("specVersion", bom.spec_version, VERSIONS)
     root = bom.metadata.component if bom.metadata else None
     every: list[Component] = list(walk([*(bom.components or ()), *([root] if root else ())]))
-    amiss = check_keys(content, where, _read_keys(bom, every), dropped=built - len(every))
+    amiss = check_keys(content, where, _read_keys(bom, every), dropped=built - len(every) - len(bom.dependencies or ()))
     return document(bom, digest, content.count(_LINK), (*amiss, *other_list("packages", bom.packages)))
 
 

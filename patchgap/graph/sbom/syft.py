@@ -26,7 +26,7 @@ class Found(Counted, gc=False):
     purl: str | None = None
 
 
-class Relationship(msgspec.Struct, gc=False):
+class Relationship(Counted, gc=False):
     parent: str | None = None
     child: str | None = None
     type: str | None = None
@@ -74,7 +74,8 @@ def read(content: bytes, where: str | Path, digest: str) -> SbomDocument:
     collector = _collect(syft)
     purls = [one.purl for one in syft.artifacts or ()]
     read_keys = {"purl": len(purls) - purls.count(None)}
-    for sentence in check_keys(content, where, read_keys, dropped=built - len(purls)):
+    dropped = built - len(purls) - len(syft.artifact_relationships or ())
+    for sentence in check_keys(content, where, read_keys, dropped=dropped):
         collector.hide(sentence)
     name = source.name or image.input or ""
     return collector.document(
