@@ -47,6 +47,14 @@ def test_it_is_stored_when_it_is_answered_and_once(desk: Desk, how: str) -> None
     assert [desk.post(body, delivery=one, **told).status_code for one in ("msg_1", "msg_2")] == [200, 200]
 
 
+def test_an_image_that_the_sbom_does_not_name_is_not_joined_to_the_one_that_it_does(desk: Desk) -> None:
+    """After a slip in a pipeline one image would answer for another; the answer says what was left apart."""
+    body = sbom(metadata={"component": {"type": "container", "name": "app", "version": DIGEST}})
+    told = desk.post(body, to=f"{HERE}?artifact=app@{OTHER}").json()
+    assert (told["digests"], affected(desk)) == ([OTHER], {OTHER})
+    assert f"it names {DIGEST} too, which is not known to be this image" in told["open"]
+
+
 def test_a_delivery_cannot_be_sent_again_for_another_image(desk: Desk) -> None:
     """The signature does not cover the address: an id that came once stands for the image that it came with."""
     assert desk.post(sbom(), to=f"{HERE}?artifact=app@{DIGEST}").status_code == 201
