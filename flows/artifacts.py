@@ -16,6 +16,7 @@ from patchgap.cli.output import many
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.touched import Touch
 from patchgap.incident.gate import GateVerdict
+from patchgap.model.claimed import running_now
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Plan
 from patchgap.stages.detect import Detected
@@ -43,7 +44,7 @@ def exposures(incident: str, scoped: Scoped) -> None:
             " → ".join(e.chains[0]) if e.chains else "unknown",
             e.workload.environment,
             e.workload.data_scope.classification,
-            str(e.workload.running),
+            running_now(e.workload),
             e.artifact.digest,
         )
         for e in scoped.exposures

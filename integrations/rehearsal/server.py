@@ -177,6 +177,7 @@ class Server:
         ends = loop.time() + _timeout(request)
         marks = request.query.get("allowWatchBookmarks") in ("1", "true")
         stopped = asyncio.create_task(self._stopping.wait())
+        heard: asyncio.Task[Change] | None = None
         try:
             while (left := ends - loop.time()) > 0 and not stopped.done():
                 heard = asyncio.create_task(feed.next())
@@ -189,7 +190,9 @@ class Server:
                 for event in watched(heard.result(), namespace, matches):
                     yield event
         finally:
-            stopped.cancel()
+            for waiting in (stopped, heard):
+                if waiting is not None:
+                    waiting.cancel()
 
 
 class _Feed:

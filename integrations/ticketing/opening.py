@@ -13,6 +13,7 @@ from pydantic import Field
 from integrations.ticketing.tickets import Draft, Ticket, Tickets
 from integrations.ticketing.words import render
 from patchgap.errors import RefusedError
+from patchgap.model.claimed import running_now
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import Finding
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
@@ -148,7 +149,7 @@ def _workload(workload: Workload, exposures: Iterable[Exposure]) -> dict[str, An
         "environment": workload.environment,
         "region": workload.region,
         "replicas": workload.replicas,
-        "running": workload.running,
+        "running": running_now(workload),
         "classification": workload.data_scope.classification,
         "writes_to": workload.data_scope.writes_to,
         "components": list({str(c): c for c in map(_component, mine)}.values())[:10],

@@ -20,6 +20,7 @@ from patchgap.incident.events import Waived
 from patchgap.incident.ledger import Entry
 from patchgap.incident.metrics import measures
 from patchgap.incident.state import ENDED, IncidentState, Status
+from patchgap.model.claimed import running_now
 from patchgap.model.codec import plain
 from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
@@ -117,7 +118,7 @@ def _workload(state: IncidentState, exposures: Sequence[Exposure]) -> dict[str, 
         "place": (f"cluster {of.ref.cluster}", f"{of.environment}, {of.region}"),
         "tier": given.tier if given else None,
         "because": given.because if given else (),
-        "running": f"{of.running} of {of.replicas}",
+        "running": f"{running_now(of)} of {of.replicas}",
         "chains": [picture.named(c) for e in exposures for c in e.chains] or ["unknown: the SBOM has no edges"],
         "images": sorted(
             ({"digest": d, "commit": c} for d, c in {e.artifact.digest: e.artifact.commit for e in exposures}.items()),

@@ -14,6 +14,7 @@ from patchgap.incident import events, report
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.picture import exposure as exposure_picture
 from patchgap.incident.state import fold
+from patchgap.model.claimed import PLATFORM
 from patchgap.model.exposure import short
 
 NOW = START + timedelta(hours=2)
@@ -167,3 +168,11 @@ def test_the_picture_shows_usual_names_whole_and_cuts_long_ones(ledger: Ledger) 
     assert {"GHSA-r5qj-cvf9-p85h", "pytorch-lightning 1.5.2", "pytorch-forecasting 0.9.2"} <= shown
     assert [box["whole"].split(" → ")[1] for box in boxes if box["text"].endswith("…")] == [long]
     assert all(box["x"] + box["width"] <= 1000 for box in boxes)
+
+
+@pytest.mark.parametrize(("platform", "told"), [(PLATFORM, "unknown of 8"), ("kubernetes", "8 of 8")])
+def test_what_a_document_claims_is_not_told_as_running(ledger: Ledger, platform: str, told: str) -> None:
+    """Nobody counted its replicas; those that a cluster told of are counted."""
+    of = replace(TRAINER, ref=replace(TRAINER.ref, platform=platform))
+    incident, _ = ledger.open(KEY, replace(OPENED, finding=replace(FINDING, exposures=(exposure(of),))), "detect")
+    assert told in _page(ledger.read(incident)).text
