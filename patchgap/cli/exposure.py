@@ -146,6 +146,7 @@ def document(asked: Asked) -> dict[str, Any]:
         "query": answer.query,
         "asked_at": plain(answer.asked_at),
         "exposures": [exposed(one) for one in answer.exposures],
+        "not_running": list(answer.not_running),
         "unknown": plain(answer.unknown),
         "inventory": inventory(asked.read_at, answer.asked_at),
         **({"at": plain(asked.at)} if asked.at else {}),

@@ -52,6 +52,7 @@ def render(
     groups = [list(group) for _, group in groupby(ordered, key=lambda one: one.workload.ref)]
     parts = [_headline(answer, groups, told)]
     parts += ["\n".join(_workload(group, told)) for group in groups]
+    parts.append("\n".join(_at_rest(answer.not_running, told)))
     if answer.unknown:
         parts.append("\n".join(untold(answer.unknown, stream)))
     parts.append("\n".join(readings(read_at, answer.asked_at)))
@@ -71,7 +72,8 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
     cleared = sum(all(one.standing is Standing.NOT_AFFECTED for one in group) for group in groups)
     doubtful = len(groups) - sure - cleared
     if not groups and answer.unknown:
-        return styled(wrapped(f"{query}: not found, but not everything could be told."), stream, bold=True, fg="yellow")
+        where = "in nothing that is known to run" if answer.not_running else "not found"
+        return styled(wrapped(f"{query}: {where}, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
         return styled(wrapped(f"{query}: no running workload includes it."), stream, bold=True, fg="green")
     text = f"{query}: {included(sure, doubtful)}"
@@ -80,6 +82,19 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
     if answer.unknown:
         text += f"; {many(things(answer.unknown), 'thing')} could not be told"
     return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
+
+
+def _at_rest(images: Sequence[str], told: Told) -> Iterator[str]:
+    """The images that hold it and do not run: with a filter or for another time they may run elsewhere, so that --json
+    alone tells of them."""
+    if not images or told.at or str(told.selection):
+        return
+    yield wrapped(f"In {many(len(images), 'image')} that nothing known runs:")
+    for image in images[:_MOST]:
+        repository, _, digest = image.rpartition("@")
+        yield f"  {safe(repository)}\n    {safe(digest)}" if repository else f"  {safe(digest)}"
+    if len(images) > _MOST:
+        yield f"  and {len(images) - _MOST} more, which --json names"
 
 
 def included(sure: int, doubtful: int) -> str:

@@ -80,7 +80,7 @@ def _stats(found: Stats, now: datetime, stream: IO[str]) -> Iterator[str]:
         ("components", _by({kind or "without a purl": count for kind, count in found.components.items()})),
         ("occurrences", f"{found.occurrences_told:,} told, {stored:,} stored{shared}"),
         ("workloads", f"{found.workloads:,}; {found.workload_versions:,} rows, their past included"),
-        ("VEX", f"{found.vex_statements:,} statements"),
+        ("VEX", f"{found.vex_statements:,} statement{'' if found.vex_statements == 1 else 's'}"),
         ("database", _bytes(found.bytes)),
     ]
     yield "\n".join(wrapped(safe(text), f"{name:<14}", " " * 14) for name, text in rows)

@@ -16,10 +16,12 @@ from patchgap.graph.blind import Survey
 from patchgap.graph.collection import collection_at_rest
 from patchgap.graph.matching import Match, judge, keys
 from patchgap.graph.memory import Loader, named
+from patchgap.graph.naming import digests_of
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids
 from patchgap.graph.vex.standing import Subject, VexVerdict, image_purl, settled, standing_of
 from patchgap.model.exposure import Component, Exposure, ExposureAnswer, Standing, repository_of
+from patchgap.model.exposure import named as called
 from patchgap.model.unknown import Unknown
 from patchgap.model.vex import VexStatement
 
@@ -33,7 +35,9 @@ class Query(Loader):
     def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
-        exposures = self.exposures(question, matches)
+        with collection_at_rest():
+            everywhere, at_rest = self._exposures(matches)
+            exposures = self._settled(question, everywhere)
         doubtful = [m for m in matches.values() if m.standing is Standing.UNKNOWN]
         running = {one.component for one in exposures if one.standing is Standing.UNKNOWN} if doubtful else ()
         doubts = (
@@ -46,6 +50,7 @@ class Query(Loader):
             asked_at=asked_at,
             exposures=tuple(exposures),
             unknown=(*self._untold(question), *sorted(doubts, key=lambda doubt: doubt.what)),
+            not_running=self._called(at_rest),
         )
 
     def matches(self, question: Question) -> dict[int, Match]:
@@ -56,7 +61,7 @@ class Query(Loader):
     def exposures(self, question: Question, matches: Mapping[int, Match]) -> Collection[Exposure]:
         """Every exposure of these components, with the standing that VEX gives it towards the question."""
         with collection_at_rest():
-            return self._settled(question, self._exposures(matches))
+            return self._settled(question, self._exposures(matches)[0])
 
     def blind_spots(self) -> tuple[Unknown, ...]:
         """What no question can be answered for, whatever it asks."""
@@ -101,7 +106,8 @@ class Query(Loader):
             found.append(Exposure(Component("", "", ""), None, (), artifact, workload, container))
         return tuple(found)
 
-    def _exposures(self, matches: Mapping[int, Match]) -> Collection[Exposure]:
+    def _exposures(self, matches: Mapping[int, Match]) -> tuple[Collection[Exposure], set[int]]:
+        """Every exposure, and the images that nothing runs."""
         occurrences = self._read(
             "SELECT o.component_id, p.sbom_id, o.chains FROM graph_occurrence o"  # noqa: S608  (ids alone)
             f" JOIN graph_sbom_set p ON p.set_id = o.set_id WHERE {among_ids('o.component_id', matches)}"
@@ -117,8 +123,16 @@ class Query(Loader):
                 Exposure(component, direct, paths, artifact, workload, container, standing, more)
                 for workload, container, artifact in self._memory.places[sbom_id]
             ]
+        at_rest = {self._memory.sboms[row[1]].image_id for row in occurrences if not self._memory.places[row[1]]}
         alone = all(self._memory.sboms[row[1]].alone for row in occurrences)
-        return found if alone else _once(found)
+        return found if alone else _once(found), at_rest
+
+    def _called(self, images: Collection[int]) -> tuple[str, ...]:
+        """What a person calls these images: repository and a digest, in order."""
+        if not images:
+            return ()
+        self._load_images(images)
+        return tuple(sorted(called(self._memory.images[i].repository, d) for i, d in digests_of(self._read, images)))
 
     def _settled(self, question: Question, exposures: Collection[Exposure]) -> Collection[Exposure]:
         """The exposures with the standing that VEX gives them, where it speaks of the advisory; none is removed."""

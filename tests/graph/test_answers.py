@@ -48,6 +48,21 @@ def test_the_question_is_answered_with_chain_and_place(graph: Graph) -> None:
     assert graph.exposure(Question.of_advisory(read_advisory(ADVISORY)), NOW).exposures == (one,)
 
 
+def test_an_image_that_nothing_runs_is_named_apart(graph: Graph) -> None:
+    """It holds the package, and is no exposure; once a workload runs it, it is one and no longer named so."""
+    trainer, patched = digest_of("trainer-v2"), digest_of("trainer-v2-patched")
+    for name in ("trainer-v2", "trainer-v2-patched"):
+        graph.add_sbom(read_sbom(sbom(name)), NOW)
+    graph.record(cluster(workload("other", container(patched))), NOW)
+    asleep = ask(graph, "pytorch-lightning@1.5.2")
+    assert asleep.exposures == ()
+    assert [image.rpartition("@")[2] for image in asleep.not_running] == [trainer]
+    graph.record(cluster(workload("trainer-v2", container(trainer))), NOW)
+    awake = ask(graph, "pytorch-lightning@1.5.2")
+    assert len(awake.exposures) == 1
+    assert awake.not_running == ()
+
+
 def test_the_patched_image_is_clean_and_the_old_one_is_not(graph: Graph) -> None:
     """Each digest has its own standing; one without an SBOM is unknown."""
     for name in ("trainer-v2", "trainer-v2-patched"):

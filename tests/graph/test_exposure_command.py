@@ -71,7 +71,7 @@ def test_a_name_a_version_a_purl_and_an_advisory_find_the_trainer(home: Path, wh
 def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
     """Every field of the design, with its value."""
     document = asked(home, "pytorch-lightning@1.5.2")
-    assert list(document) == ["query", "asked_at", "exposures", "unknown", "inventory"]
+    assert list(document) == ["query", "asked_at", "exposures", "not_running", "unknown", "inventory"]
     (one,) = document["exposures"]
     assert one["component"] == {
         "purl": "pkg:pypi/pytorch-lightning@1.5.2",
