@@ -17,7 +17,7 @@ from patchgap.cli.output import emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.cli.times import moment
 from patchgap.graph.radius import Privilege, Reach, Total, ranked, total
-from patchgap.model.claimed import is_claimed
+from patchgap.model.claimed import is_claimed, running_now
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Standing
 from patchgap.model.workload import Classification
@@ -124,7 +124,7 @@ def _csv_row(rank: int, one: Reach) -> dict[str, Any]:
         **{key: value for key, value in shown.items() if key in _COLUMNS},
         **shown["workload"],
         **shown["data_scope"],
-        "running": UNKNOWN if is_claimed(one.workload) else one.workload.running,
+        "running": running_now(one.workload),
         "internet_exposed": UNKNOWN if exposed_ is None else exposed_,
         "service_account": one.workload.privileges.service_account,
     }

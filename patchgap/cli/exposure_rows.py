@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from patchgap.model.claimed import is_claimed
+from patchgap.model.claimed import running_now
 from patchgap.model.exposure import Exposure, ExposureAnswer
 from patchgap.model.unknown import Unknown
 
@@ -50,7 +50,7 @@ def _exposure(one: Exposure) -> dict[str, Any]:
         "environment": workload.environment,
         "region": workload.region,
         "replicas": workload.replicas,
-        "running": UNKNOWN if is_claimed(workload) else workload.running,
+        "running": running_now(workload),
         "state": one.container.state.value,
         "container": one.container.name,
         "image": one.artifact.repository,

@@ -115,7 +115,8 @@ def add(
 
     SBOMs: CycloneDX JSON 1.2 to 1.7, XML 1.0 to 1.7 and protobuf 1.3 to 1.7, SPDX 2.2 and 2.3 JSON and tag-value, SPDX
     3.0 JSON-LD, Syft's JSON. Provenance: in-toto statements of SLSA v0.2 and v1, bare or in a DSSE envelope. VEX:
-    OpenVEX and CSAF 2.0 in JSON, CycloneDX in each of its forms. Which one a file is, its content tells; gzip and zstd are unpacked.
+    OpenVEX and CSAF 2.0 in JSON, CycloneDX in each of its forms. Which one a file is, its content tells; gzip and zstd
+    are unpacked.
 
     A file that cannot be read is named on stderr and leaves nothing behind; the others go in. What else a folder holds
     is named too, and skipped. Adding a file again changes nothing.
