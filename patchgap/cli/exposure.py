@@ -25,7 +25,7 @@ from patchgap.graph.memory import Memory
 from patchgap.graph.query import Query
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run
-from patchgap.graph.selection import Missing, Selection
+from patchgap.graph.selection import EVERYTHING, Missing, Selection
 from patchgap.model.claimed import is_claimed
 from patchgap.model.codec import plain
 from patchgap.model.exposure import Exposure, ExposureAnswer, Standing
@@ -81,7 +81,7 @@ def exposure(
     selection = asking.selection_of(filters)
     question = asking.question_of(cli, what, advisory, selection)
     then = moment(at, "--at", cli.clock()) if at else None
-    asked = ask(cli, question, selection, then)
+    asked = ask(cli, question, selection, then, at_rest=True)
     _warn(question, asked)
     _print(asked, printed, why=why)
     if exit_code:
@@ -90,26 +90,33 @@ def exposure(
 
 
 class Asked(NamedTuple):
-    """An answer, what was asked, and when each cluster was last read."""
+    """An answer, what was asked, and when each cluster was last read. `not_running` are images that hold it too and run
+    nowhere known; of a part of the fleet, and of another time, that is not told."""
 
     answer: ExposureAnswer
+    not_running: tuple[str, ...]
     selection: Selection
     at: datetime | None
     read_at: Mapping[str, datetime | Unknown]
     missing: tuple[Missing, ...]
 
 
-def ask(cli: Cli, question: Question, selection: Selection, at: datetime | None = None) -> Asked:
-    """The answer about the part of the fleet that is selected. Raises BadInputError for a filter that nothing has."""
+def ask(
+    cli: Cli, question: Question, selection: Selection, at: datetime | None = None, *, at_rest: bool = False
+) -> Asked:
+    """The answer about the part of the fleet that is selected; with `at_rest` the images that run nowhere too. Raises
+    BadInputError for a filter that nothing has."""
     configured = cli.clusters()
 
     def of(read: Run) -> Asked:
-        answer = Query(read, Memory(), at, selection.cluster).answer(question, cli.clock())
+        query = Query(read, Memory(), at, selection.cluster)
+        answer = query.answer(question, cli.clock())
+        idle = query.not_running(question) if at_rest and at is None and selection == EVERYTHING else ()
         missing = asking.check(selection, read, answer.exposures, configured)
         read_at, unread = asking.readings(read, selection, configured)
         kept = tuple(one for one in answer.exposures if selection.keeps(one.workload))
         told = replace(answer, exposures=kept, unknown=(*unread, *answer.unknown))
-        return Asked(told, selection, at, read_at, missing)
+        return Asked(told, idle, selection, at, read_at, missing)
 
     return cli.asked(of)
 
@@ -136,7 +143,17 @@ def _print(asked: Asked, form: str, *, why: bool) -> None:
         draw = drawing.dot if form == "dot" else drawing.mermaid
         click.echo(draw(asked.answer), nl=False)
     else:
-        click.echo(render(asked.answer, asked.read_at, sys.stdout, selection=asked.selection, at=asked.at, why=why))
+        click.echo(
+            render(
+                asked.answer,
+                asked.read_at,
+                sys.stdout,
+                asked.not_running,
+                selection=asked.selection,
+                at=asked.at,
+                why=why,
+            )
+        )
 
 
 def document(asked: Asked) -> dict[str, Any]:
@@ -146,7 +163,7 @@ def document(asked: Asked) -> dict[str, Any]:
         "query": answer.query,
         "asked_at": plain(answer.asked_at),
         "exposures": [exposed(one) for one in answer.exposures],
-        "not_running": list(answer.not_running),
+        "not_running": list(asked.not_running),
         "unknown": plain(answer.unknown),
         "inventory": inventory(asked.read_at, answer.asked_at),
         **({"at": plain(asked.at)} if asked.at else {}),

@@ -41,18 +41,20 @@ def render(
     answer: ExposureAnswer,
     read_at: Mapping[str, datetime | Unknown],
     stream: IO[str],
+    not_running: Sequence[str] = (),
     *,
     selection: Selection = EVERYTHING,
     at: datetime | None = None,
     why: bool = False,
 ) -> str:
-    """The whole text. `read_at` says when each cluster was last read; `why` draws all chains."""
+    """The whole text. `read_at` says when each cluster was last read, `not_running` which images hold it and run nowhere
+    known; `why` draws all chains."""
     told = Told(stream, selection, at, why)
     ordered = sorted(answer.exposures, key=_order)
     groups = [list(group) for _, group in groupby(ordered, key=lambda one: one.workload.ref)]
-    parts = [_headline(answer, groups, told)]
+    parts = [_headline(answer, groups, told, asleep=bool(not_running))]
     parts += ["\n".join(_workload(group, told)) for group in groups]
-    parts.append("\n".join(_at_rest(answer.not_running, told)))
+    parts.append("\n".join(_at_rest(not_running)))
     if answer.unknown:
         parts.append("\n".join(untold(answer.unknown, stream)))
     parts.append("\n".join(readings(read_at, answer.asked_at)))
@@ -64,7 +66,7 @@ def _order(one: Exposure) -> tuple[str, ...]:
     return (ref.cluster, ref.namespace, ref.kind, ref.name, ref.uid, one.artifact.digest, one.component.name)
 
 
-def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told: Told) -> str:
+def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told: Told, *, asleep: bool) -> str:
     stream, kept = told.stream, str(told.selection)
     query = safe(answer.query) + (f" (only {safe(kept)})" if kept else "")
     query = f"At {time_told(told.at)}, {query}" if told.at else query
@@ -72,7 +74,7 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
     cleared = sum(all(one.standing is Standing.NOT_AFFECTED for one in group) for group in groups)
     doubtful = len(groups) - sure - cleared
     if not groups and answer.unknown:
-        where = "in nothing that is known to run" if answer.not_running else "not found"
+        where = "in nothing that is known to run" if asleep else "not found"
         return styled(wrapped(f"{query}: {where}, but not everything could be told."), stream, bold=True, fg="yellow")
     if not groups:
         return styled(wrapped(f"{query}: no running workload includes it."), stream, bold=True, fg="green")
@@ -84,10 +86,8 @@ def _headline(answer: ExposureAnswer, groups: Sequence[Sequence[Exposure]], told
     return styled(wrapped(text + "."), stream, bold=True, fg="red" if sure else "yellow")
 
 
-def _at_rest(images: Sequence[str], told: Told) -> Iterator[str]:
-    """The images that hold it and do not run: with a filter or for another time they may run elsewhere, so that --json
-    alone tells of them."""
-    if not images or told.at or str(told.selection):
+def _at_rest(images: Sequence[str]) -> Iterator[str]:
+    if not images:
         return
     yield wrapped(f"In {many(len(images), 'image')} that nothing known runs:")
     for image in images[:_MOST]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from patchgap.errors import BadInputError, NotFoundError
@@ -64,14 +63,10 @@ def _by_repository(read: Run, text: str) -> dict[int, str]:
     if tag:
         roots = read(f"SELECT image_id, root FROM graph_sbom WHERE {among_ids('image_id', ids)}")  # noqa: S608  (ids)
         ids = sorted({id_ for id_, root in roots if _tag_of(root) == tag})
-    return dict(digests_of(read, ids))
-
-
-def digests_of(read: Run, images: Iterable[int]) -> list[tuple[int, str]]:
-    """One digest of each of these images."""
-    some = among_ids("image_id", images)
-    rows = read(f"SELECT image_id, min(digest) FROM graph_digest WHERE {some} GROUP BY image_id")  # noqa: S608  (ids)
-    return [(row[0], row[1]) for row in rows]
+    found = read(
+        f"SELECT image_id, min(digest) FROM graph_digest WHERE {among_ids('image_id', ids)} GROUP BY image_id"  # noqa: S608
+    )
+    return {row[0]: row[1] for row in found}
 
 
 def _tag_of(root: str) -> str:

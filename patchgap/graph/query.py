@@ -16,7 +16,6 @@ from patchgap.graph.blind import Survey
 from patchgap.graph.collection import collection_at_rest
 from patchgap.graph.matching import Match, judge, keys
 from patchgap.graph.memory import Loader, named
-from patchgap.graph.naming import digests_of
 from patchgap.graph.question import Question
 from patchgap.graph.reading import Run, among, among_ids
 from patchgap.graph.vex.standing import Subject, VexVerdict, image_purl, settled, standing_of
@@ -35,9 +34,7 @@ class Query(Loader):
     def answer(self, question: Question, asked_at: datetime) -> ExposureAnswer:
         """Every exposure, and what could not be told."""
         matches = self.matches(question)
-        with collection_at_rest():
-            everywhere, at_rest = self._exposures(matches)
-            exposures = self._settled(question, everywhere)
+        exposures = self.exposures(question, matches)
         doubtful = [m for m in matches.values() if m.standing is Standing.UNKNOWN]
         running = {one.component for one in exposures if one.standing is Standing.UNKNOWN} if doubtful else ()
         doubts = (
@@ -50,7 +47,6 @@ class Query(Loader):
             asked_at=asked_at,
             exposures=tuple(exposures),
             unknown=(*self._untold(question), *sorted(doubts, key=lambda doubt: doubt.what)),
-            not_running=self._called(at_rest),
         )
 
     def matches(self, question: Question) -> dict[int, Match]:
@@ -61,7 +57,19 @@ class Query(Loader):
     def exposures(self, question: Question, matches: Mapping[int, Match]) -> Collection[Exposure]:
         """Every exposure of these components, with the standing that VEX gives it towards the question."""
         with collection_at_rest():
-            return self._settled(question, self._exposures(matches)[0])
+            return self._settled(question, self._exposures(matches))
+
+    def not_running(self, question: Question) -> tuple[str, ...]:
+        """The images that hold it too, or may, and that no workload known to the graph runs now: each as a person calls
+        it, by repository and a digest."""
+        rows = self._read(
+            "SELECT i.repository, min(d.digest) FROM graph_image i JOIN graph_digest d ON d.image_id = i.id"  # noqa: S608  (ids alone)
+            " WHERE i.id IN (SELECT s.image_id FROM graph_occurrence o JOIN graph_sbom_set p ON p.set_id = o.set_id"
+            f" JOIN graph_sbom s ON s.id = p.sbom_id WHERE {among_ids('o.component_id', self.matches(question))})"
+            " AND NOT EXISTS (SELECT 1 FROM graph_container c WHERE c.image_id = i.id AND c.exposed AND c.live)"
+            " GROUP BY i.id, i.repository"
+        )
+        return tuple(sorted(called(repository, digest) for repository, digest in rows))
 
     def blind_spots(self) -> tuple[Unknown, ...]:
         """What no question can be answered for, whatever it asks."""
@@ -106,8 +114,7 @@ class Query(Loader):
             found.append(Exposure(Component("", "", ""), None, (), artifact, workload, container))
         return tuple(found)
 
-    def _exposures(self, matches: Mapping[int, Match]) -> tuple[Collection[Exposure], set[int]]:
-        """Every exposure, and the images that nothing runs."""
+    def _exposures(self, matches: Mapping[int, Match]) -> Collection[Exposure]:
         occurrences = self._read(
             "SELECT o.component_id, p.sbom_id, o.chains FROM graph_occurrence o"  # noqa: S608  (ids alone)
             f" JOIN graph_sbom_set p ON p.set_id = o.set_id WHERE {among_ids('o.component_id', matches)}"
@@ -123,16 +130,8 @@ class Query(Loader):
                 Exposure(component, direct, paths, artifact, workload, container, standing, more)
                 for workload, container, artifact in self._memory.places[sbom_id]
             ]
-        at_rest = {self._memory.sboms[row[1]].image_id for row in occurrences if not self._memory.places[row[1]]}
         alone = all(self._memory.sboms[row[1]].alone for row in occurrences)
-        return found if alone else _once(found), at_rest
-
-    def _called(self, images: Collection[int]) -> tuple[str, ...]:
-        """What a person calls these images: repository and a digest, in order."""
-        if not images:
-            return ()
-        self._load_images(images)
-        return tuple(sorted(called(self._memory.images[i].repository, d) for i, d in digests_of(self._read, images)))
+        return found if alone else _once(found)
 
     def _settled(self, question: Question, exposures: Collection[Exposure]) -> Collection[Exposure]:
         """The exposures with the standing that VEX gives them, where it speaks of the advisory; none is removed."""

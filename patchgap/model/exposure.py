@@ -100,11 +100,9 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class ExposureAnswer:
-    """The answer, with what could not be told. An empty `exposures` with a non-empty `unknown` is not "clean".
-    `not_running` names the images that hold it too, or may, and that no workload known to the graph runs."""
+    """The answer, with what could not be told. An empty `exposures` with a non-empty `unknown` is not "clean"."""
 
     query: str
     asked_at: datetime
     exposures: tuple[Exposure, ...]
     unknown: tuple[Unknown, ...]
-    not_running: tuple[str, ...] = ()

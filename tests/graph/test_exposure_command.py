@@ -67,6 +67,16 @@ def test_a_name_a_version_a_purl_and_an_advisory_find_the_trainer(home: Path, wh
     assert asked(home, what)["exposures"] == asked(home, "--advisory", str(ADVISORY))["exposures"] != []
 
 
+def test_images_that_nothing_runs_are_told_of_the_whole_fleet_now_alone(home: Path) -> None:
+    """Of a part of it, or of another time, nobody can say so: what runs elsewhere would be among them."""
+    fill(home, cluster(workload("other", container(NOWHERE))))
+    (image,) = asked(home, "pytorch-lightning@1.5.2")["not_running"]
+    assert image.endswith(TRAINER)
+    assert f"nothing known runs:\n  {image.partition('@')[0]}" in run(home, "pytorch-lightning@1.5.2").stdout
+    for part in (("--at", "1h"), ("--cluster", "prod-ml-eu"), ("--namespace", "training")):
+        assert asked(home, "pytorch-lightning@1.5.2", *part)["not_running"] == []
+
+
 @pytest.mark.usefixtures("fleet")
 def test_the_json_has_the_shape_that_scripts_rely_on(home: Path) -> None:
     """Every field of the design, with its value."""
