@@ -45,8 +45,9 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
     broken: list[str] = []
-    for step in stages.ready(engine(), IncidentId(incident)):
-        broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
+    with engine().acting(IncidentId(incident)):  # another engine at the same incident waits for the whole of it
+        for step in stages.ready(engine(), IncidentId(incident)):
+            broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
     return _summed_up(_finish(incident), broken)
 
 

@@ -53,8 +53,9 @@ def recover(incident: parameters.Incident) -> State[Any]:
         within(verify, incident)
         allowed = _may_release(incident)
     if not isinstance(allowed, RefusedError):
-        for _verb, controls in groupby(allowed, key=lambda c: c.intent.action.verb):
-            settle([_release.submit(incident, c.intent.action.id, describe(c.intent.action)) for c in controls])
+        with engine().acting(IncidentId(incident)):
+            for _verb, controls in groupby(allowed, key=lambda c: c.intent.action.verb):
+                settle([_release.submit(incident, c.intent.action.id, describe(c.intent.action)) for c in controls])
         if allowed:
             within(verify, incident)
     closed = _close(incident)

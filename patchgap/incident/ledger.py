@@ -5,12 +5,13 @@ Owns how entries are written, read and verified. What they mean together is in `
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, Ref
 from patchgap.incident import tables
 from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
 from patchgap.incident.events import Body, Closed, Dismissed, Opened, Scoped, SignalJoined, decode
+from patchgap.incident.lease import must_be_last
 from patchgap.incident.redact import SecretError, secret_in
 from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
@@ -59,6 +61,14 @@ class Ledger:
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._fence: int | None = None
+
+    def under(self, token: int) -> Self:
+        """The same ledger for one that acts under an incident's lease: it adds only while that token is the last one, in the same
+        transaction, and raises LeaseLostError once another engine took over."""
+        made = copy.copy(self)
+        made._fence = token
+        return made
 
     def open(self, key: str, opened: Opened, actor: str) -> tuple[IncidentId, bool]:
         """The new incident, or (the open one with this key or an alias of its advisory, False)."""
@@ -88,7 +98,7 @@ class Ledger:
         NotFoundError, and BrokenLedgerError where the end is not the one recorded."""
         text = _sealable(body)
         with writing(self._engine) as connection:
-            link = self._add(connection, _row_for_update(connection, incident), text, body, actor)
+            link = self._add(connection, self._for_update(connection, incident), text, body, actor)
         return _entry(link)
 
     def append_if(self, incident: IncidentId, expected_head: str, body: Body, actor: str) -> Entry | None:
@@ -96,11 +106,20 @@ class Ledger:
         from; else None, and nothing is written."""
         text = _sealable(body)
         with writing(self._engine) as connection:
-            row = _row_for_update(connection, incident)
+            row = self._for_update(connection, incident)
             if row.head != expected_head:
                 return None
             link = self._add(connection, row, text, body, actor)
         return _entry(link)
+
+    def _for_update(self, connection: sa.Connection, incident: str) -> sa.Row[Any]:
+        query = sa.select(tables.incident).where(tables.incident.c.id == incident).with_for_update()
+        row = connection.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+        if self._fence is not None:
+            must_be_last(connection, incident, self._fence)
+        return row
 
     def _add(self, connection: sa.Connection, row: sa.Row[Any], text: str, body: Body, actor: str) -> Link:
         _must_be_whole(connection, row)
@@ -224,14 +243,6 @@ def _hold(connection: sa.Connection, incident: str, keys: set[str]) -> None:
     taken = set(connection.scalars(sa.select(held).where(held.in_(keys))))
     for key in sorted(keys - taken):
         connection.execute(sa.insert(tables.incident_key).values(key=key, incident=incident))
-
-
-def _row_for_update(connection: sa.Connection, incident: str) -> sa.Row[Any]:
-    query = sa.select(tables.incident).where(tables.incident.c.id == incident).with_for_update()
-    row = connection.execute(query).first()
-    if row is None:
-        raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
-    return row
 
 
 def _must_be_whole(connection: sa.Connection, row: sa.Row[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The incident's tables: the signals' inbox, the incidents with their open keys, the ledger, the kill switch.
+"""The incident's tables: the signals' inbox, the incidents with their open keys, the ledger, the kill switch, the leases.
 
 Times are canonical text (UTC, ending in Z), so that what is hashed is what is stored, on every database.
 """
@@ -63,4 +63,13 @@ stop = sa.Table(  # every raising and lowering; the last one stands
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
+)
+
+lease = sa.Table(  # who acts for an incident; `token` grows each time that another does, and is never forgotten
+    "lease",
+    metadata,
+    sa.Column("incident", sa.String(40), primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),  # "" where it is free
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("beat", sa.Integer, nullable=False),  # the holder's signs of life
 )

@@ -11,11 +11,11 @@ from patchgap.incident import conduct
 from patchgap.incident.events import Approved, PersonCalled, Planned, PlanRefused, Scoped, SignalJoined
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold, second_person
+from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt, Uncovered
 from patchgap.model.workload import WorkloadRef
 from patchgap.playbook import planner
-from patchgap.ports import Situation
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
@@ -161,24 +161,23 @@ def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:
 
 def carry_out(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     """One verb on one target: intent, effect, receipt. Run again, it observes and does only what is left."""
-    state = state_of(engine, incident)
-    planned = next((a for a in _plan_of(state).actions if a.id == action), None)
-    if planned is None:
-        raise RefusedError(
-            f"{action} is not in the plan of {incident}", "Only planned targets are touched: plan again."
-        )
-    return conduct.contain_target(
-        engine.ledger, incident, planned, engine.registry, _of_action(engine, state, planned), engine.stop.may_write
-    )
+    with engine.acting(incident) as acting:
+        state = state_of(engine, incident)
+        planned = next((a for a in _plan_of(state).actions if a.id == action), None)
+        if planned is None:
+            raise RefusedError(
+                f"{action} is not in the plan of {incident}", "Only planned targets are touched: plan again."
+            )
+        situation = situation_of(engine, state, _exposures_of(state, planned), acting.may_write)
+        return conduct.contain_target(acting.ledger, incident, planned, engine.registry, situation, acting.may_write)
 
 
-def _of_action(engine: Engine, state: IncidentState, planned: PlannedAction) -> Situation:
+def _exposures_of(state: IncidentState, planned: PlannedAction) -> tuple[Exposure, ...]:
     """The exposures that the action was planned for: those of its target's workloads, else its tier's."""
     served = frozenset(planned.target.workloads)
-    exposures = state.finding.exposures
     if served:
-        return situation_of(engine, state, tuple(e for e in exposures if str(e.workload.ref) in served))
-    return situation_of(engine, state, tuple(e for e in exposures if state.tier_of(e.workload.ref) == planned.tier))
+        return tuple(e for e in state.finding.exposures if str(e.workload.ref) in served)
+    return tuple(e for e in state.finding.exposures if state.tier_of(e.workload.ref) == planned.tier)
 
 
 def finish(engine: Engine, incident: IncidentId) -> ContainSummary:

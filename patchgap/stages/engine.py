@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from patchgap import registry as registry_of
 from patchgap import storage
 from patchgap.graph.store import Graph
 from patchgap.incident.inbox import Inbox
+from patchgap.incident.lease import Leases
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.stop import Stop
+from patchgap.model.finding import IncidentId
 from patchgap.ports import Clock, Connection, Connections
 from patchgap.registry import Registry
 from patchgap.settings import Settings
 
 OWNER = "patchgap"  # the field manager and the label value of everything that patchgap makes
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """The right to change the world for one incident: its ledger, which takes entries only while the lease is held, and
+    `may_write`, which raises where the kill switch stands or another engine took over."""
+
+    ledger: Ledger
+    may_write: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +39,22 @@ class Engine:
     ledger: Ledger
     inbox: Inbox
     stop: Stop
+    leases: Leases
     registry: Registry
     connections: Connections
     clock: Clock
+
+    @contextmanager
+    def acting(self, incident: IncidentId) -> Iterator[Acting]:
+        """What a stage that changes the world for the incident holds: its lease. Raises RefusedError where another engine
+        has it and does not come to an end."""
+        with self.leases.hold(incident) as token:
+
+            def may_write() -> None:
+                self.stop.may_write()
+                self.leases.must_hold(incident, token)
+
+            yield Acting(self.ledger.under(token), may_write)
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock, given: Iterable[Connection] = ()) -> Engine:
@@ -41,6 +66,7 @@ class Engine:
             ledger=Ledger(database, clock),
             inbox=Inbox(database, clock),
             stop=Stop(database),
+            leases=Leases(database),
             registry=registry_of.load(),
             connections=Connections(settings, given),
             clock=clock,

@@ -46,16 +46,14 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
 
 def _admit(engine: Engine, incident: IncidentId) -> None:
     """Freezes and blocks that stand are brought up to date: each observes itself out of step and applies again."""
-    state = state_of(engine, incident)
-    situation = situation_of(engine, state)
-    receipts = [
-        (
-            control,
-            conduct.renew_target(engine.ledger, incident, control, engine.registry, situation, engine.stop.may_write),
-        )
-        for control in state.controls
-        if control.intent.action.verb in _BY_DIGEST and control.intent.action.id not in state.releasing
-    ]
+    with engine.acting(incident) as acting:
+        state = state_of(engine, incident)
+        situation = situation_of(engine, state, may_write=acting.may_write)
+        receipts = [
+            (c, conduct.renew_target(acting.ledger, incident, c, engine.registry, situation, acting.may_write))
+            for c in state.controls
+            if c.intent.action.verb in _BY_DIGEST and c.intent.action.id not in state.releasing
+        ]
     failed = tuple(
         f"{c.intent.action.verb} on {c.intent.action.target}: {'; '.join(r.detail)}"
         for c, r in receipts

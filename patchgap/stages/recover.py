@@ -94,15 +94,15 @@ def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
 
 
 def _release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
-    state = state_of(engine, incident)
-    control = next((c for c in state.to_release if c.intent.action.id == action), None)
-    if control is None:
-        raise NotFoundError(
-            f"{action} is no standing control of {incident}", "It was released already, or never stood."
-        )
-    return conduct.release_target(
-        engine.ledger, incident, control, engine.registry, situation_of(engine, state), engine.stop.may_write
-    )
+    with engine.acting(incident) as acting:
+        state = state_of(engine, incident)
+        control = next((c for c in state.to_release if c.intent.action.id == action), None)
+        if control is None:
+            raise NotFoundError(
+                f"{action} is no standing control of {incident}", "It was released already, or never stood."
+            )
+        situation = situation_of(engine, state, may_write=acting.may_write)
+        return conduct.release_target(acting.ledger, incident, control, engine.registry, situation, acting.may_write)
 
 
 def close(engine: Engine, incident: IncidentId) -> Closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
@@ -25,8 +25,14 @@ def playbook_of(engine: Engine, state: IncidentState) -> Playbook:
     return loader.scaled(loader.parse(state.text, where, engine.registry), state.times_scale)
 
 
-def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure, ...] | None = None) -> Situation:
-    """The situation, of the exposures given or of the whole incident's."""
+def situation_of(
+    engine: Engine,
+    state: IncidentState,
+    exposures: tuple[Exposure, ...] | None = None,
+    may_write: Callable[[], None] | None = None,
+) -> Situation:
+    """The situation, of the exposures given or of the whole incident's; `may_write` is that of who acts, else the kill
+    switch alone says."""
     question = question_of(state.finding.signal)
     affected = engine.graph.affected_digests(question) if question else frozenset()
 
@@ -51,6 +57,6 @@ def situation_of(engine: Engine, state: IncidentState, exposures: tuple[Exposure
         release_begun=state.release_begun,
         planned=state.plan.actions if state.plan else (),
         uncovered=state.plan.uncovered if state.plan else (),
-        may_write=engine.stop.may_write,
+        may_write=may_write or engine.stop.may_write,
         identities=state.identities,
     )

@@ -11,6 +11,7 @@ from patchgap import storage
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.graph.store import Graph
 from patchgap.incident.inbox import Inbox
+from patchgap.incident.lease import Leases
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.stop import Stop
 from patchgap.ports import Connections
@@ -41,6 +42,7 @@ def engine(world: World, tmp_path: Path) -> Engine:
         ledger=Ledger(database, world.clock),
         inbox=Inbox(database, world.clock),
         stop=Stop(database),
+        leases=Leases(database),
         registry=fakes(world),
         connections=Connections(settings),
         clock=world.clock,
