@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TextIO
 
 import click
 
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
+from patchgap.incident.events import Approved
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.quantities import duration
+from patchgap.stages import consent as consent_stage
 from patchgap.stages import contain as contain_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
 from patchgap.stages import waive as waive_stage
+from patchgap.stages.consent import Answer
 from patchgap.stages.situation import state_of
 
 _ID = click.argument("incident_id", metavar="ID")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_PLAN = click.option("--plan", "digest", required=True, help="The digest of the plan that was read.")
+_CODE = click.option(
+    "--code-file", type=click.File(), metavar="FILE", help="Holds your code; `-` for stdin. Else you are asked for it."
+)
 _WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
 
 
@@ -82,18 +90,62 @@ def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
 
 @incident.command()
 @_ID
-@click.option("--plan", "digest", required=True, help="The digest of the plan that was read.")
+@_PLAN
+@_CODE
+@_JSON
+@click.pass_context
+def approve(context: click.Context, incident_id: str, digest: str, code_file: TextIO | None, as_json: bool) -> None:
+    """Say yes to one plan, as another person than the one who reported the signal.
+
+    A code of one use, which `patchgap approver issue` gave you, says who you are; it is asked for where no file holds it.
+    """
+    answer = Answer(IncidentId(incident_id), digest, yes=True)
+    said = opened(context).consent.by_code(answer, _code(code_file))
+    if isinstance(said, Approved):
+        until = f"{said.expires_at:%Y-%m-%d %H:%M} UTC"
+        told = [f"approved by {said.approver} until {until};", f"now run `patchgap incident contain {incident_id}`"]
+        put(said, as_json=as_json, text=listed(told))
+
+
+@incident.command()
+@_ID
+@_PLAN
+@_CODE
+@click.option("--why", required=True, help="Why not, in a sentence.")
+@_JSON
+@click.pass_context
+def decline(
+    context: click.Context, incident_id: str, digest: str, code_file: TextIO | None, why: str, as_json: bool
+) -> None:
+    """Say no to one plan: what waits in it does not run, until it is planned and approved again."""
+    answer = Answer(IncidentId(incident_id), digest, yes=False, why=why)
+    said = opened(context).consent.by_code(answer, _code(code_file))
+    put(said, as_json=as_json, text=listed([f"declined: {why}"]))
+
+
+def _code(file: TextIO | None) -> str:
+    return file.read().strip() if file else str(click.prompt("code", hide_input=True, err=True))
+
+
+@incident.command("break-glass")
+@_ID
+@click.option("--why", required=True, help="Why nobody else can be asked; it stands in the ledger and the report.")
+@click.option("--for", "lasts", required=True, metavar="TIME", help="For how long, such as 30m; 12h at most.")
 @_WHO
 @_JSON
 @click.pass_context
-def approve(context: click.Context, incident_id: str, digest: str, who: str, as_json: bool) -> None:
-    """Say yes to one plan, as another person than the one who reported the signal."""
+def break_glass(context: click.Context, incident_id: str, why: str, lasts: str, who: str, as_json: bool) -> None:
+    """Do without the second person's yes for a time. Limits, protected objects and the kill switch stand as they do.
+
+    It is loud: a person is called, and the story, the report and the metrics show it.
+    """
     engine = opened(context)
-    asked = state_of(engine, IncidentId(incident_id)).finding.signal.source
-    approved = contain_stage.approve(engine, IncidentId(incident_id), digest, who, asked)
-    until = f"{approved.expires_at:%Y-%m-%d %H:%M} UTC"
-    text = listed([f"approved by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"])
-    put(approved, as_json=as_json, text=text)
+    broken = consent_stage.break_glass(
+        engine.ledger, IncidentId(incident_id), who, why, duration(lasts), engine.clock()
+    )
+    until = f"{broken.expires_at:%Y-%m-%d %H:%M} UTC"
+    told = [f"GLASS BROKEN by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"]
+    put(broken, as_json=as_json, text=listed(told))
 
 
 @incident.command()

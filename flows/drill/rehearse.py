@@ -31,7 +31,8 @@ from patchgap.incident.metrics import measures
 from patchgap.incident.state import IncidentState
 from patchgap.model.finding import IncidentId
 from patchgap.settings import Settings
-from patchgap.stages import contain, patch
+from patchgap.stages import patch
+from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
 
@@ -153,12 +154,19 @@ def _approve(drill: _Drill, incident: IncidentId) -> None:
     tell = drill.tell
     tell.act("The second person", "Tier 1 is contained already; tier 2 waits for a yes to exactly this plan.")
     try:
-        contain.approve(drill.engine, incident, held.digest, ON_CALL, ON_CALL)
+        _say_yes(drill, incident, held.digest, "drill")
     except RefusedError as error:
-        tell.say(f"{ON_CALL} asked, and may not approve: {error.problem}.")
-    tell.command(f"patchgap incident approve {incident} --plan {held.digest[:19]}… --as {drill.scenario.approver}")
-    contain.approve(drill.engine, incident, held.digest, drill.scenario.approver, ON_CALL)
+        tell.say(f"Who reported the signal may not approve: {error.problem}.")
+    tell.command(f"patchgap incident approve {incident} --plan {held.digest[:19]}…")
+    tell.say(f"A code of one use says that it is {drill.scenario.approver}.")
+    _say_yes(drill, incident, held.digest, drill.scenario.approver)
     drill.run("contain", incident=incident)
+
+
+def _say_yes(drill: _Drill, incident: IncidentId, plan: str, person: str) -> None:
+    desk = drill.engine.consent
+    (code,) = desk.approvers.issue(person, ON_CALL)
+    desk.by_code(Answer(incident, plan, yes=True), code)
 
 
 def _close_too_early(drill: _Drill, incident: IncidentId) -> None:

@@ -104,6 +104,26 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class Declined:
+    """A person said no to one plan: what waits in it does not run, until it is planned and approved again."""
+
+    plan_digest: str
+    who: str
+    why: str
+    kind: Literal["declined"] = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class GlassBroken:
+    """Someone does without the second person's yes until `expires_at`; nothing else is allowed by it."""
+
+    who: str
+    why: str
+    expires_at: datetime
+    kind: Literal["glass_broken"] = "glass_broken"
+
+
+@dataclass(frozen=True, slots=True)
 class IntentMade:
     """What will be done; durable before the effect."""
 
@@ -235,6 +255,8 @@ Body = (
     | Planned
     | PlanRefused
     | Approved
+    | Declined
+    | GlassBroken
     | IntentMade
     | ReceiptMade
     | ReleaseIntended

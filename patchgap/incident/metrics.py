@@ -60,6 +60,7 @@ class Measures:
     to_converge: Spread
     closed_on_evidence: Share
     waived: int
+    glass_broken: int  # times that somebody did without a second person
     false_positives: Share
 
     def lines(self) -> tuple[str, ...]:
@@ -74,6 +75,7 @@ class Measures:
             f"time to converge: {self.to_converge}",
             f"closed on evidence alone: {self.closed_on_evidence}",
             f"closed with a waiver: {self.waived}",
+            f"glass broken: {self.glass_broken}",
             f"contained in vain: {self.false_positives}",
         )
 
@@ -97,6 +99,7 @@ def measures(states: Iterable[IncidentState]) -> Measures:
         closed_on_evidence=_share(
             sum(1 for c in closed if c.evidence and not c.waived), len(closed), "no incident is closed"
         ),
+        glass_broken=sum(len(s.glass) for s in all_),
         waived=sum(1 for c in closed if c.waived),
         false_positives=_share(
             sum(1 for s in dismissed if s.ever_contained), len(contained), "nothing has been contained"

@@ -153,6 +153,8 @@ def _plan(state: IncidentState) -> dict[str, Any]:
     return {
         "digest": made.digest if made else "",
         "approved": approvals,
+        "glass": [f"{g.who} until {g.expires_at:%Y-%m-%d %H:%M:%S} UTC: {g.why}" for g in state.glass],
+        "declined": f"{state.declined.who}: {state.declined.why}" if state.declined else "",
         "needs": made.needs_approval if made else (),
         "refusals": made.refusals if made else (),
         "uncovered": _table(made.uncovered if made else ()),

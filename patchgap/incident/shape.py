@@ -5,13 +5,14 @@ Owns the shape and what can be read off it; how the ledger's entries lead there 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from patchgap.incident import events
-from patchgap.incident.events import Approved, Remaining, TierGiven, Waived
+from patchgap.incident.events import Approved, Declined, GlassBroken, Remaining, TierGiven, Waived
 from patchgap.incident.gate import GateVerdict
 from patchgap.model.evidence import Evidence
 from patchgap.model.finding import Finding, IncidentId
@@ -96,6 +97,8 @@ class IncidentState:
     plan: Plan | None = None
     plan_seq: int = 0
     approvals: tuple[Approved, ...] = ()
+    declined: Declined | None = None  # the plan that stands, by whom
+    glass: tuple[GlassBroken, ...] = ()  # each time that somebody did without a second person
     intents: Mapping[ActionId, Intent] = field(default_factory=dict)
     intended_at: Mapping[ActionId, datetime] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = ()
@@ -162,19 +165,30 @@ class IncidentState:
         """The action's latest receipt."""
         return next((r for r in self.receipts if r.action == action), None)
 
+    def glass_is_broken(self, now: datetime) -> bool:
+        """Whether somebody does without the second person's yes now."""
+        return any(g.expires_at > now for g in self.glass)
+
     def tier_of(self, ref: WorkloadRef) -> int | None:
         """The workload's tier, or None where it has none."""
         given = self.tiers.get(str(ref))
         return given.tier if given else None
 
     def approved(self, plan_digest: str, now: datetime) -> bool:
-        """Whether a person other than the requester said yes to that plan, and it has not expired."""
-        return any(
+        """Whether a person other than the requester said yes to that plan, and it has not expired; or the glass is
+        broken."""
+        if self.declined is not None and self.declined.plan_digest == plan_digest:
+            return self.glass_is_broken(now)
+        return self.glass_is_broken(now) or any(
             a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
             for a in self.approvals
         )
 
 
 def second_person(approver: str, requester: str) -> bool:
-    """Whether the approver is somebody, and somebody else than who asked."""
-    return approver.strip().casefold() not in {"", requester.strip().casefold()}
+    """Whether the approver is somebody, and somebody else than who asked, however either is spelt."""
+    return _spelt(approver) not in {"", _spelt(requester)}
+
+
+def _spelt(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

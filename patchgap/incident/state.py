@@ -88,7 +88,7 @@ def _planned(state: IncidentState, entry: Entry, body: events.Planned) -> Incide
     status = Status.AWAITING_APPROVAL if body.plan.needs_approval else Status.PLANNED
     if body.plan.refusals:
         status = Status.SCOPED
-    return replace(state, status=status, plan=body.plan, plan_seq=entry.seq, times=times)
+    return replace(state, status=status, plan=body.plan, plan_seq=entry.seq, times=times, declined=None)
 
 
 def _plan_refused(state: IncidentState, entry: Entry, body: events.PlanRefused) -> IncidentState:
@@ -99,6 +99,20 @@ def _approved(state: IncidentState, _entry: Entry, body: Approved) -> IncidentSt
     yes = state.status is Status.AWAITING_APPROVAL and state.plan is not None and _binds(body, state.plan)
     begun = Status.CONTAINING if state.intents else Status.PLANNED
     return replace(state, status=begun if yes else state.status, approvals=(*state.approvals, body))
+
+
+def _declined(state: IncidentState, _entry: Entry, body: events.Declined) -> IncidentState:
+    stands = state.plan is not None and state.plan.digest == body.plan_digest
+    if not stands:
+        return state
+    others = tuple(a for a in state.approvals if a.plan_digest != body.plan_digest)  # an earlier yes counts no more
+    return replace(state, declined=body, approvals=others)
+
+
+def _glass_broken(state: IncidentState, _entry: Entry, body: events.GlassBroken) -> IncidentState:
+    begun = Status.CONTAINING if state.intents else Status.PLANNED
+    waits = state.status is Status.AWAITING_APPROVAL
+    return replace(state, status=begun if waits else state.status, glass=(*state.glass, body))
 
 
 def _binds(approved: Approved, plan: Plan) -> bool:
@@ -237,6 +251,8 @@ _FOLDS: Mapping[type[Any], Callable[[IncidentState, Entry, Any], IncidentState]]
     events.Planned: _planned,
     events.PlanRefused: _plan_refused,
     Approved: _approved,
+    events.Declined: _declined,
+    events.GlassBroken: _glass_broken,
     events.IntentMade: _intended,
     events.ReceiptMade: _receipt,
     events.ReleaseIntended: _release_intended,

@@ -164,6 +164,14 @@ def _approved(body: events.Approved) -> Iterator[str]:
     yield f"{body.approver} approved plan {body.plan_digest[:19]}…, asked for by {body.requester}"
 
 
+def _declined(body: events.Declined) -> Iterator[str]:
+    yield f"{body.who} said NO to plan {body.plan_digest[:19]}…: {body.why}"
+
+
+def _glass_broken(body: events.GlassBroken) -> Iterator[str]:
+    yield f"GLASS BROKEN by {body.who} until {body.expires_at:%Y-%m-%d %H:%M} UTC, no second person asked: {body.why}"
+
+
 def _intent(body: events.IntentMade) -> Iterator[str]:
     inverse = f" (undone by {body.intent.action.inverse})" if body.intent.action.inverse else ""
     yield f"intent  {body.intent.action.verb} {body.intent.action.target}{inverse}"
@@ -245,6 +253,8 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     events.Planned: _planned,
     events.PlanRefused: _refused,
     events.Approved: _approved,
+    events.Declined: _declined,
+    events.GlassBroken: _glass_broken,
     events.IntentMade: _intent,
     events.ReceiptMade: _receipt,
     events.ReleaseIntended: _release_intended,

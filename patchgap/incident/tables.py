@@ -73,3 +73,15 @@ lease = sa.Table(  # who acts for an incident; `token` grows each time that anot
     sa.Column("token", sa.Integer, nullable=False),
     sa.Column("beat", sa.Integer, nullable=False),  # the holder's signs of life
 )
+
+approver_code = sa.Table(  # a code of one use that a person was given; what it says, nobody can read here
+    "approver_code",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),  # SHA-256
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("issued_at", sa.String(40), nullable=False),
+    sa.Column("issued_by", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.String(40), nullable=False),
+    sa.Column("used_at", sa.String(40), nullable=False),  # "" while it is not spent
+    sa.Column("used_for", sa.String(40), nullable=False),  # the incident
+)

@@ -8,14 +8,15 @@ from datetime import timedelta
 
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.incident import conduct
-from patchgap.incident.events import Approved, PersonCalled, Planned, PlanRefused, Scoped, SignalJoined
+from patchgap.incident.events import PersonCalled, Planned, PlanRefused, Scoped, SignalJoined
 from patchgap.incident.ledger import Entry
-from patchgap.incident.state import IncidentState, fold, second_person
+from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt, Uncovered
 from patchgap.model.workload import WorkloadRef
 from patchgap.playbook import planner
+from patchgap.stages import consent
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
@@ -35,12 +36,12 @@ class ContainSummary:
 
 
 def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
-    """The plan for the incident's scope. While the recorded one covers the scope, and did not wait for a yes in vain,
+    """The plan for the incident's scope. While the recorded one covers the scope, and was not answered by a no (a wait in vain is one),
     it stays: what was approved stays approved, and what was done is not done again. With `record` False nothing is written anywhere: this is the dry run."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
-    late = _waited(engine, entries, state)
-    if state.plan is not None and not state.plan.refusals and not late and _covers(entries, state):
+    answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
+    if state.plan is not None and not state.plan.refusals and not answered_no and _covers(entries, state):
         return state.plan
     made = planner.plan(
         playbook=playbook_of(engine, state),
@@ -53,7 +54,7 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         now=engine.clock(),
     )
     held = state.plan
-    if record and (late or held is None or held.digest != made.digest):
+    if record and (answered_no or held is None or held.digest != made.digest):
         _record(engine, incident, made)
     return made
 
@@ -77,39 +78,6 @@ def _covers(entries: tuple[Entry, ...], state: IncidentState) -> bool:
 
 def _tiered(state: IncidentState) -> set[tuple[WorkloadRef, int | None]]:
     return {(e.workload.ref, state.tier_of(e.workload.ref)) for e in state.finding.exposures}
-
-
-def _waited(engine: Engine, entries: tuple[Entry, ...], state: IncidentState) -> bool:
-    """Whether the plan waited for a yes longer than its playbook allows, and none came."""
-    held = state.plan
-    if held is None or held.approval is None or any(a.plan_digest == held.digest for a in state.approvals):
-        return False
-    return engine.clock() - entries[state.plan_seq - 1].at > timedelta(seconds=held.approval.within_seconds)
-
-
-def approve(engine: Engine, incident: IncidentId, plan_digest: str, approver: str, requester: str) -> Approved:
-    """Binds a person's yes to one plan. Raises RefusedError where the plan is another, refused, or the approver is
-    the one who asked."""
-    entries = engine.ledger.read(incident)
-    state = fold(entries)
-    held = state.plan
-    if held is None or held.digest != plan_digest:
-        stands = held.digest if held else "none yet"
-        raise RefusedError(
-            f"{incident} has another plan than {plan_digest}: {stands}",
-            f"Read it with `patchgap incident plan {incident}` and approve that digest.",
-        )
-    if not second_person(approver, requester):
-        raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
-    if _waited(engine, entries, state):
-        raise RefusedError(
-            f"the plan of {incident} waited for its approval too long: the answer is no",
-            f"Plan again with `patchgap incident contain {incident}`, and approve that plan.",
-        )
-    expires = engine.clock() + timedelta(seconds=held.approval.within_seconds if held.approval else 3600)
-    approved = Approved(plan_digest=plan_digest, approver=approver, requester=requester, expires_at=expires)
-    engine.ledger.append(incident, approved, approver)
-    return approved
 
 
 def ready(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from patchgap import registry as registry_of
 from patchgap import storage
 from patchgap.graph.store import Graph
+from patchgap.incident.approvers import Approvers
 from patchgap.incident.inbox import Inbox
 from patchgap.incident.lease import Leases
 from patchgap.incident.ledger import Ledger
+from patchgap.incident.links import Links
 from patchgap.incident.stop import Stop
 from patchgap.model.finding import IncidentId
 from patchgap.ports import Clock, Connection, Connections
 from patchgap.registry import Registry
 from patchgap.settings import Settings
+from patchgap.stages.consent import Desk
 
 OWNER = "patchgap"  # the field manager and the label value of everything that patchgap makes
 
@@ -40,6 +43,7 @@ class Engine:
     inbox: Inbox
     stop: Stop
     leases: Leases
+    consent: Desk
     registry: Registry
     connections: Connections
     clock: Clock
@@ -60,13 +64,15 @@ class Engine:
     def open(cls, settings: Settings, clock: Clock, given: Iterable[Connection] = ()) -> Engine:
         """Opens the database (creating or migrating it) and finds the verbs; reaches no control plane yet."""
         database = storage.connect(settings.database_url)
+        ledger = Ledger(database, clock)
         return cls(
             settings=settings,
             graph=Graph(database),
-            ledger=Ledger(database, clock),
+            ledger=ledger,
             inbox=Inbox(database, clock),
             stop=Stop(database),
             leases=Leases(database),
+            consent=Desk(ledger, Approvers(database, clock), Links(settings.home), clock),
             registry=registry_of.load(),
             connections=Connections(settings, given),
             clock=clock,

@@ -17,7 +17,7 @@ from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
 from patchgap.playbook.verify import required_checks, verify_of
-from patchgap.stages import overdue
+from patchgap.stages import consent, overdue
 from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
 from patchgap.stages.situation import playbook_of, situation_of, state_of
@@ -78,8 +78,12 @@ def judge(engine: Engine, incident: IncidentId) -> GateVerdict:
     settle_left_behind(engine, incident)
     verdict = stands(engine, engine.ledger.read(incident))
     engine.ledger.append(incident, GateJudged(verdict=verdict), ACTOR)
-    judged = state_of(engine, incident)
-    for why in overdue.missed(playbook_of(engine, judged), judged, engine.clock()):
+    entries = engine.ledger.read(incident)
+    judged = fold(entries)
+    missed = list(overdue.missed(playbook_of(engine, judged), judged, engine.clock()))
+    if judged.plan is not None and consent.late(judged, entries, engine.clock()):
+        missed.append(f"nobody said yes to plan {judged.plan.digest} of {incident} in time: the answer is no")
+    for why in missed:
         if why not in judged.persons_called:
             engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
     return verdict

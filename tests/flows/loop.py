@@ -68,7 +68,10 @@ class Loop:
         self.incident = self.patchgap("incident", "list")[0]["id"]
         assert wait_until(lambda: self._state()["verdict"] is not None, 240)
         digest = self.patchgap("incident", "plan", self.incident)["digest"]
-        self.patchgap("incident", "approve", self.incident, "--plan", digest, "--as", "dana@example.org")
+        (code,) = self.patchgap("approver", "issue", "dana@example.org", "--as", "the loop")["codes"]
+        held = self.up.home / "dana.code"
+        held.write_text(code)
+        self.patchgap("incident", "approve", self.incident, "--plan", digest, "--code-file", str(held))
         self.patchgap("incident", "contain", self.incident)
         self.patchgap("incident", "close", self.incident, called="close too early")
         for stem, mend in MEND.items():

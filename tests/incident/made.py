@@ -203,6 +203,9 @@ class Telling:
             self.incident, (*ACTIONS[:4], replace(HOLD, needs_approval="tier 2 asks for an approval")), uncovered=(gap,)
         )
         yield events.Planned(made)
+        yield events.Declined(made.digest, "lee", "is the notebook one of ours?")
+        yield events.Planned(made)
+        yield events.GlassBroken("sam", "nobody answers the pager", self.clock.now + timedelta(minutes=30))
         yield events.Approved(made.digest, "dana", "sam", self.clock.now + timedelta(minutes=30))
         for one in made.actions:
             self.clock.wait(2)

@@ -10,12 +10,15 @@ from estate import BAD, MEND, PLAYBOOK, World, fakes, sbom
 from patchgap import storage
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.graph.store import Graph
+from patchgap.incident.approvers import Approvers
 from patchgap.incident.inbox import Inbox
 from patchgap.incident.lease import Leases
 from patchgap.incident.ledger import Ledger
+from patchgap.incident.links import Links
 from patchgap.incident.stop import Stop
 from patchgap.ports import Connections
 from patchgap.settings import Settings
+from patchgap.stages.consent import Desk
 from patchgap.stages.engine import Engine
 
 
@@ -36,13 +39,15 @@ def engine(world: World, tmp_path: Path) -> Engine:
     url = f"sqlite:///{tmp_path / 'p.db'}"
     settings = Settings(home=tmp_path, database_url=url, playbooks=(playbooks,))
     database = storage.connect(url)
+    ledger = Ledger(database, world.clock)
     made = Engine(
         settings=settings,
         graph=Graph(database),
-        ledger=Ledger(database, world.clock),
+        ledger=ledger,
         inbox=Inbox(database, world.clock),
         stop=Stop(database),
         leases=Leases(database),
+        consent=Desk(ledger, Approvers(database, world.clock), Links(tmp_path), world.clock),
         registry=fakes(world),
         connections=Connections(settings),
         clock=world.clock,

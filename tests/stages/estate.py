@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from patchgap.errors import RefusedError, UnreachableError
+from patchgap.incident.events import Approved, Declined
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import (
     Classification,
@@ -28,6 +30,8 @@ from patchgap.model.workload import (
 )
 from patchgap.ports import Connections, Parameters, Situation
 from patchgap.registry import Registry
+from patchgap.stages.consent import Answer
+from patchgap.stages.engine import Engine
 
 BAD, MEND = "sha256:" + "b" * 64, "sha256:" + "c" * 64
 
@@ -216,3 +220,9 @@ def envelope(
     }
     osv = {"id": advisory, "modified": "2023-05-25T05:07:00Z", "aliases": list(aliases), "affected": [affected]}
     return {"kind": "advisory", "source": "test", "claims": claims or {"known_exploited": True}, "advisory": osv}
+
+
+def say_yes(engine: Engine, incident: IncidentId, digest: str, person: str = "dana") -> Approved | Declined:
+    """A person says yes to the plan, by a code of theirs."""
+    (code,) = engine.consent.approvers.issue(person, "admin")
+    return engine.consent.by_code(Answer(incident, digest, yes=True), code)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from estate import BAD, MEND, PLAYBOOK, World, envelope
+from estate import BAD, MEND, PLAYBOOK, World, envelope, say_yes
 from test_close import contained, opened, verified
 
 from patchgap.errors import RefusedError
@@ -250,20 +250,20 @@ def test_a_plan_that_waited_too_long_is_not_approved(engine: Engine, world: Worl
     plan = contain.plan(engine, incident)
     world.now += timedelta(minutes=31)
     with pytest.raises(RefusedError, match="waited"):
-        contain.approve(engine, incident, plan.digest, "dana", "kim")
+        say_yes(engine, incident, plan.digest)
     assert contain.plan(engine, incident).digest == plan.digest  # the same world, the same digest
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    say_yes(engine, incident, plan.digest)
     assert [a.target.name for step in contain.ready(engine, incident) for a in step] == ["notebook"]
 
 
-@pytest.mark.parametrize("approver", ["kim", " KIM ", "", "  "])
+@pytest.mark.parametrize("approver", ["test", " TEST ", "\uff54\uff45\uff53\uff54"])
 def test_the_requester_by_any_spelling_approves_nothing(engine: Engine, world: World, approver: str) -> None:
-    """Case and spaces make no second person, and neither does nobody."""
+    """Case, spaces and wide letters make no second person."""
     world.runs("notebook", BAD, Classification.INTERNAL)
     incident = opened(engine)
     plan = contain.plan(engine, incident)
     with pytest.raises(RefusedError, match="another person"):
-        contain.approve(engine, incident, plan.digest, approver, "kim")
+        say_yes(engine, incident, plan.digest, approver)
 
 
 def test_a_patched_digest_that_turns_out_affected_is_no_mend(engine: Engine, world: World, tmp_path: Any) -> None:
@@ -286,7 +286,7 @@ def test_a_plan_that_was_tampered_with_approves_nothing(engine: Engine, world: W
     world.runs("notebook", BAD, Classification.INTERNAL)
     incident = opened(engine)
     plan = contain.plan(engine, incident)
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    say_yes(engine, incident, plan.digest)
     world.runs("second", BAD, Classification.INTERNAL)
     scope.refresh(engine, "c1")
     scope.scope(engine, incident)

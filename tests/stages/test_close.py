@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from estate import BAD, MEND, World, envelope
+from estate import BAD, MEND, World, envelope, say_yes
 
 from patchgap.errors import RefusedError
 from patchgap.model.claimed import PLATFORM, SUFFIX
@@ -164,10 +164,10 @@ def test_the_worse_tier_does_not_wait_for_the_other_tiers_approval(engine: Engin
     plan = state_of(engine, incident).plan
     assert plan is not None
     with pytest.raises(RefusedError, match="another person"):
-        contain.approve(engine, incident, plan.digest, "kim", "kim")
+        say_yes(engine, incident, plan.digest, "test")
     with pytest.raises(RefusedError, match="another plan"):
-        contain.approve(engine, incident, "sha256:" + "0" * 64, "dana", "kim")
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
+        say_yes(engine, incident, "sha256:" + "0" * 64)
+    say_yes(engine, incident, plan.digest)
     for step in contain.ready(engine, incident):
         for action in step:
             contain.carry_out(engine, incident, action.id)
@@ -239,6 +239,6 @@ def test_a_response_that_was_cut_off_is_found(engine: Engine, world: World) -> N
     assert not contain.left_undone(engine, incident, minute)
     plan = state_of(engine, incident).plan
     assert plan is not None
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    say_yes(engine, incident, plan.digest)
     world.now += minute
     assert contain.left_undone(engine, incident, minute)

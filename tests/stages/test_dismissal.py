@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from estate import BAD, PLAYBOOK, World
+from estate import BAD, PLAYBOOK, World, say_yes
 from test_close import contained, opened
 
 from patchgap.incident import events
@@ -50,7 +50,7 @@ def test_a_dismissal_does_not_overtake_a_containment(
     incident = contained(engine)
     plan = state_of(engine, incident).plan
     assert plan is not None
-    contain.approve(engine, incident, plan.digest, "dana", "kim")
+    say_yes(engine, incident, plan.digest)
     real, late = engine.registry.actions["hold"]["fake"].release, [a for a in plan.actions if a.needs_approval]
 
     def meanwhile(control: Any, situation: Any) -> Any:

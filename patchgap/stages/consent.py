@@ -1,0 +1,161 @@
+"""Consent: a person's yes or no to one plan, proved to be theirs; and doing without it in an emergency.
+
+Every way to say yes (the command line, the link of a notification, the form of a run) ends in one entry of the ledger,
+bound to the plan's digest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from patchgap.errors import BadInputError, ConflictError, RefusedError
+from patchgap.incident.approvers import Approvers
+from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled
+from patchgap.incident.ledger import Entry, Ledger
+from patchgap.incident.links import Asked, Links
+from patchgap.incident.state import IncidentState, fold, second_person
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Plan
+from patchgap.ports import Clock
+
+LONGEST = timedelta(hours=12)  # that a glass stays broken
+_DEFAULT = timedelta(hours=1)  # that an approval holds where no tier says how long
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says to a plan. A no says why."""
+
+    incident: IncidentId
+    plan: str  # its digest
+    yes: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where answers are taken."""
+
+    ledger: Ledger
+    approvers: Approvers
+    links: Links
+    clock: Clock
+
+    def by_code(self, answer: Answer, code: str) -> Approved | Declined:
+        """The answer of whoever holds the code, which is spent by it. Raises RefusedError where the code is not good
+        (nothing is spent), or the plan is not one that this person may answer."""
+        person = self.approvers.person_of(code)
+        self._may_answer(answer, person)
+        self.approvers.spend(code, answer.incident)
+        return self._record(answer, person)
+
+    def by_link(self, token: str, *, yes: bool, why: str = "", code: str = "") -> Approved | Declined:
+        """The answer of whom the link names; one that names nobody needs a code. Raises RefusedError as `by_code`."""
+        asked = self.links.read(token, self.clock())
+        answer = Answer(asked.incident, asked.plan, yes, why)
+        if not asked.person:
+            return self.by_code(answer, code)
+        return self._record(answer, asked.person)
+
+    def link(self, incident: IncidentId, person: str = "") -> str:
+        """The last part of a link to the plan that waits, for that person or for whoever has a code. Raises
+        RefusedError where no plan waits."""
+        state, entries = self._read(incident)
+        held = waits(state, entries, self.clock())
+        if held is None:
+            raise RefusedError(f"{incident} waits for nobody", f"See `patchgap incident show {incident}`.")
+        return self.links.token(Asked(incident, held.digest, person.strip(), until(held, entries[state.plan_seq - 1])))
+
+    def _read(self, incident: IncidentId) -> tuple[IncidentState, tuple[Entry, ...]]:
+        entries = self.ledger.read(incident)
+        return fold(entries), entries
+
+    def _may_answer(self, answer: Answer, person: str) -> tuple[IncidentState, Plan]:
+        state, entries = self._read(answer.incident)
+        held = must_wait(state, entries, answer.plan, self.clock())
+        if answer.yes and not second_person(person, requester(state)):
+            raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
+        if not answer.yes and not answer.why.strip():
+            raise BadInputError("a no", "it says not why", "Say why, in a sentence.")
+        return state, held
+
+    def _record(self, answer: Answer, person: str) -> Approved | Declined:
+        """Recorded after just the entries that it was weighed against; what slips in between is weighed as well."""
+        for _ in range(_ATTEMPTS):
+            state, held = self._may_answer(answer, person)
+            body = (
+                Approved(held.digest, person, requester(state), self.clock() + holds(held))
+                if answer.yes
+                else Declined(held.digest, person, answer.why.strip())
+            )
+            if self.ledger.append_if(answer.incident, state.head, body, person) is not None:
+                return body
+        raise ConflictError(f"the ledger of {answer.incident} is too busy", "Answer again.")
+
+
+def requester(state: IncidentState) -> str:
+    """Who asks for the plan: who reported the signal."""
+    return state.finding.signal.source
+
+
+def holds(held: Plan) -> timedelta:
+    """For how long a yes to it holds, and how long it waits for one."""
+    return timedelta(seconds=held.approval.within_seconds) if held.approval else _DEFAULT
+
+
+def until(held: Plan, planned: Entry) -> datetime:
+    """When the wait for a yes ends as a no."""
+    return planned.at + holds(held)
+
+
+def waits(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> Plan | None:
+    """The plan, where something of it waits for a yes that may still come."""
+    held = state.plan
+    if held is None or held.refusals or not held.needs_approval or state.approved(held.digest, now):
+        return None
+    return None if late(state, entries, now) or state.declined else held
+
+
+def late(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> bool:
+    """Whether the plan waited for a yes longer than its playbook allows, and none came."""
+    held = state.plan
+    if held is None or held.approval is None or any(a.plan_digest == held.digest for a in state.approvals):
+        return False
+    return now > until(held, entries[state.plan_seq - 1])
+
+
+def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now: datetime) -> Plan:
+    """The plan of that digest, which can be answered now. Raises RefusedError with why it cannot."""
+    held, again = state.plan, f"Plan again with `patchgap incident contain {state.id}`, and approve that plan."
+    if held is None or held.digest != digest:
+        raise RefusedError(
+            f"{state.id} has another plan than {digest}: {held.digest if held else 'none yet'}",
+            f"Read it with `patchgap incident plan {state.id}` and approve that digest.",
+        )
+    if held.refusals:
+        raise RefusedError(f"the plan of {state.id} is refused: {'; '.join(held.refusals)}", again)
+    if state.declined is not None:
+        raise RefusedError(f"{state.declined.who} said no to the plan of {state.id}: {state.declined.why}", again)
+    if late(state, entries, now):
+        raise RefusedError(f"the plan of {state.id} waited for its approval too long: the answer is no", again)
+    return held
+
+
+def break_glass(
+    ledger: Ledger, incident: IncidentId, who: str, why: str, lasts: timedelta, now: datetime
+) -> GlassBroken:
+    """Does without a second person's yes for that long. Limits, protected objects and the kill switch stand as they do.
+    A person is called. Raises BadInputError without a name, a reason or a bearable time."""
+    if not who.strip() or not why.strip():
+        raise BadInputError("--why and --as", "who breaks the glass says so, and why", "Give both in words.")
+    if not timedelta(0) < lasts <= LONGEST:
+        raise BadInputError(
+            "--for", "it is not within 12 hours", "Break it for as long as the work takes, such as 30m."
+        )
+    body = GlassBroken(who=who.strip(), why=why.strip(), expires_at=now + lasts)
+    ledger.append(incident, body, who.strip())
+    told = f"{body.who} broke the glass of {incident} until {body.expires_at:%Y-%m-%d %H:%M} UTC: {body.why}"
+    ledger.append(incident, PersonCalled(why=told), who.strip())
+    return body

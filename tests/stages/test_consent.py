@@ -1,0 +1,269 @@
+"""Consent: whose yes counts, to which plan, once, and for how long; and doing without it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from estate import BAD, World, say_yes
+from test_close import opened
+
+from patchgap.errors import BadInputError, RefusedError
+from patchgap.incident.events import Approved, Declined
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.metrics import measures
+from patchgap.incident.report import render
+from patchgap.incident.state import fold
+from patchgap.incident.story import Teller
+from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Plan
+from patchgap.model.workload import Classification
+from patchgap.stages import consent, contain, scope, verify
+from patchgap.stages.consent import Answer
+from patchgap.stages.engine import Engine
+from patchgap.stages.situation import state_of
+
+
+@pytest.fixture
+def waiting(engine: Engine, world: World) -> tuple[IncidentId, Plan]:
+    """An incident whose plan waits for a yes."""
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = opened(engine)
+    return incident, contain.plan(engine, incident)
+
+
+def code_of(engine: Engine, person: str = "dana") -> str:
+    (code,) = engine.consent.approvers.issue(person, "admin")
+    return code
+
+
+def may_run(engine: Engine, incident: IncidentId) -> bool:
+    return bool(contain.ready(engine, incident))
+
+
+def test_a_code_serves_once(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """It says who approves; spelt with spaces and capitals it is the same; the second time it is spent."""
+    incident, plan = waiting
+    code = code_of(engine)
+    answer = Answer(incident, plan.digest, yes=True)
+    said = engine.consent.by_code(answer, f" {code.upper().replace('-', ' ')} ")
+    assert isinstance(said, Approved)
+    assert (said.approver, said.requester, said.plan_digest) == ("dana", "test", plan.digest)
+    assert may_run(engine, incident)
+    with pytest.raises(RefusedError, match="code of dana is spent"):
+        engine.consent.by_code(answer, code)
+
+
+def test_a_wrong_an_old_and_a_revoked_code_are_refused(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """And none of them is repeated in what is said."""
+    incident, plan = waiting
+    answer = Answer(incident, plan.digest, yes=True)
+    revoked, old = code_of(engine, "kim"), code_of(engine)
+    assert engine.consent.approvers.revoke("kim") == 1
+    for code, why in ((revoked, "no code"), ("x" * 26, "no code"), ("", "no code")):
+        with pytest.raises(RefusedError, match=why) as refused:
+            engine.consent.by_code(answer, code)
+        assert not code or code not in str(refused.value)
+    world.now += timedelta(days=91)
+    with pytest.raises(RefusedError, match="has expired"):
+        engine.consent.by_code(answer, old)
+    assert not may_run(engine, incident)
+
+
+def test_a_code_is_not_spent_where_its_answer_is_not_taken(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Another plan, or a no without a reason: the code still serves."""
+    incident, plan = waiting
+    code = code_of(engine)
+    with pytest.raises(RefusedError, match="another plan"):
+        engine.consent.by_code(Answer(incident, "sha256:" + "0" * 64, yes=True), code)
+    with pytest.raises(BadInputError, match="says not why"):
+        engine.consent.by_code(Answer(incident, plan.digest, yes=False), code)
+    assert engine.consent.by_code(Answer(incident, plan.digest, yes=True), code)
+
+
+def test_no_code_stands_in_the_database(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Neither before nor after it served."""
+    incident, plan = waiting
+    spent, kept = code_of(engine), code_of(engine)
+    engine.consent.by_code(Answer(incident, plan.digest, yes=True), spent)
+    held = (engine.settings.home / "p.db").read_bytes().lower()
+    for code in (spent, kept):
+        assert code.encode() not in held
+        assert code.replace("-", "").encode() not in held
+
+
+def test_of_two_who_use_one_code_at_once_one_is_refused(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """The code is spent in one statement."""
+    incident, plan = waiting
+    code, ready, said = code_of(engine), threading.Barrier(2), []
+
+    def use() -> None:
+        ready.wait()
+        try:
+            said.append(engine.consent.by_code(Answer(incident, plan.digest, yes=True), code))
+        except RefusedError:
+            said.append(None)
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said.count(None) == 1
+    assert len(state_of(engine, incident).approvals) == 1
+
+
+def test_a_link_to_a_person_is_their_yes_to_that_plan_alone(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """After the scope changed it is a link to another plan, and says so."""
+    incident, plan = waiting
+    token = engine.consent.link(incident, "dana")
+    world.runs("second", BAD, Classification.INTERNAL)
+    scope.refresh(engine, "c1")
+    scope.scope(engine, incident)
+    assert contain.plan(engine, incident).digest != plan.digest
+    with pytest.raises(RefusedError, match="another plan"):
+        engine.consent.by_link(token, yes=True)
+    said = engine.consent.by_link(engine.consent.link(incident, "dana"), yes=True)
+    assert isinstance(said, Approved)
+    assert said.approver == "dana"
+    assert may_run(engine, incident)
+
+
+def test_a_link_to_nobody_asks_for_a_code(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """It may stand in a channel: whoever reads it there proves who they are."""
+    incident, _ = waiting
+    token = engine.consent.link(incident)
+    with pytest.raises(RefusedError, match="no code"):
+        engine.consent.by_link(token, yes=True)
+    with pytest.raises(RefusedError, match="another person"):
+        engine.consent.by_link(token, yes=True, code=code_of(engine, "test"))
+    assert engine.consent.by_link(token, yes=True, code=code_of(engine))
+
+
+def test_a_link_that_was_changed_or_made_elsewhere_is_refused(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Every character of it counts."""
+    incident, _ = waiting
+    token = engine.consent.link(incident, "dana")
+    at = token.index(".")
+    odd = [
+        token[:5] + ("A" if token[5] != "A" else "B") + token[6:],
+        token[:at],
+        token + "x",
+        "",
+        ".",
+        "ä.ü",
+        token * 50,
+    ]
+    odd += [token[: at + 1] + ("A" if token[at + 1] != "A" else "B") + token[at + 2 :]]
+    for one in odd:
+        with pytest.raises(RefusedError, match="was not made here"):
+            engine.consent.by_link(one, yes=True)
+    (engine.settings.home / "keys" / "approvals.key").unlink()
+    with pytest.raises(RefusedError, match="was not made here"):
+        engine.consent.by_link(token, yes=True)
+    assert not may_run(engine, incident)
+
+
+def test_a_link_expires_with_the_wait(engine: Engine, world: World, waiting: tuple[IncidentId, Plan]) -> None:
+    """To no; and a person is called, once."""
+    incident, _ = waiting
+    token = engine.consent.link(incident, "dana")
+    world.now += timedelta(minutes=31)
+    with pytest.raises(RefusedError, match="expired: the answer is no"):
+        engine.consent.by_link(token, yes=True)
+    for _ in range(2):
+        verify.judge(engine, incident)
+    called = [why for why in state_of(engine, incident).persons_called if "nobody said yes" in why]
+    assert len(called) == 1
+
+
+def test_a_no_stands_until_the_plan_is_made_again(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """It takes an earlier yes away; nothing can be approved after it but a plan that is made again."""
+    incident, plan = waiting
+    say_yes(engine, incident, plan.digest)
+    no = Answer(incident, plan.digest, yes=False, why="the notebook is a decoy")
+    assert isinstance(engine.consent.by_code(no, code_of(engine, "kim")), Declined)
+    assert not may_run(engine, incident)
+    with pytest.raises(RefusedError, match="kim said no"):
+        say_yes(engine, incident, plan.digest)
+    assert contain.plan(engine, incident).digest == plan.digest
+    assert not may_run(engine, incident)
+    say_yes(engine, incident, plan.digest)
+    assert may_run(engine, incident)
+
+
+def test_an_answer_is_weighed_again_where_a_new_plan_slips_in(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that another run records in between is not approved by a yes to the one before."""
+    incident, plan = waiting
+    held = Ledger.append_if
+
+    def slip(ledger: Ledger, *given: object, **named: object) -> object:
+        monkeypatch.setattr(Ledger, "append_if", held)
+        world.runs("second", BAD, Classification.INTERNAL)
+        scope.refresh(engine, "c1")
+        scope.scope(engine, incident)
+        contain.plan(engine, incident)
+        return held(ledger, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ledger, "append_if", slip)
+    with pytest.raises(RefusedError, match="another plan"):
+        say_yes(engine, incident, plan.digest)
+    assert state_of(engine, incident).approvals == ()
+
+
+def test_broken_glass_is_loud_and_ends(engine: Engine, world: World, waiting: tuple[IncidentId, Plan]) -> None:
+    """It lets wait nobody, for its time; the story, the report, the metrics and a person hear of it."""
+    incident, _ = waiting
+    consent.break_glass(engine.ledger, incident, "kim", "nobody answers", timedelta(minutes=30), engine.clock())
+    assert may_run(engine, incident)
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    teller = Teller()
+    assert any("GLASS BROKEN by kim" in line for entry in entries for line in teller.lines(entry))
+    assert "GLASS BROKEN" in render(state, entries, engine.clock())
+    assert measures([state]).glass_broken == 1
+    assert any("kim broke the glass" in why for why in state.persons_called)
+    world.now += timedelta(minutes=31)
+    assert not may_run(engine, incident)
+    planned = state.plan
+    assert planned
+    with pytest.raises(RefusedError, match="not approved"):
+        contain.carry_out(engine, incident, planned.actions[0].id)
+    assert world.calls == []
+
+
+def test_broken_glass_moves_neither_the_kill_switch_nor_a_limit(
+    engine: Engine, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """It stands in for one thing."""
+    incident, plan = waiting
+    engine.stop.raise_("wrong cluster", "dana", engine.clock())
+    consent.break_glass(engine.ledger, incident, "kim", "nobody answers", timedelta(hours=1), engine.clock())
+    receipt = contain.carry_out(engine, incident, plan.actions[0].id)
+    assert "kill switch" in receipt.detail[0]
+
+
+@pytest.mark.parametrize(
+    ("who", "why", "lasts", "said"),
+    [
+        (" ", "w", timedelta(hours=1), "says so"),
+        ("kim", " ", timedelta(hours=1), "says so"),
+        ("kim", "w", timedelta(hours=13), "12 hours"),
+        ("kim", "w", timedelta(0), "12 hours"),
+    ],
+)
+def test_a_glass_is_broken_by_name_with_a_reason_and_an_end(
+    engine: Engine, waiting: tuple[IncidentId, Plan], who: str, why: str, lasts: timedelta, said: str
+) -> None:
+    """Each is asked for."""
+    incident, _ = waiting
+    with pytest.raises(BadInputError, match=said):
+        consent.break_glass(engine.ledger, incident, who, why, lasts, engine.clock())
+    assert not may_run(engine, incident)
