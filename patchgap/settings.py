@@ -73,8 +73,10 @@ class KubernetesSettings(_Section):
 
 
 class WebhookSettings(_Section):
-    """The receiver. `secret` is a reference to a Standard Webhooks secret (`whsec_…`)."""
+    """The receiver. `secret` is a reference to a Standard Webhooks secret (`whsec_…`); `url` is how people's browsers
+    reach it, for links in notifications."""
 
+    url: Address = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8484, ge=0, le=65535)  # 0 takes a free one
     secret: Reference = "env:PATCHGAP_WEBHOOK_SECRET"  # noqa: S105  (a reference)

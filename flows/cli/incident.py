@@ -8,6 +8,7 @@ from typing import TextIO
 import click
 
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
+from integrations.webhooks import approvals
 from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
 from patchgap.incident.events import Approved
@@ -125,6 +126,19 @@ def decline(
 
 def _code(file: TextIO | None) -> str:
     return file.read().strip() if file else str(click.prompt("code", hide_input=True, err=True))
+
+
+@incident.command()
+@_ID
+@click.option("--to", "person", default="", metavar="NAME", help="Whose yes it is: send it to them alone.")
+@click.pass_context
+def link(context: click.Context, incident_id: str, person: str) -> None:
+    """A signed link to the plan that waits: it shows the plan and takes an answer.
+
+    Without --to it may stand in a channel: whoever answers there gives a code of theirs.
+    """
+    engine = opened(context)
+    click.echo(approvals.address(engine.settings, engine.consent, IncidentId(incident_id), person))
 
 
 @incident.command("break-glass")

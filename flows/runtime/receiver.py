@@ -15,7 +15,9 @@ def serve(host: str, port: int) -> None:
     """Serves until the process is told to end. Raises BadInputError for a missing secret, UnreachableError where no
     Prefect API is configured."""
     opened = engine()
-    app = create_app(opened.settings, opened.inbox, for_process(os.environ), utc_now, graph=opened.graph)
+    app = create_app(
+        opened.settings, opened.inbox, for_process(os.environ), utc_now, graph=opened.graph, consent=opened.consent
+    )
     uvicorn.run(
         app,
         host=host,

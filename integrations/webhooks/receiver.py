@@ -1,5 +1,5 @@
 """The webhook receiver: POST /v1/signals takes one signed envelope, stores it, and asks for the run that looks at it;
-POST /v1/sboms is `sboms`', POST /v1/deployments is `deployments`'.
+POST /v1/sboms is `sboms`', POST /v1/deployments `deployments`', /v1/approvals `approvals`'.
 
 Owns the order: size, signature, form, storage, start, answer. What is not stored is not accepted, and what is stored
 is not lost when no run can be started. It decides nothing about the signal.
@@ -22,6 +22,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from integrations.webhooks import problems
+from integrations.webhooks.approvals import PATH, Approvals
 from integrations.webhooks.deployments import Deployments
 from integrations.webhooks.gauges import Gauges, asked_from_here
 from integrations.webhooks.problems import DeliveryRefusedError
@@ -36,6 +37,7 @@ from patchgap.incident.inbox import Inbox
 from patchgap.model.signal import SignalId
 from patchgap.ports import Clock, FlowStarter
 from patchgap.settings import Settings
+from patchgap.stages.consent import Desk
 
 _LOG = logging.getLogger(__name__)
 _UNSTORED = SignalId("sig-unstored")
@@ -49,6 +51,7 @@ def create_app(
     clock: Clock,
     *,
     graph: Graph,
+    consent: Desk,
     sweep_every: timedelta = timedelta(seconds=5),
     sweep_at_most: timedelta = timedelta(minutes=5),
     body_within: float = 10,
@@ -77,6 +80,9 @@ def create_app(
     app.add_api_route("/v1/signals", receiver.accept, methods=["POST"], response_model=None)
     app.add_api_route("/v1/sboms", sboms.accept, methods=["POST"], response_model=None)
     app.add_api_route("/v1/deployments", accept_deployment, methods=["POST"], response_model=None)
+    approvals = Approvals(consent, starter, body_within)
+    app.add_api_route(PATH + "{token}", approvals.show, methods=["GET"], response_model=None)
+    app.add_api_route(PATH + "{token}", approvals.answer, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)
     app.add_api_route("/metrics", receiver.metrics, methods=["GET"], response_model=None)
     return app

@@ -20,8 +20,12 @@ from integrations.webhooks.server import serving
 from integrations.webhooks.sign import sign
 from patchgap.errors import UnreachableError
 from patchgap.graph.store import Graph
+from patchgap.incident.approvers import Approvers
 from patchgap.incident.inbox import Inbox
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.links import Links
 from patchgap.settings import ClusterSettings, KubernetesSettings, Settings, WebhookSettings
+from patchgap.stages import consent
 from patchgap.storage import connect
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
@@ -126,8 +130,9 @@ def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
         )
         engine = connect(database)
         inbox, graph = Inbox(engine, clock), Graph(engine)
+        asking = consent.Desk(Ledger(engine, clock), Approvers(engine, clock), Links(tmp_path), clock)
         options.setdefault("sweep_every", timedelta(milliseconds=20))
-        app = create_app(settings, inbox, starter, clock, graph=graph, **options)
+        app = create_app(settings, inbox, starter, clock, graph=graph, consent=asking, **options)
         with serving(app) as address:
             yield Desk(address.url, inbox, starter, clock, graph)
         engine.dispose()

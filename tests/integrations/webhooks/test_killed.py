@@ -24,15 +24,19 @@ from pathlib import Path
 from integrations.webhooks.receiver import create_app
 from integrations.webhooks.server import serving
 from patchgap.graph.store import Graph
+from patchgap.incident.approvers import Approvers
 from patchgap.incident.inbox import Inbox
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.links import Links
 from patchgap.settings import Settings, WebhookSettings
+from patchgap.stages.consent import Desk
 from patchgap.storage import connect
 from tests.integrations.webhooks.desk import CountingStarter
 
 clock = lambda: datetime.now(UTC)
 url = "sqlite:///" + sys.argv[1]
 settings = Settings(home=Path(), database_url=url, webhook=WebhookSettings(secret="env:TEST_WEBHOOK_SECRET"))
-app = create_app(settings, Inbox(connect(url), clock), CountingStarter(down=True), clock, graph=Graph(connect(url)), sweep_every=timedelta(hours=1))
+app = create_app(settings, Inbox(connect(url), clock), CountingStarter(down=True), clock, graph=Graph(connect(url)), consent=Desk(Ledger(connect(url), clock), Approvers(connect(url), clock), Links(settings.home), clock), sweep_every=timedelta(hours=1))
 with serving(app) as address:
     print(address.url, flush=True)
     threading.Event().wait()
