@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from integrations.rehearsal import patches, tables
+from integrations.rehearsal import custom, patches, tables
 from integrations.rehearsal.call import Call
 from integrations.rehearsal.deletion import DeleteOptions
 from integrations.rehearsal.discovery import discover
@@ -29,6 +29,7 @@ from integrations.rehearsal.status import (
     bad_request,
     forbidden,
     invalid,
+    no_such_path,
     not_implemented,
     unauthorized,
 )
@@ -90,7 +91,7 @@ class Api:
         found = route(request)
         if isinstance(found, str):
             self._authorize(user, Attributes(request.method.lower(), path=found))
-            document, text = discover(found)
+            document, text = discover(found, self._machine.installed)
             return Answer(200, document, text)
         asked = Attributes(
             found.verb,
@@ -101,6 +102,8 @@ class Api:
             found.name,
         )
         self._authorize(user, asked, found)
+        if found.resource.group in custom.GROUPS - self._machine.installed:
+            raise no_such_path()  # after the roles, as a real server: who may not list is not told what there is
         call = read_call(request, user, warnings)
         answer = self._serve(request, found, call)
         answer.warnings = warnings
@@ -209,13 +212,15 @@ class Api:
             body = self._typed(request, found.resource)
             document, created = writer.apply(call, found.resource, found.key, body, found.subresource)
             return Answer(201 if created else 200, document)
+        if found.resource.group in custom.GROUPS and self._patch_kind(request) == _PATCHES[2]:
+            raise _unsupported_media()  # a strategic merge needs a type's own marks, and a CRD has none
         patch = self._reader_of_patch(request)
         return Answer(200, writer.patch(call, found.resource, found.key, patch, found.subresource))
 
     def _patch_kind(self, request: Request) -> str:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         if kind not in _PATCHES:
-            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+            raise _unsupported_media()
         return kind
 
     def _reader_of_patch(self, request: Request) -> Callable[[Json, Type], Json]:
@@ -294,6 +299,10 @@ class Api:
 def read_manager(request: Request) -> str:
     """The field manager that the query names, or an empty string."""
     return request.query.get("fieldManager", "")
+
+
+def _unsupported_media() -> ApiError:
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def _key(item: Json) -> Key:

@@ -220,7 +220,7 @@ def _conflict(conflicts: list[tuple[Manager, Path]]) -> ApiError:
 
 
 def _merge(live: Any, wanted: Any, kind: Type) -> Any:
-    if wanted is None or kind.atomic or not isinstance(wanted, (dict, list)):
+    if wanted is None or kind.whole(wanted) or not isinstance(wanted, (dict, list)):
         return clone(wanted)
     if isinstance(wanted, dict):
         merged = dict(live) if isinstance(live, dict) else {}
@@ -240,7 +240,7 @@ def _merge(live: Any, wanted: Any, kind: Type) -> Any:
 
 def _prune(value: Any, kind: Type, path: Path, dropped: Paths, kept: Paths) -> Any:
     """Remove what the manager applied before, does not apply now, and no one else owns."""
-    if not dropped or kind.atomic or not isinstance(value, (dict, list)):
+    if not dropped or kind.whole(value) or not isinstance(value, (dict, list)):
         return value
     result: list[tuple[str, Any]] = []
     for element, (inner, inner_kind) in children(value, kind).items():

@@ -14,8 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from integrations.rehearsal import custom
 from integrations.rehearsal.call import Call, World
 from integrations.rehearsal.controllers.every import controllers
+from integrations.rehearsal.controllers.gitops import Gitops
 from integrations.rehearsal.controllers.work import Work
 from integrations.rehearsal.document import Json, clone
 from integrations.rehearsal.faults import Fault
@@ -43,6 +45,8 @@ class RehearsalCluster:
         self._machine.admission.service_accounts = service_accounts
         self._work = Work(self._machine, time.monotonic)
         self._kubelet = Kubelet(self._machine, step, lambda key: self._work.add((self._kubelet, key)))
+        self.git = Gitops(self._machine, lambda owner: self._work.add((self._reconciler, owner)))
+        self._reconciler = self.git.controller
         self._server = Server(self._machine)
         self._tokens: dict[str, str] = {}
         self._admin = Call(User("admin", (MASTERS, "system:authenticated")), "rehearsal")
@@ -65,7 +69,9 @@ class RehearsalCluster:
         Raises ApiError where an object is refused.
         """
         cluster = cls(name, step, service_accounts=service_accounts)
-        cluster._work.start(controllers(cluster._machine, (cluster._kubelet,) if kubelet else ()))
+        cluster._work.start(
+            controllers(cluster._machine, (cluster._kubelet,) if kubelet else (), (cluster._reconciler,))
+        )
         try:
             cluster._bootstrap(nodes)
             for document in sorted(objects, key=lambda one: one.get("kind") != "Namespace"):
@@ -117,6 +123,16 @@ class RehearsalCluster:
         """A bearer token for a user; what it may do is up to RBAC."""
         self._tokens[name] = self._machine.tokens.add_user(name, groups)
         return self._tokens[name]
+
+    def install(self, *products: str) -> None:
+        """Serve the kinds of these products from now on: `argocd`, `flux` or `keda`. Raises KeyError for another."""
+        for product in products:
+            self._machine.installed |= custom.groups_of(product)
+
+    def uninstall(self, *products: str) -> None:
+        """Serve them no more."""
+        for product in products:
+            self._machine.installed -= custom.groups_of(product)
 
     def settle(self, timeout: float = 10) -> None:
         """Wait until the controllers have nothing left to do; raises TimeoutError."""

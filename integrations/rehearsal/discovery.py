@@ -5,8 +5,10 @@ Owns their documents; what the cluster does not serve is not advertised.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from integrations.rehearsal import custom
 from integrations.rehearsal.document import Json
 from integrations.rehearsal.resources import (
     GROUP_ORDER,
@@ -40,8 +42,8 @@ _CORE: Json = {
 }
 
 
-def discover(path: str) -> tuple[Any, str]:
-    """The document (or the text) of a path; raises ApiError 404 or 501."""
+def discover(path: str, installed: Collection[str]) -> tuple[Any, str]:
+    """The document (or the text) of a path; raises ApiError 404 or 501. `installed` are groups of other products."""
     parts = [part for part in path.split("/") if part]
     if path in ("/healthz", "/livez", "/readyz"):
         return None, "ok"
@@ -50,18 +52,20 @@ def discover(path: str) -> tuple[Any, str]:
     if parts == ["api"]:
         return _CORE, ""
     if parts == ["apis"]:
-        return group_list(), ""
+        return group_list(installed), ""
     if parts[:1] == ["openapi"] or parts[:1] == ["metrics"]:
         raise not_implemented(f"the path {path}")
-    return _group(parts), ""
+    return _group(parts, installed), ""
 
 
-def _group(parts: list[str]) -> Json:
+def _group(parts: list[str], installed: Collection[str]) -> Json:
     found: Json | None = None
+    if parts[:1] == ["apis"] and set(parts[1:2]) & custom.GROUPS - set(installed):
+        raise no_such_path()
     match parts:
         case ["api", version]:
             found = resource_list("", version)
-        case ["apis", group] if group in GROUP_ORDER:
+        case ["apis", group] if group in GROUP_ORDER or group in installed:
             found = {"kind": "APIGroup", "apiVersion": "v1", **group_document(group)}
         case ["apis", group, version] if (group, version) not in VERSIONS_ELSEWHERE:
             found = resource_list(group, version)

@@ -78,7 +78,7 @@ def children(value: Any, kind: Type) -> dict[str, tuple[Any, Type]]:
 
 def _leaf(value: Any, kind: Type) -> bool:
     if isinstance(value, (dict, list)):
-        return kind.atomic
+        return kind.whole(value)
     return True
 
 
@@ -126,7 +126,7 @@ def _compare(old: Any, new: Any, kind: Type, path: Path, found: Difference) -> N
         return
     sample = old if new is _MISSING or new is None else new
     both_empty = _is_empty(old) and _is_empty(new)
-    if not isinstance(sample, (dict, list)) or kind.atomic or both_empty:
+    if not isinstance(sample, (dict, list)) or kind.whole(sample) or both_empty:
         _compare_leaf(old, new, path, found)
         return
     olds = {} if _is_empty(old) else children(old, kind)

@@ -23,6 +23,7 @@ class Machine:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.installed: set[str] = set()  # the API groups of products that are not Kubernetes' own
         self.storage = Storage()
         self.tokens = Tokens(self.storage, world.clock)
         self.authorizer = Authorizer(self.storage)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from integrations.rehearsal import custom
 from integrations.rehearsal.document import Json
 from integrations.rehearsal.status import Target
 
@@ -279,6 +280,18 @@ RESOURCES: tuple[Resource, ...] = (
         subresources=_status("HorizontalPodAutoscaler"),
         list_only=True,
     ),
+    *(
+        Resource(
+            one.group,
+            one.version,
+            one.plural,
+            one.kind,
+            short=one.short,
+            subresources=_status(one.kind) if one.has_status else (),
+            generation=True,
+        )
+        for one in custom.KINDS
+    ),
 )
 
 BY_PATH: Mapping[tuple[str, str, str], Resource] = {(r.group, r.version, r.plural): r for r in RESOURCES}
@@ -395,6 +408,7 @@ def group_document(group: str) -> Json:
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
-def group_list() -> Json:
-    """The APIGroupList of /apis."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group_document(g) for g in GROUP_ORDER]}
+def group_list(installed: Collection[str]) -> Json:
+    """The APIGroupList of /apis; `installed` are the groups of what is not Kubernetes' own."""
+    groups = [group_document(g) for g in (*GROUP_ORDER, *sorted(installed))]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from integrations.rehearsal import custom
+
 Node = dict[str, Any]
 ANY: Node = {}
 
@@ -66,6 +68,10 @@ class Type:
             return True
         return self.node.get("map") == "atomic"
 
+    def whole(self, value: Any) -> bool:
+        """Whether ownership and merging treat this value whole; a list without a schema is."""
+        return self.atomic or (isinstance(value, list) and not self.is_list)
+
     @property
     def list_keys(self) -> tuple[str, ...]:
         """The keys that identify an item of a map-like list."""
@@ -110,6 +116,21 @@ def resolve(node: Node) -> Type:
     return Type({**definitions().get(node["ref"], ANY), **node})
 
 
+_CUSTOM = Type(
+    {
+        "t": "object",
+        "props": {
+            "apiVersion": {"t": "string"},
+            "kind": {"t": "string"},
+            "metadata": {"empty": True, "ref": "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+            "operation": ANY,
+            "spec": ANY,
+            "status": ANY,
+        },
+    }
+)
+
+
 @cache
 def _type_named(name: str) -> Type:
     return Type(definitions()[name])
@@ -117,5 +138,7 @@ def _type_named(name: str) -> Type:
 
 def type_of(group: str, version: str, kind: str) -> Type | None:
     """The type of a kind, or None where the schema does not hold it."""
+    if group in custom.GROUPS:
+        return _CUSTOM
     name = _by_kind().get((group, version, kind))
     return None if name is None else _type_named(name)

@@ -104,7 +104,7 @@ def prepare_create(resource: Resource, document: Json) -> None:
         document["status"] = {"phase": "Pending", "qosClass": quality_of_service(document["spec"])}
     elif resource.kind in _EMPTY_STATUS:
         document["status"] = clone(_EMPTY_STATUS[resource.kind])
-    elif resource.kind != "Node":
+    elif resource.kind not in ("Node", "Application"):  # an Application has no status subresource
         document.pop("status", None)
     function = _ON_CREATE.get(resource.kind)
     if function is not None:

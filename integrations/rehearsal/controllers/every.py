@@ -16,8 +16,10 @@ from integrations.rehearsal.kubelet import Kubelet
 from integrations.rehearsal.machine import Machine
 
 
-def controllers(machine: Machine, kubelets: tuple[Kubelet, ...]) -> tuple[Controller, ...]:
-    """The controllers over one machine."""
+def controllers(
+    machine: Machine, kubelets: tuple[Kubelet, ...], others: tuple[Controller, ...]
+) -> tuple[Controller, ...]:
+    """The controllers over one machine; `others` are not Kubernetes' own."""
     return (
         NamespaceDefaults(machine),
         TokenSecrets(machine),
@@ -33,4 +35,5 @@ def controllers(machine: Machine, kubelets: tuple[Kubelet, ...]) -> tuple[Contro
         Budgets(machine),
         PolicyStatus(machine),
         Aggregation(machine),
+        *others,
     )

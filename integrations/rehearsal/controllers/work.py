@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from integrations.rehearsal.call import Call
@@ -175,6 +176,11 @@ class Hands:
     def create(self, resource: str, namespace: str, document: Json) -> Json:
         """Create an object; raises ApiError."""
         return self.machine.writer.create(self._call, BY_KEY[resource], namespace, document)
+
+    def apply(self, resource: Resource, key: Key, document: Json, *, dry_run: bool = False) -> Json:
+        """Server-side apply, taking what others own; raises ApiError."""
+        call = replace(self._call, force=True, dry_run=dry_run)
+        return self.machine.writer.apply(call, resource, key, document)[0]
 
     def edit(self, resource: str, live: Json, edit: Callable[[Json], None], subresource: str = "") -> Json:
         """Change an object in place; gone or replaced meanwhile is ApiError 404 or 409."""
