@@ -82,6 +82,12 @@ POLICY_BINDINGS = Resource(
 )
 SELF_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
 
+APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+APPLICATION_SETS = Resource("argoproj.io", "v1alpha1", "applicationsets", "ApplicationSet")
+KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
+HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
+SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+
 SBOM_REPORTS = Resource("aquasecurity.github.io", "v1alpha1", "sbomreports", "SbomReport")
 CLUSTER_SBOM_REPORTS = Resource(
     "aquasecurity.github.io", "v1alpha1", "clustersbomreports", "ClusterSbomReport", namespaced=False

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from integrations.kubernetes.accounts import Consumer
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.resources import of_kind
+from integrations.kubernetes.holds import PAUSED, Held
+from integrations.kubernetes.resources import Json, of_kind, pod_template
 from patchgap.errors import NotFoundError
 from patchgap.ports import Situation
 
@@ -26,9 +27,29 @@ def restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_r
         return
     head = consumer.head
     mark = {"metadata": {"annotations": {restart_mark(str(situation.incident)): "true"}}}
-    body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark}}
+    body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark, **_resumed(head)}}
     meta = head["metadata"]
     cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
+
+
+def restart_marks(manifest: Json) -> tuple[str, ...]:
+    """The restarts that its pod template has seen, of any incident."""
+    meta: Json = pod_template(manifest).get("metadata") or {}
+    return tuple(sorted(k for k in meta.get("annotations") or {} if k.startswith(f"{_MARK}.")))
+
+
+def _resumed(head: Json) -> dict[str, object]:
+    """A Deployment whose rollouts patchgap itself holds still rolls again, else its pods would keep what was rotated:
+    a freeze knows the mark of the restart and lets it be."""
+    if head["kind"] != "Deployment" or not head["spec"].get("paused"):
+        return {}
+    held = Held.of(head, "", PAUSED)
+    return {"paused": held.before} if held.holds else {}
+
+
+def _is_paused(head: Json) -> bool:
+    """Whether its team holds its rollouts still."""
+    return head["kind"] == "Deployment" and bool(head["spec"].get("paused") and _resumed(head).get("paused", True))
 
 
 def is_due(consumer: Consumer, situation: Situation) -> bool:
@@ -54,6 +75,8 @@ def fate(consumer: Consumer) -> str:
     if kind in _RESTARTS:
         if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
             return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
+        if _is_paused(consumer.head):
+            return f"{consumer}: marked for restart; its team has paused its rollouts: it restarts when they resume"
         return f"{consumer}: restarted"
     if kind == "CronJob" and not consumer.live_pods:
         return f"{consumer}: its next run gets a new token"

@@ -43,11 +43,11 @@ def test_an_action_does_with_its_declared_permissions_alone(scene: Scene, action
     for target in scene.targets(action, situation):
         action.preview(action.parameters(), target, situation)
     controls = scene.perform(action, situation)
-    assert [c.receipt.outcome for c in controls] == [Outcome.DONE]
+    assert {c.receipt.outcome for c in controls} == {Outcome.DONE}
     scene.settle()
     assert all(action.observe(c.intent, situation) for c in controls)
     if action.effect is Effect.REVERSIBLE:
-        assert [action.release(c, situation).outcome for c in controls] == [Outcome.DONE]
+        assert {action.release(c, situation).outcome for c in controls} == {Outcome.DONE}
 
 
 @EVERY
@@ -71,12 +71,12 @@ def test_an_action_without_permission_says_which_one_is_missing(scene: Scene, ac
 def test_an_action_applied_twice_has_one_effect(scene: Scene, action: Any) -> None:
     """A second apply of the same intent changes no object."""
     situation = scene.situation(scene.workload("trainer"))
-    [target] = scene.targets(action, situation)
-    intent = scene.intent(action, target, situation)
-    action.apply(intent, situation)
+    intents = [scene.intent(action, target, situation) for target in scene.targets(action, situation)]
+    for intent in intents:
+        action.apply(intent, situation)
     scene.settle()
     before = scene.versions()
-    assert action.apply(intent, situation).outcome is Outcome.DONE
+    assert {action.apply(intent, situation).outcome for intent in intents} == {Outcome.DONE}
     scene.settle()
     assert scene.versions() == before
 
@@ -85,14 +85,14 @@ def test_an_action_applied_twice_has_one_effect(scene: Scene, action: Any) -> No
 def test_an_effect_is_observed_only_where_it_stands(scene: Scene, action: Any) -> None:
     """Before the effect nothing is observed; after it a receipt is."""
     situation = scene.situation(scene.workload("trainer"))
-    [target] = scene.targets(action, situation)
-    intent = scene.intent(action, target, situation)
-    assert action.observe(intent, situation) is None
-    action.apply(intent, situation)
-    scene.settle()
-    observed = action.observe(intent, situation)
-    assert observed
-    assert observed.outcome is Outcome.DONE
+    for target in scene.targets(action, situation):
+        intent = scene.intent(action, target, situation)
+        assert action.observe(intent, situation) is None
+        action.apply(intent, situation)
+        scene.settle()
+        observed = action.observe(intent, situation)
+        assert observed
+        assert observed.outcome is Outcome.DONE
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_effect_is_observed_only_where_it_stands(scene: Scene, action: Any) -
 def test_the_same_name_with_another_uid_is_another_target(scene: Scene, action: Any) -> None:
     """A workload or namespace that was replaced after the plan is not touched."""
     situation = scene.situation(scene.workload("trainer"))
-    [target] = scene.targets(action, situation)
+    target = scene.targets(action, situation)[0]
     if target.kind == "Namespace":
         other = type(target)(target.platform, CLUSTER, target.namespace, target.kind, target.name, "another-uid")
     else:
@@ -126,7 +126,7 @@ def test_a_release_leaves_nothing_behind_and_may_be_repeated(scene: Scene, actio
     scene.settle()
     assert _specs(scene) != before
     for _ in range(2):
-        assert [action.release(c, situation).outcome for c in controls] == [Outcome.DONE]
+        assert {action.release(c, situation).outcome for c in controls} == {Outcome.DONE}
         scene.settle()
         assert _specs(scene) == before
 

@@ -189,7 +189,7 @@ def test_a_grown_scope_does_not_rotate_again(scene: Scene) -> None:
     """Planned again while its rotation stands, an account is the same target: nobody is restarted twice."""
     action = RotateCredentials()
     bare = by(scene, "inc-20261124-7k3f", "trainer")
-    [control] = scene.perform(action, bare)
+    control = scene.perform(action, bare)[0]
     again = replace(bare, controls=(control,))
     [target] = scene.targets(action, again)
     assert target == control.intent.action.target
@@ -210,7 +210,7 @@ def test_the_kill_switch_stops_an_action_between_its_writes(scene: Scene, action
             raise RefusedError("the kill switch stands", "Lower it.")
 
     bare = by(scene, "inc-20261124-7k3f", "trainer")
-    [target] = scene.targets(action, bare)
+    target = scene.targets(action, bare)[0]
     intent = scene.intent(action, target, bare)
     writes = counted(scene.admin)
     with suppress(RefusedError):  # a verb of one write is done with it
@@ -260,7 +260,7 @@ def test_what_was_done_by_halves_is_released_whole(scene: Scene, action: Any, nt
     scene.make({"apiVersion": "v1", "kind": "Pod", **template("trainer", image(GOOD)), "metadata": shell_meta()})
     before = specs(scene)
     bare = by(scene, "inc-20261124-7k3f", "trainer")
-    [target] = scene.targets(action, bare)
+    target = scene.targets(action, bare)[0]
     intent = scene.intent(action, target, bare)
     reached = scene.seen_by("admin")
     real, reached._transport = reached._transport, Deaf(reached._transport, nth)  # type: ignore[assignment]
@@ -297,7 +297,7 @@ def test_a_release_that_was_cut_off_does_not_hold_up_its_own_end(scene: Scene) -
     """Half of a freeze taken away is drift, unless its release was begun: then the gate may pass, and the release is
     finished."""
     action, bare = FreezeDeployments(), by(scene, "inc-20261124-7k3f", "trainer")
-    [control] = scene.perform(action, bare)
+    control = scene.perform(action, bare)[0]
     binding = next(o for o in control.receipt.result["objects"] if o["kind"] == POLICY_BINDINGS.kind)
     scene.admin.delete(POLICY_BINDINGS, "", binding["name"], binding["uid"])
     standing = replace(bare, controls=(control,))
@@ -348,7 +348,7 @@ def test_a_policy_that_was_switched_off_is_drift(
 ) -> None:
     """A condition that never holds, an Audit binding, an object selector: each is told, whoever signs it."""
     situation = by(scene, "inc-20261124-7k3f", "trainer")
-    [control] = scene.perform(action, situation)
+    control = scene.perform(action, situation)[0]
     name = next(o["name"] for o in control.receipt.result["objects"] if o["kind"] == resource.kind)
     written(scene, resource.path("", name), {"spec": spec})
     assert drift(action, control, situation)
@@ -384,7 +384,7 @@ def test_a_block_whose_scope_grew_is_one_control_in_sync(scene: Scene) -> None:
     action = BlockArtifacts()
     scene.make(namespace("batch"), deployment("second", image(BAD, "registry.example.com/ml/second"), 1, "batch"))
     bare = by(scene, "inc-20261124-7k3f", "trainer")
-    [control] = scene.perform(action, bare)
+    control = scene.perform(action, bare)[0]
     later = replace(by(scene, "inc-20261124-7k3f", "trainer", "second"), controls=(control,))
     later = replace(later, clock=lambda: NOW.replace(hour=9))
     [target] = scene.targets(action, later)
@@ -431,7 +431,7 @@ def test_a_cluster_without_a_rotation_answers_too(scene: Scene, tmp_path: Path) 
 
     action = RotateCredentials()
     bare = by(scene, "inc-20261124-7k3f", "trainer")
-    [control] = scene.perform(action, bare)
+    control = scene.perform(action, bare)[0]
     file = scene.plane.write_kubeconfig(tmp_path / "second.kubeconfig")
     both = tuple(ClusterSettings(name=n, kubeconfig=file) for n in ("contract", "second"))
     settings = scene.connections().settings.model_copy(update={"kubernetes": KubernetesSettings(clusters=both)})

@@ -45,7 +45,7 @@ class Cut:
 def test_a_run_that_was_cut_off_is_finished_by_the_next(
     control_plane: Any, tmp_path: Path, action: Any, nth: int
 ) -> None:
-    """After losing the answer to its nth write, the same intent is applied to the end, and then stands."""
+    """After losing the answer to its nth write, the same intents are applied to the end, and then stand."""
     scene = Scene(control_plane, tmp_path)
     secret = {"apiVersion": "v1", "kind": "Secret", "type": TOKEN_TYPE}
     meta = {"name": "trainer-token", "namespace": "training"}
@@ -57,18 +57,18 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(
         deployment(picture=image("sha256:" + "a" * 64), serviceAccountName="trainer"),
     )
     situation = scene.situation(scene.workload("trainer"))
-    [target] = scene.targets(action, situation)
-    intent = scene.intent(action, target, situation)
+    intents = [scene.intent(action, target, situation) for target in scene.targets(action, situation)]
     reached = scene.seen_by("admin")
     cut = Cut(reached._transport, nth)
     reached._transport = cut
     try:
-        action.apply(intent, situation)
+        for intent in intents:
+            action.apply(intent, situation)
     except UnreachableError:
         assert cut.left == 0
     finally:
         reached._transport = cut.held
     scene.settle()
-    assert action.apply(intent, situation).outcome is Outcome.DONE
+    assert {action.apply(intent, situation).outcome for intent in intents} == {Outcome.DONE}
     scene.settle()
-    assert action.observe(intent, situation)
+    assert all(action.observe(intent, situation) for intent in intents)

@@ -41,7 +41,7 @@ def scene(control_plane: Any, tmp_path: Path) -> Scene:
 def frozen(scene: Scene, **parameters: Any) -> tuple[Control, Situation, Cluster]:
     """A freeze that stands, and a deployer who meets it."""
     situation = scene.situation(scene.workload("trainer"))
-    [control] = scene.perform(FREEZE, situation, **parameters)
+    control = scene.perform(FREEZE, situation, **parameters)[0]
     deployer = scene.person("deployer", *DEPLOYER)
     scene.refused(lambda: scale(deployer, 5), FROZEN)
     return control, situation, deployer
@@ -70,7 +70,7 @@ def test_a_frozen_namespace_refuses_what_people_change(scene: Scene) -> None:
     attempts = (
         lambda: deployer.create(DEPLOYMENTS, "training", deployment("new", image(GOOD)), dry_run=True),
         lambda: deployer.delete(DEPLOYMENTS, "training", "trainer", uid, dry_run=True),
-        lambda: deployer.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"paused": True}}, dry_run=True),
+        lambda: deployer.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"paused": False}}, dry_run=True),
         lambda: images(deployer, image(OTHER)),
         lambda: deployer.create(
             CRON_JOBS, "training", {**cron, "spec": {"schedule": "0 3 * * *", "jobTemplate": job}}, dry_run=True
@@ -164,10 +164,10 @@ def test_a_freeze_makes_its_namespace_where_it_is_missing(control_plane: Any, tm
     scene = Scene(control_plane, tmp_path)
     scene.make(namespace(), deployment())
     situation = scene.situation(scene.workload("trainer"))
-    [target] = scene.targets(FREEZE, situation)
+    target = scene.targets(FREEZE, situation)[0]
     lines = FREEZE.preview(FREEZE.parameters(), target, situation)
     assert f"Namespace {HOME}: create" in lines
-    [control] = scene.perform(FREEZE, situation)
+    control = scene.perform(FREEZE, situation)[0]
     assert FREEZE.observe(control.intent, situation)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scene import ACTIONS, BAD, GOOD, HOME, Scene, account, deployment, image, namespace
+from scene import ACTIONS, BAD, GOOD, HOME, Scene, account, deployment, image, namespace, released
 
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.checks.digests_retired import DigestsRetired
@@ -28,8 +28,8 @@ def test_an_incident_closes_on_proof_alone(controllers: Any, tmp_path: Path) -> 
     workload = scene.workload("trainer")
     situation = scene.situation(workload)
     by_verb = {a.verb: a for a in ACTIONS}
-    controls = {verb: scene.perform(by_verb[verb], situation)[0] for verb in ORDER}
-    situation = replace(situation, controls=tuple(controls.values()))
+    controls = {verb: scene.perform(by_verb[verb], situation) for verb in ORDER}
+    situation = replace(situation, controls=tuple(c for held in controls.values() for c in held))
     assert verdicts(situation)["package_absent"] is Verdict.FAIL
     assert verdicts(situation)["digests_retired"] is Verdict.FAIL
 
@@ -37,7 +37,8 @@ def test_an_incident_closes_on_proof_alone(controllers: Any, tmp_path: Path) -> 
     mend = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(GOOD)}]}}}}
     scene.refused(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True), "frozen by incident")
     situation = replace(situation, patched=frozenset([GOOD]))
-    assert by_verb["freeze_deployments"].apply(controls["freeze_deployments"].intent, situation).outcome is Outcome.DONE
+    for control in controls["freeze_deployments"]:
+        assert by_verb["freeze_deployments"].apply(control.intent, situation).outcome is Outcome.DONE
     scene.admitted(lambda: team.patch(DEPLOYMENTS, "training", "trainer", mend, dry_run=True))
     team.patch(DEPLOYMENTS, "training", "trainer", mend)
 
@@ -47,8 +48,10 @@ def test_an_incident_closes_on_proof_alone(controllers: Any, tmp_path: Path) -> 
 
     scene.eventually(proved, 60)
     for verb in ("isolate_workloads", "freeze_deployments"):
-        by_verb[verb].release(controls[verb], situation)
-    left = tuple(c for v, c in controls.items() if v not in {"isolate_workloads", "freeze_deployments"})
+        released(by_verb[verb], controls[verb], situation)
+    left = tuple(
+        c for v, held in controls.items() for c in held if v not in {"isolate_workloads", "freeze_deployments"}
+    )
     assert set(verdicts(replace(situation, controls=left)).values()) == {Verdict.PASS}
     back = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(BAD)}]}}}}
     scene.refused(lambda: team.patch(DEPLOYMENTS, "training", "trainer", back, dry_run=True), "blocked by incident")

@@ -1,59 +1,26 @@
 """freeze_deployments: nothing that runs in the reach is changed while the incident is handled, but for its mend.
 
-Owns what a freeze refuses and whom it admits. It knows nothing of how admission policies are stored.
+Owns what a freeze consists of: the policy of the reach, paused rollouts, and paused GitOps objects, each a target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from integrations.kubernetes import admission, standing
+from integrations.kubernetes import admission, freeze_policy, gitops, pauses, standing
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, same, scoped, settings_of
-from integrations.kubernetes.resources import NAMESPACES, of_kind
+from integrations.kubernetes.resources import NAMESPACES, Json
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
-_WRITES = ("CREATE", "UPDATE", "DELETE")
-_CORE = ("pods", "pods/ephemeralcontainers", "replicationcontrollers", "replicationcontrollers/scale")
-_APPS = (
-    "deployments",
-    "deployments/scale",
-    "statefulsets",
-    "statefulsets/scale",
-    "replicasets",
-    "replicasets/scale",
-    "daemonsets",
-)
-_SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
-_ADMITTED = (
-    "request.userInfo.username == params.data.identity"
-    " || request.userInfo.username.startsWith('system:serviceaccount:kube-system:')"
-    " || request.userInfo.username == 'system:kube-controller-manager'"
-    " || request.userInfo.username == 'system:kube-scheduler'"
-    " || (request.resource.resource == 'pods' && request.userInfo.username.startsWith('system:node:'))"
-)
-_REMADE = (  # what a controller made it makes again: deleting it changes nothing that was asked for
-    "request.operation == 'DELETE' && has(oldObject.metadata.ownerReferences)"
-    " && oldObject.metadata.ownerReferences.exists(o, has(o.controller) && o.controller)"
-)
-_UNCHANGED = "request.operation == 'UPDATE' && has(object.spec) && has(oldObject.spec) && object.spec == oldObject.spec"
-_MEND = (  # every image is patched, or stood there before and is not affected: a sidecar must not lock out the mend
-    f"request.operation == 'UPDATE' && variables.images.exists(i, {admission.by_digest('patched')})"
-    f" && variables.images.all(i, {admission.by_digest('patched')}"
-    f" || (i in variables.oldImages && !({admission.by_digest('affected')})))"
-)
-_VARIABLES = (
-    *admission.IMAGES,
-    ("admitted", _ADMITTED),
-    ("remade", _REMADE),
-    ("unchanged", _UNCHANGED),
-    ("mend", _MEND),
-)
+_KINDS = frozenset({"Deployment"}) | gitops.KINDS  # what is paused
 
 
 class FreezeParameters(Parameters):
@@ -67,7 +34,8 @@ class FreezeParameters(Parameters):
 
 @action
 class FreezeDeployments:
-    """Refuses new, deleted and changed workloads in the reach, by an admission policy.
+    """Refuses new, deleted and changed workloads in the reach, by an admission policy; pauses the affected Deployments'
+    rollouts, and the Argo CD Applications, Flux Kustomizations and HelmReleases that keep the affected workloads.
 
     Admits patchgap itself, the cluster's own controllers, changes that leave the spec as it is, and updates to the
     incident's patched images.
@@ -85,7 +53,8 @@ class FreezeDeployments:
     permissions: ClassVar[tuple[str, ...]] = (
         *admission.PERMISSIONS,
         *standing.HOME_PERMISSIONS,
-        "get apps/deployments",
+        *gitops.PERMISSIONS,
+        "get,patch apps/deployments",
         "get apps/statefulsets",
         "get apps/daemonsets",
         "get apps/replicasets",
@@ -96,10 +65,23 @@ class FreezeDeployments:
     parameters: ClassVar[type[Parameters]] = FreezeParameters
 
     def targets(self, parameters: FreezeParameters, situation: Situation) -> Iterable[Target | Uncovered]:
-        """A target a namespace, or a workload."""
-        if parameters.reach == "affected_workloads":
-            yield from each_live(self.verb, situation, lambda w, _: Target.of(w.ref))
-            return
+        """The namespaces, or the workloads; each affected Deployment; and each GitOps object that keeps one of them. A
+        keeper that cannot be paused from here leaves its workload uncovered."""
+        seen: dict[WorkloadRef, Json] = {}
+
+        def served(workload: Workload, manifest: dict[str, Any]) -> Target:
+            seen[workload.ref] = manifest
+            return Target.of(workload.ref)
+
+        each = tuple(each_live(self.verb, situation, served))
+        if parameters.reach == "affected_namespaces":
+            yield from self._namespaces(situation, {t.target for t in each if isinstance(t, Uncovered)})
+            yield from (t for t in each if isinstance(t, Uncovered) or t.kind == "Deployment")
+        else:
+            yield from each
+        yield from self._keepers(situation, seen)
+
+    def _namespaces(self, situation: Situation, missed: Collection[str]) -> Iterator[Target | Uncovered]:
         reached: dict[tuple[str, str], list[str]] = {}
         for w in scoped(situation):
             reached.setdefault((w.ref.cluster, w.ref.namespace), []).append(str(w.ref))
@@ -107,59 +89,114 @@ class FreezeDeployments:
             try:
                 uid = cluster_of(situation, cluster).get(NAMESPACES, "", namespace)["metadata"]["uid"]
             except PatchgapError as error:
-                yield from (Uncovered(self.verb, w, str(error)) for w in workloads)
+                yield from (Uncovered(self.verb, w, str(error)) for w in workloads if w not in missed)
                 continue
             yield Target(PLATFORM, cluster, namespace, "Namespace", namespace, uid, tuple(workloads))
 
-    def preview(
-        self,
-        parameters: FreezeParameters,  # noqa: ARG002  (the protocol's)
-        target: Target,
-        situation: Situation,
-    ) -> tuple[str, ...]:
-        """The objects that would be made, and what they would refuse."""
+    def _keepers(self, situation: Situation, seen: Mapping[WorkloadRef, Json]) -> Iterator[Target | Uncovered]:
+        kept: dict[Target, list[str]] = {}
+        for name in dict.fromkeys(ref.cluster for ref in seen):
+            mine = [(ref, manifest) for ref, manifest in seen.items() if ref.cluster == name]
+            for ref, found in gitops.keepers(cluster_of(situation, name), mine):
+                if isinstance(found, str):
+                    yield Uncovered(self.verb, str(ref), found)
+                    continue
+                meta = found["metadata"]
+                target = Target(PLATFORM, name, meta["namespace"], found["kind"], meta["name"], meta["uid"])
+                kept.setdefault(target, []).append(str(ref))
+        yield from (replace(target, workloads=tuple(dict.fromkeys(refs))) for target, refs in kept.items())
+
+    def preview(self, parameters: FreezeParameters, target: Target, situation: Situation) -> tuple[str, ...]:
+        """The objects that would be made and what they would refuse, and what would be paused."""
         _same(situation, target)
-        cluster = cluster_of(situation, target.cluster)
-        manifests = _with_home(situation, target, cluster.identity())
-        whole = "every workload" if target.kind == "Namespace" else f"{target.kind} {target.name}"
-        said = f"{whole} in {target.namespace}: changes refused, but patchgap's and updates to patched images"
-        return (said, *standing.preview(cluster, manifests))
+        lines: tuple[str, ...] = ()
+        if _has_policy(parameters.reach, target):
+            cluster = cluster_of(situation, target.cluster)
+            whole = "every workload" if target.kind == "Namespace" else f"{target.kind} {target.name}"
+            said = f"{whole} in {target.namespace}: changes refused, but patchgap's and updates to patched images"
+            manifests = _with_home(situation, target, cluster.identity())
+            lines = (said, *standing.preview(cluster, manifests))
+        if target.kind in _KINDS:
+            lines = (*lines, *pauses.preview(situation, target, _holder(situation, parameters.reach)))
+        return lines
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """The identity that the freeze admits."""
-        _same(situation, action.target)
-        return {"identity": cluster_of(situation, action.target.cluster).identity()}
+        """The identity that the freeze admits, and what was paused before."""
+        target = action.target
+        _same(situation, target)
+        found: dict[str, Any] = {"identity": cluster_of(situation, target.cluster).identity()}
+        if target.kind in _KINDS:
+            found |= pauses.found(situation, target, _holder(situation, _reach(action)))
+        return found
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Puts the policy, or brings its patched digests up to date."""
+        """Puts the policy, or brings its patched digests up to date; pauses, or lets the mend roll out."""
         target = intent.action.target
-        cluster = cluster_of(situation, target.cluster)
-        objects = standing.put(cluster, _with_home(situation, target, intent.found["identity"]))
-        return _receipt(intent, objects, situation)
+        if _has_policy(_reach(intent.action), target):
+            manifests = _with_home(situation, target, intent.found["identity"])
+            standing.put(cluster_of(situation, target.cluster), manifests)
+        told = pauses.hold(intent, situation, _holder(situation, _reach(intent.action))) if _pauses(intent) else ()
+        return self._receipt(intent, situation, told)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
-        """A receipt where the policy stands as it should now, patched digests included."""
+        """A receipt where the policy stands as it should now, patched digests included, and what is paused is."""
         if self.differences(intent, situation):
             return None
-        return _receipt(intent, self.made(intent, situation), situation)
+        return self._receipt(intent, situation, ())
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from what this control wants; () where it does not."""
-        target = intent.action.target
-        manifests = _manifests(situation, target, intent.found["identity"])
-        return standing.differences(cluster_of(situation, target.cluster), manifests)
+        target, reach = intent.action.target, _reach(intent.action)
+        paused = pauses.differences(intent, situation, _holder(situation, reach)) if _pauses(intent) else ()
+        if not _has_policy(reach, target):
+            return paused
+        manifests = freeze_policy.manifests(situation, target, intent.found["identity"])
+        return (*standing.differences(cluster_of(situation, target.cluster), manifests), *paused)
 
     def release(self, control: Control, situation: Situation) -> Receipt:
-        """Deletes the policy that was made, and nothing else."""
-        cluster = cluster_of(situation, control.intent.action.target.cluster)
-        made = control.receipt.result.get("objects") or self.made(control.intent, situation)
-        return done(control.intent, standing.remove(cluster, made))
+        """Resumes what was paused, then deletes the policy that was made, and nothing else: while it is resumed, the
+        policy still refuses what is not the mend."""
+        intent = control.intent
+        target, reach = intent.action.target, _reach(intent.action)
+        told = pauses.let_go(control, situation, _holder(situation, reach)) if _pauses(intent) else ()
+        if _has_policy(reach, target):
+            made = control.receipt.result.get("objects") or self.made(intent, situation)
+            told = (*told, *standing.remove(cluster_of(situation, target.cluster), made))
+        return done(intent, told)
 
     def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
-        """What is there of it now, also of one that was cut off."""
+        """What is there of its policy now, also of one that was cut off."""
         target = intent.action.target
-        manifests = _manifests(situation, target, intent.found["identity"])
+        if not _has_policy(_reach(intent.action), target):
+            return ()
+        manifests = freeze_policy.manifests(situation, target, intent.found["identity"])
         return standing.stand(cluster_of(situation, target.cluster), manifests)
+
+    def _receipt(self, intent: Intent, situation: Situation, told: tuple[str, ...]) -> Receipt:
+        objects = self.made(intent, situation)
+        said = f"admits {intent.found['identity']} and updates to {len(situation.patched)} patched image(s)"
+        detail = (*((said,) if objects else ()), *told)
+        return done(intent, detail, objects=list(objects), patched=sorted(situation.patched))
+
+
+def _reach(action: PlannedAction) -> str:
+    return str(action.parameters.get("reach") or "affected_namespaces")
+
+
+def _has_policy(reach: str, target: Target) -> bool:
+    """Whether the target is what the policy is about: its namespace, or the workload itself."""
+    if target.kind in gitops.KINDS:
+        return False
+    return (target.kind == "Namespace") == (reach == "affected_namespaces")
+
+
+def _pauses(intent: Intent) -> bool:
+    return intent.action.target.kind in _KINDS and "before" in intent.found
+
+
+def _holder(situation: Situation, reach: str) -> str:
+    """Whose note it is: tiers of one incident that reach differently may hold one Application, each for its own."""
+    return str(situation.incident) + (".workloads" if reach == "affected_workloads" else "")
 
 
 def _same(situation: Situation, target: Target) -> None:
@@ -170,53 +207,7 @@ def _same(situation: Situation, target: Target) -> None:
     same(target, found)
 
 
-def _receipt(intent: Intent, objects: tuple[dict[str, str], ...], situation: Situation) -> Receipt:
-    admitted = len(situation.patched)
-    return done(
-        intent,
-        (f"admits {intent.found['identity']} and updates to {admitted} patched image(s)",),
-        objects=list(objects),
-        patched=sorted(situation.patched),
-    )
-
-
 def _with_home(situation: Situation, target: Target, identity: str) -> tuple[Mapping[str, Any], ...]:
     cluster, namespace = cluster_of(situation, target.cluster), settings_of(situation).namespace
-    return (*standing.home(cluster, namespace, situation.owner), *_manifests(situation, target, identity))
-
-
-def _manifests(situation: Situation, target: Target, identity: str) -> tuple[dict[str, Any], ...]:
-    whole = target.kind == "Namespace"
-    parts = ("freeze", target.namespace) if whole else ("freeze", target.namespace, target.kind, target.name)
-    incident = situation.incident
-    data = {
-        "identity": identity,
-        **admission.entries("patched", situation.patched),
-        **admission.entries("affected", situation.affected_digests - situation.patched),
-    }
-    said = f"changes are frozen by incident {incident}; updates to its patched images are admitted"
-    exempt = "" if whole else f"request.name != '{target.name}' || "
-    return admission.Policy(
-        name=standing.object_name(incident, *parts),
-        namespace=settings_of(situation).namespace,
-        labels=standing.labels(incident, situation.owner),
-        data=data,
-        rules=_rules(target),
-        variables=_VARIABLES,
-        expression=f"{exempt}variables.admitted || variables.remade || variables.unchanged || variables.mend",
-        message=said,
-        message_expression=f"'{said}: ' + request.operation + ' ' + request.resource.resource",
-        selector={"matchLabels": {"kubernetes.io/metadata.name": target.namespace}},
-    ).manifests()
-
-
-def _rules(target: Target) -> tuple[dict[str, Any], ...]:
-    if target.kind == "Namespace":
-        return (
-            admission.rule("", _WRITES, *_CORE),
-            admission.rule("apps", _WRITES, *_APPS),
-            admission.rule("batch", _WRITES, "jobs", "cronjobs"),
-        )
-    resource = of_kind(target.kind)
-    scale = (f"{resource.plural}/scale",) if target.kind in _SCALED else ()
-    return (admission.rule(resource.group, _WRITES, resource.plural, *scale),)
+    manifests = freeze_policy.manifests(situation, target, identity)
+    return (*standing.home(cluster, namespace, situation.owner), *manifests)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.holds import Held, settled
+from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, still
@@ -76,13 +76,13 @@ class ScaleToZero:
     ) -> tuple[str, ...]:
         """The fields that would change, and who might change them back."""
         cluster, found = cluster_of(situation, target.cluster), _found(situation, target)
-        held = Held.of(live(situation, target), situation.incident)
+        held = Held.of(live(situation, target), situation.incident, ZERO)
         held.hold(cluster, found["before"], dry_run=True)
-        lines = [f"spec.{held.field}: {str(held.now).lower()} -> {str(held.zero).lower()}"]
+        lines = [held.change]
         for job in found["jobs"]:
             if child := _child(cluster, target, job, situation):
                 child.hold(cluster, before=False, dry_run=True)
-                lines.append(f"Job {job['name']}: spec.suspend: {str(child.now).lower()} -> true")
+                lines.append(f"Job {job['name']}: {child.change}")
         return (*lines, *_undoers(cluster, target), *reverter(held.manifest))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
@@ -108,12 +108,12 @@ class ScaleToZero:
         manifest = still(situation, target)
         if manifest is None:
             return ()  # it was deleted or replaced: what was scaled runs nothing
-        held, cluster = Held.of(manifest, situation.incident), cluster_of(situation, target.cluster)
-        moved = f"{target}: spec.{held.field} is {str(held.now).lower()}, held by {held.holder}"
+        held, cluster = Held.of(manifest, situation.incident, ZERO), cluster_of(situation, target.cluster)
+        moved = f"{target}: {held.stop.field} is {held.told(held.now)}, held by {held.setter}"
         children = [_child(cluster, target, job, situation) for job in intent.found["jobs"]]
-        running = [c.manifest["metadata"]["name"] for c in children if c and not c.now]
+        running = [c.manifest["metadata"]["name"] for c in children if c and not c.is_still]
         return (
-            *(() if held.now == held.zero else (moved,)),
+            *(() if held.is_still else (moved,)),
             *(f"Job {target.namespace}/{name} runs" for name in running),
         )
 
@@ -137,20 +137,20 @@ class ScaleToZero:
 
 
 def _planned(situation: Situation, target: Target) -> Held:
-    return Held.of(live(situation, target), situation.incident)
+    return Held.of(live(situation, target), situation.incident, ZERO)
 
 
 def _present(situation: Situation, target: Target) -> Held | None:
     manifest = still(situation, target)
-    return None if manifest is None else Held.of(manifest, situation.incident)
+    return None if manifest is None else Held.of(manifest, situation.incident, ZERO)
 
 
 def _found(situation: Situation, target: Target) -> dict[str, Any]:
     cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
     jobs = cluster.all_of(JOBS, target.namespace) if target.kind == "CronJob" else []
-    mine = [Held.of(j, situation.incident) for j in jobs if _is_child(j, target.uid) and not is_over(j)]
-    meta = [j.manifest["metadata"] for j in mine if not j.now or j.holds]
-    before = Held.of(manifest, situation.incident).before
+    mine = [Held.of(j, situation.incident, ZERO) for j in jobs if _is_child(j, target.uid) and not is_over(j)]
+    meta = [j.manifest["metadata"] for j in mine if not j.is_still or j.holds]
+    before = Held.of(manifest, situation.incident, ZERO).before
     return {"before": before, "jobs": [{"name": m["name"], "uid": m["uid"]} for m in meta]}
 
 
@@ -164,7 +164,7 @@ def _child(cluster: Cluster, target: Target, job: Mapping[str, str], situation: 
     found = cluster.find(JOBS, target.namespace, job["name"])
     if found is None or found["metadata"]["uid"] != job["uid"] or is_over(found):
         return None
-    return Held.of(found, situation.incident)
+    return Held.of(found, situation.incident, ZERO)
 
 
 def _undoers(cluster: Cluster, target: Target) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from integrations.kubernetes import proof, standing
+from integrations.kubernetes import gitops, proof, standing
 from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
@@ -46,6 +46,7 @@ class PolicyInSync:
         "get,list networking.k8s.io/networkpolicies",
         *(p.replace("list ", "get,list ") for p in LIVE_PERMISSIONS),
         *proof.PERMISSIONS,
+        *gitops.READING,
     )
     parameters: ClassVar[type[Parameters]] = SyncParameters
 

@@ -1,0 +1,79 @@
+"""Flux: which Kustomization or HelmRelease keeps an object, and what would resume it.
+
+Owns Flux' labels. `spec.suspend` stops a keeper; nothing syncs it meanwhile, also not by hand.
+Sources: fluxcd.io, Kustomization (Suspend; labels of applied objects), HelmRelease (Suspend).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from integrations.kubernetes.answers import ForbiddenError
+from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.resources import HELM_RELEASES, KUSTOMIZATIONS, Json, Resource
+
+_MARKS = ((KUSTOMIZATIONS, "kustomize.toolkit.fluxcd.io"), (HELM_RELEASES, "helm.toolkit.fluxcd.io"))
+
+
+def of(cluster: Cluster, manifest: Json) -> Iterator[Json | str]:
+    """The keepers that the object's labels name, and a sentence for each that cannot be suspended here."""
+    for resource, space, name in _named(manifest):
+        named = f"{resource.kind} {space}/{name}"
+        try:
+            found = cluster.find(resource, space, name)
+        except ForbiddenError as error:
+            yield f"Flux' {named} keeps it by its labels and may not be read: patchgap may not {error.permission}"
+            continue
+        if found is None:
+            yield (
+                f"Flux' {named} keeps it by its labels and is not served in this cluster as {resource.api_version}: a Flux"
+                f" elsewhere, or of another version, would undo containment. Suspend it there by hand"
+            )
+        elif (found.get("spec") or {}).get("kubeConfig"):
+            yield (
+                f"Flux' {named} is named as its keeper and deploys to another cluster's kubeconfig: whether that is this"
+                " cluster cannot be told. Suspend it by hand"
+            )
+        else:
+            yield found
+
+
+def _named(manifest: Json) -> Iterator[tuple[Resource, str, str]]:
+    labels = manifest["metadata"].get("labels") or {}
+    for resource, prefix in _MARKS:
+        space, name = labels.get(f"{prefix}/namespace"), labels.get(f"{prefix}/name")
+        if space and name:
+            yield resource, str(space), str(name)
+
+
+def along(keeper: Json) -> tuple[str, ...]:
+    """What else is not reconciled meanwhile."""
+    entries = ((keeper.get("status") or {}).get("inventory") or {}).get("entries") or ()
+    return (f"it keeps {len(entries)} object(s), and none of them is reconciled meanwhile",) if entries else ()
+
+
+def resumers(cluster: Cluster, keeper: Json) -> Iterator[str]:
+    """Whoever of Flux keeps the keeper itself: it writes the field back where Git states it."""
+    for resource, space, name in _named(keeper):
+        if (resource.kind, space, name) == (
+            keeper["kind"],
+            keeper["metadata"]["namespace"],
+            keeper["metadata"]["name"],
+        ):
+            continue  # the root Kustomization keeps itself
+        named = f"{resource.kind} {space}/{name}"
+        try:
+            found = cluster.find(resource, space, name)
+        except ForbiddenError:
+            found = None
+        if not ((found or {}).get("spec") or {}).get("suspend"):
+            yield f"{named} keeps it, and writes the field back where its Git states it: suspend that one first"
+
+
+def mend(keeper: Json) -> str:
+    """How a patched image gets through."""
+    kind, meta = keeper["kind"].lower(), keeper["metadata"]
+    return (
+        "its mend gets through: commit the patched digest, name it to patchgap, then"
+        f" `flux resume {kind} {meta['name']} -n {meta['namespace']}`"
+    )
