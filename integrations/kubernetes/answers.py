@@ -14,6 +14,7 @@ from typing import Any
 from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
 
 _LONGEST = 300  # characters of a foreign message that are shown
+_BUDGET = "DisruptionBudget"
 _RBAC = re.compile(r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 _IN_NAMESPACE = re.compile(r'in the namespace "([^"]+)"')
 _POLICY = re.compile(r"ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request")
@@ -32,6 +33,14 @@ class DeniedError(RefusedError):
 
     def __init__(self, problem: str, fix: str, policy: str) -> None:
         self.policy = policy
+        super().__init__(problem, fix)
+
+
+class BudgetError(UnreachableError):
+    """A disruption budget does not allow an eviction now. `budget` says which, in the server's words."""
+
+    def __init__(self, problem: str, fix: str, budget: str) -> None:
+        self.budget = budget
         super().__init__(problem, fix)
 
 
@@ -70,6 +79,10 @@ def error_of(cluster: str, call: str, code: int, body: bytes) -> PatchgapError:
         return _conflict(where, message, status)
     if code == HTTPStatus.GONE:
         return ExpiredError(f"{where}: the list changed while it was read", "Try again.")
+    if code == HTTPStatus.TOO_MANY_REQUESTS and (budget := _budget(status)):
+        return BudgetError(
+            f"{where}: {budget}", "Wait, or scale the workload up, so that its budget allows it.", budget
+        )
     if is_passing(code):
         return UnreachableError(f"{where} answered {code} to {call}: {message}", "Try again when it has recovered.")
     return RefusedError(
@@ -77,8 +90,11 @@ def error_of(cluster: str, call: str, code: int, body: bytes) -> PatchgapError:
     )
 
 
-def is_passing(code: int) -> bool:
-    """Whether the server says that it cannot now: worth another try."""
+def is_passing(code: int, body: bytes = b"") -> bool:
+    """Whether the server says that it cannot now: worth another try at once. How long to wait for a disruption budget is
+    the caller's to say."""
+    if code == HTTPStatus.TOO_MANY_REQUESTS and _BUDGET.encode() in body:
+        return False
     return code == HTTPStatus.TOO_MANY_REQUESTS or (
         code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED
     )
@@ -90,6 +106,11 @@ def _status(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _budget(status: dict[str, Any]) -> str:
+    causes = (status.get("details") or {}).get("causes") or []
+    return "; ".join(trimmed(str(c.get("message"))) for c in causes if c.get("reason") == _BUDGET)
 
 
 def _forbidden(where: str, message: str) -> PatchgapError:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
-from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
+from integrations.kubernetes.resources import NAMESPACES, PODS, SELF_REVIEWS, Json, Resource, of_kind
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
 
@@ -90,7 +90,7 @@ class Cluster:
     def _settled(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> HttpAnswer:
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._transport.send(method, url, headers, data)
-            if not is_passing(answer.code) or attempt == _ATTEMPTS:
+            if not is_passing(answer.code, answer.body) or attempt == _ATTEMPTS:
                 break
             self._sleep(_pause(attempt, answer.retry_after))
         return answer
@@ -243,6 +243,18 @@ class Cluster:
         except NotFoundError:
             return False
         return True
+
+    def evict(self, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> None:
+        """Asks for the end of exactly the pod with that uid. Raises BudgetError where a disruption budget says not now,
+        NotFoundError where it is gone, ConflictError for another."""
+        body: Json = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        path = PODS.path(namespace, _named(name), "eviction")
+        self._write("POST", path, body, JSON, dry_run=dry_run)
 
     def uid(self) -> str:
         """The UID of kube-system: it lives as long as the cluster, and no other cluster has it; "" where there is none.

@@ -14,6 +14,8 @@ from typing import Any
 
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
 from integrations.kubernetes.actions.capture_forensics import CaptureForensics
+from integrations.kubernetes.actions.cordon_nodes import CordonNodes
+from integrations.kubernetes.actions.evict_workloads import EvictWorkloads
 from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
@@ -59,6 +61,8 @@ ACTIONS = (
     BlockArtifacts(),
     CaptureForensics(),
     RotateCredentials(),
+    CordonNodes(),
+    EvictWorkloads(),
 )
 BAD, GOOD, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 _COUNTED = (

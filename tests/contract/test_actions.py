@@ -102,7 +102,7 @@ def test_the_same_name_with_another_uid_is_another_target(scene: Scene, action: 
     """A workload or namespace that was replaced after the plan is not touched."""
     situation = scene.situation(scene.workload("trainer"))
     target = scene.targets(action, situation)[0]
-    if target.kind == "Namespace":
+    if target.kind != "Deployment":
         other = type(target)(target.platform, CLUSTER, target.namespace, target.kind, target.name, "another-uid")
     else:
         uid = target.uid
@@ -132,9 +132,9 @@ def test_a_release_leaves_nothing_behind_and_may_be_repeated(scene: Scene, actio
 
 
 def _specs(scene: Scene) -> dict[str, Any]:
-    from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
+    from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, NODES, POLICIES, POLICY_BINDINGS
 
-    kinds = (DEPLOYMENTS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS, CONFIG_MAPS)
+    kinds = (NODES, DEPLOYMENTS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS, CONFIG_MAPS)
     return {
         f"{m['kind']}/{m['metadata'].get('namespace')}/{m['metadata']['name']}": m.get("spec") or m.get("data")
         for k in kinds
