@@ -262,6 +262,15 @@ class Cluster:
         found = self.all_of(NAMESPACES, fields=f"metadata.name={SYSTEM}", accept=METADATA)
         return next((str(o["metadata"]["uid"]) for o in found if o["metadata"]["name"] == SYSTEM), "")
 
+    def serves(self, resource: Resource) -> bool:
+        """Whether the API serves that kind's group version. A server answers "forbidden" to who may not list a kind, also
+        where there is none of it; discovery is open to everyone who is known."""
+        try:
+            self.request("GET", f"/apis/{resource.api_version}")
+        except NotFoundError:
+            return False
+        return True
+
     def identity(self) -> str:
         """The user name that the API server knows these credentials by; asked once."""
         if not self._identity:

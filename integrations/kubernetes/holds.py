@@ -71,6 +71,8 @@ ZERO: Mapping[str, Stop] = {
     "ReplicaSet": _SCALED,
     "Job": _ENDED,
     "CronJob": _ENDED,
+    # KEDA scales to that number and rests until the annotation goes (keda.sh, Pausing autoscaling).
+    "ScaledObject": Stop(_ZERO, ("metadata", "annotations", "autoscaling.keda.sh/paused-replicas"), "0"),
 }
 _SUSPENDED = Stop(_PAUSED, ("spec", "suspend"), value=True, absent=False)
 PAUSED: Mapping[str, Stop] = {

@@ -82,7 +82,7 @@ def reverter(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     meta = manifest["metadata"]
     keys = {*(meta.get("labels") or {}), *(meta.get("annotations") or {})}
     if any(k.startswith("argocd.argoproj.io/") for k in keys):
-        return ("Argo CD keeps this object and may undo the change: pause its sync, or change it upstream",)
+        return ("Argo CD keeps this object and may undo the change: freeze_deployments pauses its sync",)
     if any(".toolkit.fluxcd.io/" in k for k in keys):
-        return ("Flux keeps this object and may undo the change: suspend it, or change it upstream",)
+        return ("Flux keeps this object and may undo the change: freeze_deployments suspends it",)
     return ()

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import BAD, Scene, deployment, image, namespace, template
+from scene import BAD, Scene, deployment, image, namespace, released, template
 
 from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
-from integrations.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
+from integrations.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS, PODS, SCALED_OBJECTS, STATEFUL_SETS
 from patchgap.errors import ConflictError
 from patchgap.model.plan import Uncovered
 
@@ -120,3 +120,45 @@ def test_a_workload_deleted_meanwhile_needs_no_restore(scene: Scene) -> None:
     scene.admin.delete(DEPLOYMENTS, "training", "trainer", control.intent.action.target.uid)
     scene.settle()
     assert "nothing to restore" in SCALE.release(control, situation).detail[0]
+
+
+def test_keda_is_paused_at_zero_and_takes_over_again(control_plane: Any, scene: Scene) -> None:
+    """A ScaledObject of the workload is a target of its own: paused at 0, and as it was found after the release. What
+    it may not read of an installed KEDA leaves the workload uncovered."""
+    if not hasattr(control_plane, "cluster"):
+        pytest.skip("real binaries have no KEDA installed")
+    control_plane.cluster.install("keda")
+    try:
+        meta = {"name": "by-queue", "namespace": "training", "annotations": {"team": "ml"}}
+        scaled = {"apiVersion": SCALED_OBJECTS.api_version, "kind": "ScaledObject", "metadata": meta}
+        scene.make({**scaled, "spec": {"scaleTargetRef": {"name": "trainer"}, "triggers": [{"type": "cron"}]}})
+        situation = scene.situation(scene.workload("trainer"))
+        [workload, scaler] = scene.targets(SCALE, situation)
+        assert (scaler.kind, scaler.workloads) == ("ScaledObject", workload.workloads)
+        assert 'paused-replicas: none -> "0"' in SCALE.preview(SCALE.parameters(), scaler, situation)[0]
+        controls = scene.perform(SCALE, situation)
+
+        def notes() -> dict[str, str]:
+            found: dict[str, str] = scene.admin.get(SCALED_OBJECTS, "training", "by-queue")["metadata"]["annotations"]
+            return found
+
+        assert notes()["autoscaling.keda.sh/paused-replicas"] == "0"
+        assert all(SCALE.observe(c.intent, situation) for c in controls)
+        released(SCALE, controls, situation)
+        assert notes() == {"team": "ml"}
+        scene.person("blind", "get apps/deployments")
+        [_, left] = SCALE.targets(SCALE.parameters(), scene.situation(scene.workload("trainer"), user="blind"))
+        assert "whether KEDA scales it up again is unknown" in left.reason
+    finally:
+        control_plane.cluster.uninstall("keda")
+
+
+def test_what_controls_the_workload_is_named(scene: Scene) -> None:
+    """A Deployment that an operator's object controls may be set back: the plan says by what."""
+    owner = {"apiVersion": "example.com/v1", "kind": "Trainer", "name": "big", "uid": "u-1", "controller": True}
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"metadata": {"ownerReferences": [owner]}})
+    situation = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(SCALE, situation)
+    assert "Trainer big controls it, and may set it back or start another" in SCALE.preview(
+        SCALE.parameters(), target, situation
+    )

@@ -130,6 +130,7 @@ def verbs(**changed: Verb) -> Registry:
     """The verbs of the shipped playbooks; `changed` replaces some by name."""
     actions = [
         Verb("capture_forensics", Effect.READS),
+        Verb("cordon_nodes", Effect.REVERSIBLE, "uncordon_nodes"),
         Verb("freeze_deployments", Effect.REVERSIBLE, "unfreeze_deployments", "namespace", Reach),
         Verb("isolate_workloads", Effect.REVERSIBLE, "release_isolation"),
         Verb("scale_to_zero", Effect.REVERSIBLE, "restore_scale"),

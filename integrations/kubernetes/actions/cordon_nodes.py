@@ -59,10 +59,9 @@ class CordonNodes:
         ran: dict[tuple[str, str], list[str]] = {}
 
         def found(workload: Workload, _manifest: dict[str, Any]) -> Target | str:
-            nodes = _nodes_of(cluster_of(situation, workload.ref.cluster), workload)
-            for node in nodes:
+            for node in workload.nodes:
                 ran.setdefault((workload.ref.cluster, node), []).append(str(workload.ref))
-            return Target.of(workload.ref) if nodes else "no pod of it runs, and where one ran is not known"
+            return _untold(cluster_of(situation, workload.ref.cluster), workload) or Target.of(workload.ref)
 
         yield from (t for t in each_live(self.verb, situation, found) if isinstance(t, Uncovered))
         for name in dict.fromkeys(cluster for cluster, _ in ran):
@@ -145,10 +144,13 @@ def _receipt(intent: Intent) -> Receipt:
     return done(intent, (f"{intent.action.target}: nothing new is scheduled there, but for DaemonSets",))
 
 
-def _nodes_of(cluster: Cluster, workload: Workload) -> tuple[str, ...]:
-    """Where its pods are now, and where the inventory saw them."""
-    now = [pods.reference(p)["node"] for p in pods.pods_of(cluster, workload.ref)]
-    return tuple(sorted({n for n in (*now, *workload.nodes) if n}))
+def _untold(cluster: Cluster, workload: Workload) -> str:
+    """Why not every node of it is among the targets; "" where all are. What else runs on a node is known by the inventory
+    alone, and without it a control-plane node is not told from another."""
+    now = {pods.reference(p)["node"] for p in pods.pods_of(cluster, workload.ref)} - {""}
+    if new := sorted(now - set(workload.nodes)):
+        return f"it runs on {', '.join(new)} since the inventory was read: refresh it, and plan again"
+    return "" if workload.nodes else "no pod of it runs, and where one ran is not known"
 
 
 def _why_not(name: str, nodes: Mapping[str, Json]) -> str:

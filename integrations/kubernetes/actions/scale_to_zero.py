@@ -1,21 +1,23 @@
 """scale_to_zero: the workload runs nothing until it is restored.
 
-Owns what "zero" means for each kind: no replicas, or a suspended Job or CronJob with the Jobs that it has started.
+Owns what "zero" means for each kind: no replicas, or a suspended Job or CronJob with the Jobs that it has started. What
+would scale it up again is in `scalers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from integrations.kubernetes.answers import ForbiddenError, NotServedError
+from integrations.kubernetes import scalers
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, still
-from integrations.kubernetes.resources import AUTOSCALERS, JOBS
+from integrations.kubernetes.resources import JOBS
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -32,6 +34,9 @@ class ScaleParameters(Parameters):
 @action
 class ScaleToZero:
     """Sets the replicas of Deployments, StatefulSets and ReplicaSets to 0, and suspends Jobs and CronJobs.
+
+    KEDA's ScaledObjects of them are paused at 0, each a target: KEDA alone scales up from zero. Other autoscalers and
+    controllers that might are named.
 
     Example::
 
@@ -50,7 +55,7 @@ class ScaleToZero:
         "get core/pods",
         "get,list,patch batch/jobs",
         "get,patch batch/cronjobs",
-        "list autoscaling/horizontalpodautoscalers",
+        *scalers.PERMISSIONS,
     )
     parameters: ClassVar[type[Parameters]] = ScaleParameters
 
@@ -59,14 +64,28 @@ class ScaleToZero:
         parameters: ScaleParameters,  # noqa: ARG002  (the protocol's)
         situation: Situation,
     ) -> Iterable[Target | Uncovered]:
-        """The workloads themselves; a DaemonSet or a bare Pod has no scale."""
+        """The workloads themselves, and what of KEDA scales them; a DaemonSet or a bare Pod has no scale."""
 
         def served(workload: Workload, _manifest: dict[str, Any]) -> Target | str:
             if workload.ref.kind in {*_SCALED, *_SUSPENDED}:
                 return Target.of(workload.ref)
             return f"a {workload.ref.kind} has no scale: isolate it, or delete it by hand"
 
-        return each_live(self.verb, situation, served)
+        each = tuple(each_live(self.verb, situation, served))
+        yield from each
+        kept: dict[Target, tuple[str, ...]] = {}
+        for target in (t for t in each if isinstance(t, Target) and t.kind in _SCALED):
+            found = scalers.of_keda(cluster_of(situation, target.cluster), target)
+            if isinstance(found, str):
+                yield from (Uncovered(self.verb, w, found) for w in target.workloads)
+                continue
+            for manifest in found:
+                meta = manifest["metadata"]
+                scaler = Target(
+                    PLATFORM, target.cluster, meta["namespace"], manifest["kind"], meta["name"], meta["uid"]
+                )
+                kept[scaler] = (*kept.get(scaler, ()), *target.workloads)
+        yield from (replace(scaler, workloads=workloads) for scaler, workloads in kept.items())
 
     def preview(
         self,
@@ -83,7 +102,7 @@ class ScaleToZero:
             if child := _child(cluster, target, job, situation):
                 child.hold(cluster, before=False, dry_run=True)
                 lines.append(f"Job {job['name']}: {child.change}")
-        return (*lines, *_undoers(cluster, target), *reverter(held.manifest))
+        return (*lines, *scalers.undoers(cluster, held.manifest), *reverter(held.manifest))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The replicas, or what was not suspended, before any incident held it."""
@@ -96,7 +115,8 @@ class ScaleToZero:
         settled(partial(_planned, situation, target), lambda held: held.hold(cluster, found["before"]))
         for job in found["jobs"]:
             settled(partial(_child, cluster, target, job, situation), lambda child: child.hold(cluster, before=False))
-        return done(intent, (_said(intent), *_undoers(cluster, target), *reverter(live(situation, target))))
+        manifest = live(situation, target)
+        return done(intent, (_said(intent), *scalers.undoers(cluster, manifest), *reverter(manifest)))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where it stands at zero."""
@@ -167,30 +187,10 @@ def _child(cluster: Cluster, target: Target, job: Mapping[str, str], situation: 
     return Held.of(found, situation.incident, ZERO)
 
 
-def _undoers(cluster: Cluster, target: Target) -> tuple[str, ...]:
-    """Autoscalers of the target: they rest at zero, and take over again when it is restored."""
-    if target.kind not in _SCALED:
-        return ()
-    try:
-        scalers = cluster.all_of(AUTOSCALERS, target.namespace)
-    except ForbiddenError as error:
-        return (f"whether an autoscaler scales it is unknown: patchgap may not {error.permission}",)
-    except NotServedError:
-        return ()  # this API serves no autoscalers
-    mine = [
-        s
-        for s in scalers
-        if (s["spec"]["scaleTargetRef"]["kind"], s["spec"]["scaleTargetRef"]["name"]) == (target.kind, target.name)
-    ]
-    return tuple(
-        f"HorizontalPodAutoscaler {s['metadata']['name']} scales it (at least {s['spec'].get('minReplicas', 1)}):"
-        " it rests while replicas are 0; anyone who sets another number wakes it"
-        for s in mine
-    )
-
-
 def _said(intent: Intent) -> str:
     target = intent.action.target
+    if target.kind == "ScaledObject":
+        return f"{target}: paused at 0 replicas"
     if target.kind in _SCALED:
         return f"{target}: {intent.found['before']} -> 0 replicas"
     return f"{target}: suspended" + (

@@ -14,7 +14,6 @@ from functools import cached_property
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import APPLICATION_SETS, APPLICATIONS, Json
-from patchgap.errors import NotFoundError
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 _OWN_LABEL, _LABEL = "argocd.argoproj.io/instance", "app.kubernetes.io/instance"
@@ -31,14 +30,13 @@ class Applications:
 
     @cached_property
     def _read(self) -> tuple[list[Json], str]:
-        """Them, and why they cannot be told of; "" where they can. A server answers who may not list a kind that it does
-        not serve with "forbidden", so that discovery decides."""
+        """Them, and why they cannot be told of; "" where they can, or there are none."""
         try:
             return self._cluster.all_of(APPLICATIONS), ""
         except NotServedError:
             return [], ""
         except ForbiddenError as error:
-            return [], f"patchgap may not {error.permission}" if _is_served(self._cluster) else ""
+            return [], f"patchgap may not {error.permission}" if self._cluster.serves(APPLICATIONS) else ""
 
     def of(self, manifest: Json) -> Iterator[Json | str]:
         """The Applications that keep the object, and a sentence for each that is named and cannot be paused here."""
@@ -62,14 +60,6 @@ class Applications:
                 f"Argo CD's Application {name} keeps it by its tracking mark and is not in this cluster: an Argo CD"
                 f" elsewhere would undo containment. Pause it there: `argocd app set {name} --sync-policy none`"
             )
-
-
-def _is_served(cluster: Cluster) -> bool:
-    try:
-        cluster.request("GET", f"/apis/{APPLICATIONS.api_version}")
-    except NotFoundError:
-        return False
-    return True
 
 
 def _marks(manifest: Json) -> tuple[str, str, str]:
