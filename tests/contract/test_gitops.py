@@ -26,8 +26,9 @@ from integrations.kubernetes.resources import (
 from integrations.rehearsal import RehearsalCluster
 from patchgap.errors import ConflictError, UnreachableError
 from patchgap.model.evidence import Verdict
-from patchgap.model.plan import Control, Outcome, Receipt, Uncovered
+from patchgap.model.plan import Control, Outcome, Receipt, Target, Uncovered
 from patchgap.ports import Situation
+from patchgap.settings import Protection
 
 FREEZE = FreezeDeployments()
 KEEPERS = [APPLICATIONS, KUSTOMIZATIONS, HELM_RELEASES]
@@ -264,6 +265,19 @@ def test_applications_that_may_not_be_read_are_unknown_where_they_are_served(
     cluster.install("argocd")
     [reason] = uncovered(scene, "blind")
     assert "is unknown: patchgap may not list argoproj.io/applications" in reason
+
+
+def test_a_protected_keeper_is_left_and_said(cluster: RehearsalCluster, scene: Scene) -> None:
+    """An Application in a namespace that the settings protect is no target: the rest of the freeze goes on."""
+    kept(cluster, scene, APPLICATIONS)
+    connections = scene.connections()
+    settings = connections.settings
+    connections.settings = settings.model_copy(update={"protect": Protection(namespaces=("argo*",))})
+    situation = scene.situation(scene.workload("trainer"))
+    found = list(FREEZE.targets(FREEZE.parameters(), situation))
+    assert {t.kind for t in found if isinstance(t, Target)} == {"Namespace", "Deployment"}
+    [left] = [t for t in found if isinstance(t, Uncovered)]
+    assert "the settings protect the namespace argocd: pause it by hand" in left.reason
 
 
 def test_an_application_found_by_what_it_says_it_keeps(cluster: RehearsalCluster, scene: Scene) -> None:

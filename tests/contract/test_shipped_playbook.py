@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 from counting import counted
-from scene import BAD, CLUSTER, HOME, NOW, Scene, account, deployment, namespace
+from scene import BAD, CLUSTER, GOOD, HOME, NOW, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.clusters import Clusters
+from integrations.kubernetes.resources import APPLICATIONS, PODS
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
 from patchgap.settings import Settings
-from patchgap.stages import contain, detect, recover, scope
+from patchgap.stages import contain, detect, patch, recover, scope
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
-
-LIGHTNING = "pkg:pypi/pytorch-lightning@1.5.2"
 
 
 @pytest.fixture
@@ -47,15 +46,19 @@ def engine(scene: Scene, tmp_path: Path) -> Engine:
         return now[0]
 
     made = Engine.open(settings, clock)
-    document = {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "metadata": {"component": {"type": "container", "name": "ml/trainer", "version": BAD, "bom-ref": "root"}},
-        "components": [{"type": "library", "name": "pytorch-lightning", "version": "1.5.2", "purl": LIGHTNING}],
-    }
-    path = tmp_path / "trainer.cdx.json"
-    path.write_text(json.dumps(document))
-    made.graph.add_sbom(read_sbom(path, None), clock())
+    for digest, version in ((BAD, "1.5.2"), (GOOD, "1.6.5")):
+        purl = f"pkg:pypi/pytorch-lightning@{version}"
+        document = {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.5",
+            "metadata": {
+                "component": {"type": "container", "name": "ml/trainer", "version": digest, "bom-ref": "root"}
+            },
+            "components": [{"type": "library", "name": "pytorch-lightning", "version": version, "purl": purl}],
+        }
+        path = tmp_path / f"trainer-{version}.cdx.json"
+        path.write_text(json.dumps(document))
+        made.graph.add_sbom(read_sbom(path, None), clock())
     return made
 
 
@@ -107,3 +110,40 @@ def test_the_shipped_containment_is_dismissed_whole(scene: Scene, engine: Engine
     left = [key for key in scene.versions() if str(incident) in key[2]]
     assert left == []
     assert state_of(engine, incident).status.value == "dismissed"
+
+
+def test_a_workload_that_git_keeps_is_contained_mended_and_let_go(
+    control_plane: Any, scene: Scene, engine: Engine
+) -> None:
+    """The plan names the Application with its UID and diff; contained, Argo CD does not argue; the mend that is named is
+    synced by hand under the freeze; released, the Application syncs by itself as before, and Git has the last word."""
+    if not hasattr(control_plane, "cluster"):
+        pytest.skip("real binaries run no GitOps controller")
+    git = control_plane.cluster.git
+    git.keep("Application", "ml", [deployment(serviceAccountName="trainer")])
+    scene.settle()
+    try:
+        before = scene.admin.get(APPLICATIONS, "argocd", "ml")
+        incident = opened(engine)
+        [paused] = [a for a in contain.plan(engine, incident).actions if a.target.kind == "Application"]
+        assert (paused.verb, paused.target.uid) == ("freeze_deployments", before["metadata"]["uid"])
+        assert 'automated: {"prune": true, "selfHeal": true} -> none' in paused.changes[0]
+        for action in (a for step in contain.ready(engine, incident) for a in step if a.platform == "kubernetes"):
+            assert contain.carry_out(engine, incident, action.id).outcome is Outcome.DONE
+        scene.settle()
+        git.commit(deployment(picture=image(GOOD), serviceAccountName="trainer"))
+        patch.name_patch(engine, incident, image(GOOD), "ci")
+        git.sync("Application", "ml")
+
+        def is_mended() -> bool:
+            scene.settle()
+            pods = scene.admin.all_of(PODS, "training", labels="app=trainer")
+            return len(pods) == 2 and {p["spec"]["containers"][0]["image"] for p in pods} == {image(GOOD)}
+
+        scene.eventually(is_mended)
+        recover.dismiss(engine, incident, "test traffic", "dana")
+        scene.settle()
+        assert scene.admin.get(APPLICATIONS, "argocd", "ml")["spec"] == before["spec"]
+        assert is_mended()
+    finally:
+        control_plane.cluster.uninstall("argocd")

@@ -17,6 +17,7 @@ from integrations.kubernetes.resources import NAMESPACES, Json
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
+from patchgap.playbook.guards import Guard
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
@@ -95,6 +96,7 @@ class FreezeDeployments:
 
     def _keepers(self, situation: Situation, seen: Mapping[WorkloadRef, Json]) -> Iterator[Target | Uncovered]:
         kept: dict[Target, list[str]] = {}
+        guard = Guard(situation.connections.settings.protect, settings_of(situation).namespace)
         for name in dict.fromkeys(ref.cluster for ref in seen):
             mine = [(ref, manifest) for ref, manifest in seen.items() if ref.cluster == name]
             for ref, found in gitops.keepers(cluster_of(situation, name), mine):
@@ -103,6 +105,11 @@ class FreezeDeployments:
                     continue
                 meta = found["metadata"]
                 target = Target(PLATFORM, name, meta["namespace"], found["kind"], meta["name"], meta["uid"])
+                if protected := guard.protects(target):  # it is beside the scope: it must not refuse the whole plan
+                    yield Uncovered(
+                        self.verb, str(ref), f"{protected[0]}: pause it by hand, since it keeps this workload"
+                    )
+                    continue
                 kept.setdefault(target, []).append(str(ref))
         yield from (replace(target, workloads=tuple(dict.fromkeys(refs))) for target, refs in kept.items())
 
