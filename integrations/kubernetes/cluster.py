@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
-from integrations.kubernetes.resources import NAMESPACES, PODS, SELF_REVIEWS, Json, Resource, of_kind
+from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
 
@@ -244,18 +244,6 @@ class Cluster:
             return False
         return True
 
-    def evict(self, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> None:
-        """Asks for the end of exactly the pod with that uid. Raises BudgetError where a disruption budget says not now,
-        NotFoundError where it is gone, ConflictError for another."""
-        body: Json = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": name, "namespace": namespace},
-            "deleteOptions": {"preconditions": {"uid": uid}},
-        }
-        path = PODS.path(namespace, _named(name), "eviction")
-        self._write("POST", path, body, JSON, dry_run=dry_run)
-
     def uid(self) -> str:
         """The UID of kube-system: it lives as long as the cluster, and no other cluster has it; "" where there is none.
         Needs no more than to list namespaces."""
@@ -263,12 +251,14 @@ class Cluster:
         return next((str(o["metadata"]["uid"]) for o in found if o["metadata"]["name"] == SYSTEM), "")
 
     def serves(self, resource: Resource) -> bool:
-        """Whether the API serves that kind's group version. A server answers "forbidden" to who may not list a kind, also
-        where there is none of it; discovery is open to everyone who is known."""
+        """Whether the API serves that kind's group version, also where it will not say. A server answers "forbidden" to
+        who may not list a kind, also where there is none of it; discovery is open to everyone who is known."""
         try:
             self.request("GET", f"/apis/{resource.api_version}")
         except NotFoundError:
             return False
+        except RefusedError:
+            return True
         return True
 
     def identity(self) -> str:

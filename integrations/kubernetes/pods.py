@@ -1,14 +1,16 @@
 """The pods of a workload, now.
 
-Owns the reading of one workload's family from its namespace; what becomes of the pods is the actions'.
+Owns the reading of one workload's family from its namespace, and how one pod is asked to go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.families import families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
-from integrations.kubernetes.resources import WORKLOADS, Json
+from integrations.kubernetes.resources import PODS, WORKLOADS, Json
 from patchgap.errors import RefusedError
 from patchgap.model.plan import Target
 from patchgap.model.workload import WorkloadRef
@@ -38,3 +40,15 @@ def reference(pod: Json) -> dict[str, str]:
         "uid": pod["metadata"]["uid"],
         "node": (pod.get("spec") or {}).get("nodeName") or "",
     }
+
+
+def evict(cluster: Cluster, namespace: str, pod: Mapping[str, str], *, dry_run: bool = False) -> None:
+    """Asks for the end of exactly the pod of that reference. Raises BudgetError where a disruption budget says not now,
+    NotFoundError where it is gone, ConflictError where another bears its name."""
+    body: Json = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod["name"], "namespace": namespace},
+        "deleteOptions": {"preconditions": {"uid": pod["uid"]}},
+    }
+    cluster.create(PODS, namespace, body, name=pod["name"], subresource="eviction", dry_run=dry_run)

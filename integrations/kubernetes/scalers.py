@@ -9,23 +9,39 @@ from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.resources import AUTOSCALERS, SCALED_OBJECTS, Json
+from patchgap.errors import PatchgapError
 from patchgap.model.plan import Target
 
 PERMISSIONS = (f"list {AUTOSCALERS.permission}", f"get,list,patch {SCALED_OBJECTS.permission}")
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
-def of_keda(cluster: Cluster, workload: Target) -> list[Json] | str:
-    """The ScaledObjects that scale it; a sentence where KEDA is there and they may not be read."""
+class Keda:
+    """The ScaledObjects of the clusters that are asked about, each namespace listed once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str], list[Json] | str] = {}
+
+    def of(self, cluster: Cluster, workload: Target) -> list[Json] | str:
+        """Those that scale the workload; a sentence where KEDA is there and they may not be read."""
+        where = (cluster.name, workload.namespace)
+        if where not in self._read:
+            self._read[where] = _scaled_objects(cluster, workload.namespace)
+        found = self._read[where]
+        return found if isinstance(found, str) else [s for s in found if _scales(s, workload.kind, workload.name)]
+
+
+def _scaled_objects(cluster: Cluster, namespace: str) -> list[Json] | str:
     try:
-        found = cluster.all_of(SCALED_OBJECTS, workload.namespace)
+        return cluster.all_of(SCALED_OBJECTS, namespace)
     except NotServedError:
         return []
     except ForbiddenError as error:
         if not cluster.serves(SCALED_OBJECTS):
             return []
         return f"whether KEDA scales it up again is unknown: patchgap may not {error.permission}"
-    return [s for s in found if _scales(s, workload.kind, workload.name)]
+    except PatchgapError as error:
+        return f"whether KEDA scales it up again is unknown: {error.problem}"
 
 
 def undoers(cluster: Cluster, manifest: Json) -> tuple[str, ...]:

@@ -259,12 +259,16 @@ def test_an_application_that_deploys_elsewhere_is_not_paused(cluster: RehearsalC
 def test_applications_that_may_not_be_read_are_unknown_where_they_are_served(
     cluster: RehearsalCluster, scene: Scene
 ) -> None:
-    """Without the permission an installed Argo CD leaves the workload uncovered; one that is not installed does not."""
+    """Without the permission an installed Argo CD leaves the workload uncovered, one that is not installed does not; one
+    that fails to answer does, and the rest of the freeze goes on."""
     scene.person("blind", "get apps/deployments", "get core/namespaces")
     assert uncovered(scene, "blind") == []
     cluster.install("argocd")
     [reason] = uncovered(scene, "blind")
     assert "is unknown: patchgap may not list argoproj.io/applications" in reason
+    scene.admin._sleep = lambda _: None
+    cluster.fail("error", path="applications$", times=4)
+    assert [w for w in uncovered(scene) if "answered 500 to GET /apis/argoproj.io/v1alpha1/applications" in w]
 
 
 def test_a_protected_keeper_is_left_and_said(cluster: RehearsalCluster, scene: Scene) -> None:

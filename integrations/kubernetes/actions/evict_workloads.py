@@ -104,7 +104,7 @@ class EvictWorkloads:
             held.clear()
             for pod in _left(cluster, target, intent):
                 try:
-                    cluster.evict(target.namespace, pod["name"], pod["uid"])
+                    pods.evict(cluster, target.namespace, pod)
                 except BudgetError as error:
                     held[pod["name"]] = error.budget
                 except (NotFoundError, ConflictError):
@@ -141,7 +141,7 @@ def _foreseen(cluster: Cluster, target: Target, pod: Json) -> str:
     found = pods.reference(pod)
     named = f"Pod {found['name']} on {found['node'] or 'no node yet'}"
     try:
-        cluster.evict(target.namespace, found["name"], found["uid"], dry_run=True)
+        pods.evict(cluster, target.namespace, found, dry_run=True)
     except BudgetError as error:
         return f"{named}: waits: {error.budget}"
     except (NotFoundError, ConflictError):

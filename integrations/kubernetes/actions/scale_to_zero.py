@@ -73,9 +73,9 @@ class ScaleToZero:
 
         each = tuple(each_live(self.verb, situation, served))
         yield from each
-        kept: dict[Target, tuple[str, ...]] = {}
+        keda, kept = scalers.Keda(), dict[Target, tuple[str, ...]]()
         for target in (t for t in each if isinstance(t, Target) and t.kind in _SCALED):
-            found = scalers.of_keda(cluster_of(situation, target.cluster), target)
+            found = keda.of(cluster_of(situation, target.cluster), target)
             if isinstance(found, str):
                 yield from (Uncovered(self.verb, w, found) for w in target.workloads)
                 continue

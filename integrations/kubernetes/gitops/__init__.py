@@ -24,9 +24,9 @@ def keepers(
 ) -> Iterator[tuple[WorkloadRef, Json | str]]:
     """For each workload of that cluster, with its live manifest, the objects that keep it; or, as a sentence, a keeper
     that is named and is not here, or may not be read. Raises UnreachableError."""
-    applications = argo.Applications(cluster)
+    applications, flux_keepers = argo.Applications(cluster), flux.Keepers(cluster)
     for ref, manifest in workloads:
-        for found in (*applications.of(manifest), *flux.of(cluster, manifest)):
+        for found in (*applications.of(manifest), *flux_keepers.of(manifest)):
             yield ref, found
 
 

@@ -8,15 +8,18 @@ Sources: argo-cd.readthedocs.io, Resource Tracking, Automated Sync Policy, Contr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import APPLICATION_SETS, APPLICATIONS, Json
+from patchgap.errors import PatchgapError
 
 TRACKING = "argocd.argoproj.io/tracking-id"
 _OWN_LABEL, _LABEL = "argocd.argoproj.io/instance", "app.kubernetes.io/instance"
+_Itself = tuple[str, str, str, str]  # group, kind, namespace, name
 _HERE = "https://kubernetes.default.svc"
 _LEAVES = frozenset({"create-only", "create-delete"})  # an ApplicationSet's policies that change no Application
 _POLICY = ("/spec/syncPolicy", "/spec/syncPolicy/automated", ".spec.syncPolicy", ".spec.syncPolicy.automated")
@@ -37,16 +40,50 @@ class Applications:
             return [], ""
         except ForbiddenError as error:
             return [], f"patchgap may not {error.permission}" if self._cluster.serves(APPLICATIONS) else ""
+        except PatchgapError as error:  # its CRD may not convert: no reason to freeze nothing
+            return [], error.problem
+
+    @cached_property
+    def _named(self) -> Mapping[str, list[Json]]:
+        """Them by what a mark may call them: `name`, or `namespace_name` outside Argo CD's own namespace."""
+        named: dict[str, list[Json]] = defaultdict(list)
+        for application in self._read[0]:
+            meta = application["metadata"]
+            for mark in (meta["name"], f"{meta['namespace']}_{meta['name']}"):
+                named[mark].append(application)
+        return named
+
+    @cached_property
+    def _listed(self) -> Mapping[_Itself, list[Json]]:
+        """Those that deploy to this cluster, by each object that they say they keep."""
+        listed: dict[_Itself, list[Json]] = defaultdict(list)
+        for application in self._read[0]:
+            if _is_here(application):
+                for resource in (application.get("status") or {}).get("resources") or ():
+                    group, kind, space, name = (resource.get(k) or "" for k in ("group", "kind", "namespace", "name"))
+                    listed[group, kind, space, name].append(application)
+        return listed
+
+    def _unmarked(self, manifest: Json, label: str) -> list[Json]:
+        """Those that say they keep it; and one that has not said yet, by the label and its destination."""
+        space = manifest["metadata"].get("namespace", "")
+        new = [
+            a
+            for a in (self._named.get(label, []) if label else [])
+            if (a.get("status") or {}).get("resources") is None
+            and ((a.get("spec") or {}).get("destination") or {}).get("namespace") == space
+        ]
+        return [*self._listed.get(_itself(manifest), []), *new]
 
     def of(self, manifest: Json) -> Iterator[Json | str]:
         """The Applications that keep the object, and a sentence for each that is named and cannot be paused here."""
-        applications, untold = self._read
+        _, untold = self._read
         tracked, own, label = _marks(manifest)
         if untold:
             named = f"Application {tracked or own}" if tracked or own else "an Application of Argo CD"
             yield f"whether {named} keeps it is unknown: {untold}"
             return
-        found = [a for a in applications if _keeps(a, manifest, (tracked, own, label))]
+        found = self._named.get(tracked or own, []) if tracked or own else self._unmarked(manifest, label)
         yield from (a for a in found if _is_here(a))
         for away in (a for a in found if not _is_here(a)):
             where = (away["spec"].get("destination") or {}).get("server") or "another cluster by name"
@@ -68,33 +105,14 @@ def _marks(manifest: Json) -> tuple[str, str, str]:
     meta = manifest["metadata"]
     labels, notes = meta.get("labels") or {}, meta.get("annotations") or {}
     name, _, tracked = str(notes.get(TRACKING) or "").partition(":")
-    group = manifest["apiVersion"].rpartition("/")[0]
-    itself = f"{group}/{manifest['kind']}:{meta.get('namespace', '')}/{meta['name']}"
+    group, kind, space, itself = _itself(manifest)
+    itself = f"{group}/{kind}:{space}/{itself}"
     return name if tracked == itself else "", str(labels.get(_OWN_LABEL) or ""), str(labels.get(_LABEL) or "")
 
 
-def _keeps(application: Json, manifest: Json, marks: tuple[str, str, str]) -> bool:
-    tracked, own, label = marks
-    if tracked or own:
-        return _is_named(application, tracked or own)
-    resources = (application.get("status") or {}).get("resources")
-    if resources is None:  # it has not told yet
-        space = ((application.get("spec") or {}).get("destination") or {}).get("namespace")
-        return _is_named(application, label) and space == manifest["metadata"].get("namespace")
-    return _is_here(application) and any(_is_same(r, manifest) for r in resources)
-
-
-def _is_named(application: Json, mark: str) -> bool:
-    """Whether the mark names it: `name`, or `namespace_name` for Applications outside Argo CD's own namespace."""
-    meta = application["metadata"]
-    return mark in (meta["name"], f"{meta['namespace']}_{meta['name']}")
-
-
-def _is_same(resource: Json, manifest: Json) -> bool:
+def _itself(manifest: Json) -> _Itself:
     meta = manifest["metadata"]
-    group = manifest["apiVersion"].rpartition("/")[0]
-    asked = (group, manifest["kind"], meta.get("namespace", ""), meta["name"])
-    return asked == tuple(resource.get(key) or "" for key in ("group", "kind", "namespace", "name"))
+    return manifest["apiVersion"].rpartition("/")[0], manifest["kind"], meta.get("namespace", ""), meta["name"]
 
 
 def _is_here(application: Json) -> bool:
@@ -134,8 +152,8 @@ def _set(cluster: Cluster, keeper: Json, name: str) -> Iterator[str]:
     advice = "set its spec.syncPolicy.applicationsSync to create-only, or ignore that field in it"
     try:
         found = cluster.find(APPLICATION_SETS, keeper["metadata"]["namespace"], name)
-    except ForbiddenError as error:
-        yield f"{named} made it, and whether it writes its sync policy back is unknown: may not {error.permission}"
+    except PatchgapError as error:
+        yield f"{named} made it, and whether it writes its sync policy back is unknown: {error.problem}"
         return
     spec = (found or {}).get("spec") or {}
     ignored = [p for i in spec.get("ignoreApplicationDifferences") or () for p in _paths(i, keeper)]

@@ -8,34 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import HELM_RELEASES, KUSTOMIZATIONS, Json, Resource
+from patchgap.errors import PatchgapError
 
 _MARKS = ((KUSTOMIZATIONS, "kustomize.toolkit.fluxcd.io"), (HELM_RELEASES, "helm.toolkit.fluxcd.io"))
 
 
-def of(cluster: Cluster, manifest: Json) -> Iterator[Json | str]:
-    """The keepers that the object's labels name, and a sentence for each that cannot be suspended here."""
-    for resource, space, name in _named(manifest):
-        named = f"{resource.kind} {space}/{name}"
-        try:
-            found = cluster.find(resource, space, name)
-        except ForbiddenError as error:
-            yield f"Flux' {named} keeps it by its labels and may not be read: patchgap may not {error.permission}"
-            continue
-        if found is None:
-            yield (
-                f"Flux' {named} keeps it by its labels and is not served in this cluster as {resource.api_version}: a Flux"
-                f" elsewhere, or of another version, would undo containment. Suspend it there by hand"
-            )
-        elif (found.get("spec") or {}).get("kubeConfig"):
-            yield (
-                f"Flux' {named} is named as its keeper and deploys to another cluster's kubeconfig: whether that is this"
-                " cluster cannot be told. Suspend it by hand"
-            )
-        else:
-            yield found
+class Keepers:
+    """The keepers of one cluster, each read once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._read: dict[tuple[Resource, str, str], Json | str] = {}
+
+    def of(self, manifest: Json) -> Iterator[Json | str]:
+        """Those that the object's labels name, and a sentence for each that cannot be suspended here."""
+        for named in _named(manifest):
+            if named not in self._read:
+                self._read[named] = _found(self._cluster, *named)
+            yield self._read[named]
+
+
+def _found(cluster: Cluster, resource: Resource, space: str, name: str) -> Json | str:
+    named = f"{resource.kind} {space}/{name}"
+    try:
+        found = cluster.find(resource, space, name)
+    except PatchgapError as error:
+        return f"Flux' {named} keeps it by its labels and cannot be read: {error.problem}"
+    if found is None:
+        return (
+            f"Flux' {named} keeps it by its labels and is not served in this cluster as {resource.api_version}: a Flux"
+            f" elsewhere, or of another version, would undo containment. Suspend it there by hand"
+        )
+    if (found.get("spec") or {}).get("kubeConfig"):
+        return (
+            f"Flux' {named} is named as its keeper and deploys to another cluster's kubeconfig: whether that is this"
+            " cluster cannot be told. Suspend it by hand"
+        )
+    return found
 
 
 def _named(manifest: Json) -> Iterator[tuple[Resource, str, str]]:
@@ -64,7 +75,7 @@ def resumers(cluster: Cluster, keeper: Json) -> Iterator[str]:
         named = f"{resource.kind} {space}/{name}"
         try:
             found = cluster.find(resource, space, name)
-        except ForbiddenError:
+        except PatchgapError:
             found = None
         if not ((found or {}).get("spec") or {}).get("suspend"):
             yield f"{named} keeps it, and writes the field back where its Git states it: suspend that one first"
