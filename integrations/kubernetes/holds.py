@@ -187,13 +187,14 @@ class Held:
         field, now = self.stop.field, self.told(self.now)
         if not self.is_mine and not (done and self.is_still and not self.others):
             return f"{field} is {now}, and this incident does not hold it"
-        if not self.is_still and self.stop.meant(self.now) != self.stop.meant(before):
+        as_before = self.stop.meant(self.now) == self.stop.meant(before)
+        if not self.is_still and not as_before:
             raise TakenError(
                 f"cluster {cluster.name}: {self._named}: {field} is {now} and not what patchgap set,"
                 f" held by {self.setter}",
                 f"Decide with that owner; it was {self.told(before)} before the incident.",
             )
-        self._write(cluster, self.now if self.others else before, None)
+        self._write(cluster, self.now if self.others or as_before else before, None)
         if self.others:
             return f"{field} stays {now}: {', '.join(self.others)} holds it too"
         return f"{field} is {self.told(before)} again"

@@ -99,8 +99,9 @@ class Reset:
 
     def _uncordon(self) -> None:
         for node in self._items("/api/v1/nodes"):
-            if node["spec"].get("unschedulable"):
-                body = {"spec": {"unschedulable": None}}
+            notes = {n: None for n in node["metadata"].get("annotations") or {} if n.startswith("patchgap.dev/")}
+            if node["spec"].get("unschedulable") or notes:
+                body = {"metadata": {"annotations": notes}, "spec": {"unschedulable": None}}
                 self._send("PATCH", f"/api/v1/nodes/{node['metadata']['name']}", body, _MERGE)
 
     def _items(self, path: str) -> list[Json]:

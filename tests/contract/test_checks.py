@@ -144,11 +144,11 @@ def test_standing_controls_are_in_sync_until_someone_touches_them(scene: Scene) 
     situation = replace(bare, controls=tuple(controls))
     found = seen(PolicyInSync(), situation)
     assert found.verdict is Verdict.PASS, found.reasons
-    assert len(found.value["controls"]) == 3
-    left = seen(PolicyInSync(), replace(bare, controls=tuple(controls[:2])))
+    assert len(found.value["controls"]) == 4
+    left = seen(PolicyInSync(), replace(bare, controls=tuple(controls[:3])))
     assert left.verdict is Verdict.FAIL
     assert any("no standing control made it" in r and "block" in r for r in left.reasons)
-    isolation = controls[1].receipt.result["objects"][0]
+    isolation = controls[2].receipt.result["objects"][0]
     scene.admin.delete(NETWORK_POLICIES, "training", isolation["name"], isolation["uid"])
     gone = seen(PolicyInSync(), situation)
     assert gone.verdict is Verdict.FAIL

@@ -163,6 +163,9 @@ def test_the_mend_gets_through_while_git_is_paused(cluster: RehearsalCluster, sc
         cluster.git.sync("Application", "ml")
     scene.settle()
     assert is_mended()
+    [receipt] = released(FREEZE, [controls[keeper.kind]], situation)
+    assert receipt.outcome is Outcome.DONE
+    assert keeper is APPLICATIONS or live(scene, keeper)["suspend"] is False  # as its team has set it
 
 
 @pytest.mark.parametrize("keeper", KEEPERS[:2], ids=lambda r: r.kind)
