@@ -27,6 +27,8 @@ def _act(incident: str, action: str, what: str) -> State[Any]:
     receipt = stages.carry_out(engine(), IncidentId(incident), ActionId(action))
     said = "; ".join(receipt.detail) or receipt.outcome
     get_run_logger().info("%s: %s", what, said)
+    if receipt.outcome is Outcome.WAITING:
+        return completed(f"waits: {said}")
     return completed(said) if receipt.outcome is Outcome.DONE else Failed(message=f"{what}: {said}")
 
 
@@ -44,9 +46,19 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     artifacts.plan(incident, made)
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
+    return _carried_out(incident, stages.ready(engine(), IncidentId(incident)))
+
+
+def go_on(incident: str) -> State[Any] | None:
+    """Tries again what waited when it was last tried; None where nothing did."""
+    steps = stages.to_go_on(engine(), IncidentId(incident))
+    return _carried_out(incident, steps) if steps else None
+
+
+def _carried_out(incident: str, steps: tuple[tuple[PlannedAction, ...], ...]) -> State[Any]:
     broken: list[str] = []
     with engine().acting(IncidentId(incident)):  # another engine at the same incident waits for the whole of it
-        for step in stages.ready(engine(), IncidentId(incident)):
+        for step in steps:
             broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
     return _summed_up(_finish(incident), broken)
 
@@ -65,6 +77,7 @@ def _summed_up(summary: ContainSummary, broken: list[str]) -> State[Any]:
         )
     if not summary.failed:
         waits = f"; {len(summary.waiting)} targets wait for an approval" if summary.waiting else ""
+        waits += "".join(f"; {describe(a)} waits: {', '.join(r.detail)}" for a, r in summary.awaiting)
         left = f"; {len(summary.uncovered)} targets not covered" if summary.uncovered else ""
         return completed(f"{summary.done} targets contained{waits}{left}")
     failed = "; ".join(f"{describe(a)}: {', '.join(r.detail)}" for a, r in summary.failed)

@@ -10,6 +10,7 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+from flows.contain import go_on
 from flows.detect import detect
 from flows.process import engine
 from flows.recover import recover
@@ -32,7 +33,7 @@ def verify_open_incidents() -> State[Any]:
     every five minutes.
 
     Signals that were stored while Prefect did not answer are taken up first, and a response that was cut off, or
-    that waited for a yes which came, goes on. A round that calls a person fails with why, so that Prefect's own
+    that waited for a yes which came, goes on; so does an action that waited for a mend or for its time. A round that calls a person fails with why, so that Prefect's own
     notifications on failed runs reach one."""
     failed = _take_up()
     incidents = open_incidents(engine())
@@ -59,6 +60,9 @@ def _told(incident: IncidentId) -> State[Any]:
 
 def _go_on(incident: IncidentId) -> State[Any]:
     cut_off = left_undone(engine(), incident, LEFT_BEHIND)
+    waited = None if cut_off else go_on(incident)
+    if waited is not None and not waited.is_completed():
+        return waited
     if not cut_off and not gate_passes(incident) and not due(engine(), incident):
         return completed("verified less than the playbook's `every` ago")
     state = within(respond, incident) if cut_off else within(verify, incident)

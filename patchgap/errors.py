@@ -60,6 +60,10 @@ class ConflictError(PatchgapError):
     """Someone else owns or has changed what was to be changed; nothing was overwritten."""
 
 
+class WaitingError(PatchgapError):
+    """Not yet: something else must be there first, and `problem` says what. Nothing is wrong; it is tried again."""
+
+
 class BrokenLedgerError(PatchgapError):
     """The ledger's chain does not hold; nothing may be decided from it."""
 

@@ -82,7 +82,8 @@ class Situation:
     `exposures` are those of the tier at hand (for checks: of the whole incident). `controls` are the containments that
     stand, `halves` those that were begun and not done, `release_begun` names those that a release
     has begun to take away, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
-    `patched` are the digests that were named as the mend and proved by their SBOM. `affected_digests` are all digests
+    `patched` are the digests that were named as the mend and proved by their SBOM; `mends` the references that were
+    named, in that order, proved or not. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
     stands: an action of several writes asks it before each. `identities` are what each cluster's control plane was known
     by when the incident first read it: another one under that name is another cluster."""
@@ -97,6 +98,7 @@ class Situation:
     connections: Connections
     clock: Clock
     owner: str  # this patchgap's field manager and label value, "patchgap"
+    mends: tuple[str, ...] = ()
     halves: tuple[Control, ...] = ()
     release_begun: frozenset[ActionId] = frozenset()
     planned: tuple[PlannedAction, ...] = ()
@@ -116,7 +118,8 @@ class Action(Protocol):
     The class docstring starts with a sentence and holds a YAML example after a line `Example::`.
     All methods may read the control plane; only `apply` and `release` write. Each is called with the kill switch
     checked and, for `apply`, with the intent already durable. Any PatchgapError is this target's failure, not the
-    step's."""
+    step's; but a WaitingError of `find` or `apply` is none: the action waits for what it says, and each round tries
+    again. From `find` it means that nothing was begun, from `apply` that the intent stands and there is more to do."""
 
     verb: ClassVar[str]
     platform: ClassVar[str]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from patchgap.errors import ConflictError, PatchgapError, RefusedError
+from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
 from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.redact import SecretError
@@ -175,7 +175,7 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
         reasons.append(f"{action.verb} on {action.target} is not in the plan")
     elif not plan.digest or plan.digest != digest_of(plan):
         reasons.append("the plan's digest is not that of its content")
-    elif action.needs_approval and not state.approved(plan.digest, situation.clock()):
+    elif not state.consented(action, situation.clock()):
         reasons.append(f"the plan is not approved, or its approval has expired: {action.needs_approval}")
     reasons += plan.refusals if plan else ()
     if state.releasing.get(action.id, 0) > state.plan_seq:
@@ -216,7 +216,8 @@ def _intend(
         allowed(state)
         held = _intent_of(state, action.id)
         held = held if held is not None and held.action.target == action.target else None
-        if held is not None and (known is None or state.receipt(action.id) is None):
+        settled = state.receipt(action.id)
+        if held is not None and (known is None or settled is None or settled.outcome is Outcome.WAITING):
             return held
         intent = held or fresh  # settled once: the ledger says that it is tried again
         if desk.ledger.append_if(desk.incident, state.head, IntentMade(intent), desk.owner) is not None:
@@ -231,6 +232,8 @@ def _apply(verb: Action, intent: Intent, situation: Situation, may_write: Callab
         return _failed(intent.action.id, error)
     try:
         return verb.apply(intent, situation)
+    except WaitingError as error:
+        return _failed(intent.action.id, error)
     except PatchgapError as error:
         return _observed(verb, intent, situation, error)
 
@@ -246,12 +249,17 @@ def _observed(verb: Action, intent: Intent, situation: Situation, error: Patchga
 
 
 def _failed(action: ActionId, error: PatchgapError) -> Receipt:
+    if isinstance(error, WaitingError):
+        return Receipt(action, Outcome.WAITING, (str(error),))
     return Receipt(action, Outcome.FAILED, (str(error),))
 
 
 def _record(desk: _Desk, action: ActionId, receipt: Receipt) -> Receipt:
-    """The receipt as it was recorded. One that the ledger refuses for a secret leaves an honest, empty one."""
+    """The receipt as it was recorded. One that the ledger refuses for a secret leaves an honest, empty one; one that
+    still waits for the same is not recorded again."""
     receipt = replace(receipt, action=action)
+    if receipt.outcome is Outcome.WAITING and receipt == desk.state().receipt(action):
+        return receipt
     try:
         desk.write(ReceiptMade(receipt))
     except SecretError as error:

@@ -58,7 +58,8 @@ def _detected(state: IncidentState) -> str:
 def _contained(state: IncidentState) -> str:
     left = len(state.plan.uncovered) if state.plan else 0
     said = [f"{len(state.failed)} failed"] * bool(state.failed) + [f"{left} not covered"] * bool(left)
-    done = len(state.receipts) - len(state.failed)
+    said += [f"{len(state.waiting)} waiting"] * bool(state.waiting)
+    done = len(state.receipts) - len(state.failed) - len(state.waiting)
     return ", ".join([f"{done} done", *said]) if state.receipts else ""
 
 

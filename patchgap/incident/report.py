@@ -24,7 +24,7 @@ from patchgap.model.claimed import running_now
 from patchgap.model.codec import plain
 from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
-from patchgap.model.plan import Outcome, PlannedAction
+from patchgap.model.plan import PlannedAction
 from patchgap.model.workload import Privileges
 from patchgap.playbook.tiers import by_workload
 
@@ -170,7 +170,7 @@ def _actions(state: IncidentState) -> list[PlannedAction]:
 def _action(state: IncidentState, of: PlannedAction) -> dict[str, Any]:
     receipt = state.receipt(of.id)
     word = receipt.outcome.value if receipt else "under way" if of.id in state.intents else "not begun"
-    tones = {Outcome.DONE.value: "good", Outcome.FAILED.value: "bad", Outcome.UNSETTLED.value: "open"}
+    tones = {"done": "good", "failed": "bad", "unsettled": "open", "waiting": "open"}
     return {
         "verb": of.verb,
         "tier": of.tier,

@@ -16,7 +16,7 @@ from patchgap.incident.events import Approved, Declined, GlassBroken, Remaining,
 from patchgap.incident.gate import GateVerdict
 from patchgap.model.evidence import Evidence
 from patchgap.model.finding import Finding, IncidentId
-from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, Receipt
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, PlannedAction, Receipt
 from patchgap.model.signal import Signal, SignalId
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import WorkloadRef
@@ -70,7 +70,7 @@ class IncidentState:
     """The incident after its last entry. `controls` stand: done and not released; a control whose later observation
     failed still counts, since it must still be released. `halves` were begun and not done: part of their effect may
     stand. `receipts` are the latest an action; `released` the latest attempt to release each, DONE or not.
-    `tiers_in_play` are those that any scope gave; `clusters` by platform those that the last scope asked, and every
+    `waited_under` is the plan, by digest, that an action's waiting was allowed under. `tiers_in_play` are those that any scope gave; `clusters` by platform those that the last scope asked, and every
     one that an exposure or a control was ever found in."""
 
     id: IncidentId
@@ -106,7 +106,9 @@ class IncidentState:
     halves: tuple[Control, ...] = ()
     releasing: Mapping[ActionId, int] = field(default_factory=dict)  # the entry that intends it; gone once it failed
     released: Mapping[ActionId, Receipt] = field(default_factory=dict)
+    waited_under: Mapping[ActionId, str] = field(default_factory=dict)
     patched: tuple[str, ...] = ()
+    mends: tuple[str, ...] = ()  # the references that were named, in that order
     rounds: Mapping[tuple[str, str], tuple[Evidence, ...]] = field(default_factory=dict)  # by check and platform
     verdict: GateVerdict | None = None
     waivers: tuple[Waived, ...] = ()
@@ -158,8 +160,13 @@ class IncidentState:
 
     @property
     def failed(self) -> tuple[Receipt, ...]:
-        """The actions whose latest outcome is not DONE."""
-        return tuple(r for r in self.receipts if r.outcome is not Outcome.DONE)
+        """The actions whose latest outcome is neither DONE nor that they wait."""
+        return tuple(r for r in self.receipts if r.outcome not in {Outcome.DONE, Outcome.WAITING})
+
+    @property
+    def waiting(self) -> tuple[Receipt, ...]:
+        """The actions that wait for something else to be there first."""
+        return tuple(r for r in self.receipts if r.outcome is Outcome.WAITING)
 
     def receipt(self, action: ActionId) -> Receipt | None:
         """The action's latest receipt."""
@@ -183,6 +190,14 @@ class IncidentState:
             a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
             for a in self.approvals
         )
+
+    def consented(self, action: PlannedAction, now: datetime) -> bool:
+        """Whether the action needs no approval or has one. A yes to a plan that says that an action waits is a yes to
+        the waiting: it holds for what it found waiting, under that plan."""
+        if not action.needs_approval:
+            return True
+        digest = self.plan.digest if self.plan else ""
+        return self.approved(digest, now) or self.waited_under.get(action.id) == digest
 
 
 def second_person(approver: str, requester: str) -> bool:

@@ -18,7 +18,7 @@ from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
 from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, second_person
 from patchgap.model.finding import Finding
-from patchgap.model.plan import ActionId, Control, Outcome, Plan
+from patchgap.model.plan import ActionId, Control, Effect, Outcome, Plan, PlannedAction
 
 __all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "second_person"]
 
@@ -144,7 +144,10 @@ def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> In
         controls = (*_without(controls, receipt.action), Control(intent, receipt, since or entry.at))
     elif intent is not None and since is None:
         halves = (*halves, Control(intent, receipt, entry.at))
-    grown = replace(state, receipts=receipts, controls=controls, halves=halves)
+    waited = state.waited_under
+    if receipt.outcome is Outcome.WAITING and state.plan:
+        waited = {**waited, receipt.action: state.plan.digest}
+    grown = replace(state, receipts=receipts, controls=controls, halves=halves, waited_under=waited)
     return replace(grown, status=_containment(grown), times=_contained(grown, entry.at))
 
 
@@ -153,7 +156,7 @@ def _without(controls: tuple[Control, ...], action: ActionId) -> tuple[Control, 
 
 
 def _containment(state: IncidentState) -> Status:
-    """CONTAINED only where every planned action is done and every workload covered."""
+    """CONTAINED only where every planned action is done, or waits beside what is, and every workload covered."""
     planned = state.plan.actions if state.plan else ()
     settled = {r.action: r.outcome for r in state.receipts}
     waiting = [a for a in planned if a.id not in settled]
@@ -161,16 +164,31 @@ def _containment(state: IncidentState) -> Status:
         yes = state.plan is not None and any(_binds(a, state.plan) for a in state.approvals)
         asked = all(a.needs_approval for a in waiting) and not yes
         return Status.AWAITING_APPROVAL if asked else Status.CONTAINING
-    whole = planned and all(settled[a.id] is Outcome.DONE for a in planned)
+    if all(settled[a.id] in _NOT_BROKEN for a in planned) and not _holds(planned, settled):
+        return Status.CONTAINING
+    whole = planned and _holds(planned, settled)
     return Status.CONTAINED if whole and state.plan and not state.plan.uncovered else Status.PARTIAL
 
 
+_NOT_BROKEN = (Outcome.DONE, Outcome.WAITING)
+_CHANGES = (Effect.REVERSIBLE, Effect.IRREVERSIBLE)
+
+
+def _holds(actions: Sequence[PlannedAction], settled: Mapping[ActionId, Outcome]) -> bool:
+    """Whether these contain: each is done, or it waits while something else of them that changes the world is done."""
+    outcomes = {settled.get(a.id) for a in actions}
+    if Outcome.WAITING not in outcomes:
+        return outcomes <= {Outcome.DONE}
+    changed = any(a.effect in _CHANGES and settled.get(a.id) is Outcome.DONE for a in actions)
+    return changed and outcomes <= {*_NOT_BROKEN}
+
+
 def _contained(state: IncidentState, at: datetime) -> Times:
-    done = {r.action for r in state.receipts if r.outcome is Outcome.DONE}
-    by_tier: dict[int, list[ActionId]] = {}
+    settled = {r.action: r.outcome for r in state.receipts}
+    by_tier: dict[int, list[PlannedAction]] = {}
     for action in state.plan.actions if state.plan else ():
-        by_tier.setdefault(action.tier, []).append(action.id)
-    whole = {tier: at for tier, ids in by_tier.items() if done.issuperset(ids)}
+        by_tier.setdefault(action.tier, []).append(action)
+    whole = {tier: at for tier, actions in by_tier.items() if _holds(actions, settled)}
     return replace(state.times, contained={**whole, **state.times.contained})  # the first time counts
 
 
@@ -191,7 +209,11 @@ def _released(state: IncidentState, _entry: Entry, body: events.Released) -> Inc
 
 
 def _patched(state: IncidentState, _entry: Entry, body: events.PatchNamed) -> IncidentState:
-    return replace(state, patched=tuple(dict.fromkeys((*state.patched, body.digest))))
+    return replace(
+        state,
+        patched=tuple(dict.fromkeys((*state.patched, body.digest))),
+        mends=(*(m for m in state.mends if m != body.reference), body.reference),
+    )
 
 
 def _evidence(state: IncidentState, _entry: Entry, body: events.EvidenceTaken) -> IncidentState:

@@ -18,6 +18,7 @@ from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _MANY = 2
 
+_ENDED = {Outcome.DONE: "✓", Outcome.WAITING: "…"}  # else ✗
 _MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
 
@@ -67,7 +68,7 @@ class Teller:
                 yield from _TELLERS[type(body)](body)
 
     def _receipt(self, what: str, receipt: Receipt) -> Iterator[str]:
-        mark = "✓" if receipt.outcome is Outcome.DONE else "✗"
+        mark = _ENDED.get(receipt.outcome, "✗")
         yield f"{mark} {what}{self._named_action(receipt.action)}: {'; '.join(receipt.detail) or receipt.outcome}"
 
     def _named_action(self, action: ActionId) -> str:
@@ -178,7 +179,7 @@ def _intent(body: events.IntentMade) -> Iterator[str]:
 
 
 def _receipt(body: events.ReceiptMade) -> Iterator[str]:
-    mark = "✓" if body.receipt.outcome is Outcome.DONE else "✗"
+    mark = _ENDED.get(body.receipt.outcome, "✗")
     yield f"{mark} {'; '.join(body.receipt.detail) or body.receipt.outcome}"
 
 

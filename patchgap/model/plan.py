@@ -115,6 +115,7 @@ class Outcome(StrEnum):
     DONE = "done"
     FAILED = "failed"
     UNSETTLED = "unsettled"  # the effect could not be observed; the next run settles it
+    WAITING = "waiting"  # for what its receipt's `detail` says: tried again in every round, and holds up no other
 
 
 @dataclass(frozen=True, slots=True)

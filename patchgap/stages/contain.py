@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.incident import conduct
-from patchgap.incident.events import PersonCalled, Planned, PlanRefused, Scoped, SignalJoined
+from patchgap.incident.events import PatchNamed, PersonCalled, Planned, PlanRefused, ReceiptMade, Scoped, SignalJoined
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
@@ -25,11 +26,12 @@ ACTOR = "patchgap contain"
 
 @dataclass(frozen=True, slots=True)
 class ContainSummary:
-    """How containment stands: targets done, targets that wait for a yes, targets that failed (with their sentences),
-    what nothing covers."""
+    """How containment stands: targets done, targets that wait for a yes, targets that wait for something else to be
+    there and targets that failed (each with its sentences), what nothing covers."""
 
     done: int
     waiting: tuple[PlannedAction, ...]
+    awaiting: tuple[tuple[PlannedAction, Receipt], ...]
     failed: tuple[tuple[PlannedAction, Receipt], ...]
     uncovered: tuple[Uncovered, ...]
     status: str
@@ -93,12 +95,33 @@ def ready(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ..
             "Nothing was changed. Narrow the scope, raise the limit in the playbook, or act by hand.",
             held.refusals,
         )
-    approved = state.approved(held.digest, engine.clock())
+    return _steps(a for a in held.actions if state.consented(a, engine.clock()))
+
+
+def _steps(actions: Iterable[PlannedAction]) -> tuple[tuple[PlannedAction, ...], ...]:
     steps: dict[tuple[int, int], list[PlannedAction]] = defaultdict(list)
-    for action in held.actions:
-        if approved or not action.needs_approval:
-            steps[action.tier, action.step].append(action)
+    for action in actions:
+        steps[action.tier, action.step].append(action)
     return tuple(tuple(steps[key]) for key in sorted(steps))
+
+
+def to_go_on(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:
+    """Of the steps that are `ready`, what waited when it was last tried, and what failed before a newer mend was named:
+    each round tries them again. Empty where the plan is refused, or there is none."""
+    entries = engine.ledger.read(incident)
+    state = fold(entries)
+    if state.plan is None or state.plan.refusals:
+        return ()
+    settled = {e.body.receipt.action: (e.seq, e.body.receipt) for e in entries if isinstance(e.body, ReceiptMade)}
+    named = max((e.seq for e in entries if isinstance(e.body, PatchNamed)), default=0)
+
+    def goes_on(action: PlannedAction) -> bool:
+        seq, receipt = settled.get(action.id, (0, None))
+        if receipt is None or action.id in state.releasing or not state.consented(action, engine.clock()):
+            return False
+        return receipt.outcome is Outcome.WAITING or (receipt.outcome is Outcome.FAILED and named > seq)
+
+    return _steps(a for a in state.plan.actions if goes_on(a))
 
 
 def _plan_of(state: IncidentState) -> Plan:
@@ -154,12 +177,13 @@ def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
     held = _plan_of(state)
     by_id = {r.action: r for r in state.receipts}
     done = sum(1 for a in held.actions if a.id in by_id and by_id[a.id].outcome is Outcome.DONE)
-    failed = tuple((a, by_id[a.id]) for a in held.actions if a.id in by_id and by_id[a.id].outcome is not Outcome.DONE)
+    settled = [(a, by_id[a.id]) for a in held.actions if a.id in by_id and by_id[a.id].outcome is not Outcome.DONE]
+    awaiting = tuple((a, r) for a, r in settled if r.outcome is Outcome.WAITING)
+    failed = tuple((a, r) for a, r in settled if r.outcome is not Outcome.WAITING)
     problems = [f"{a.verb} {a.target}: {'; '.join(r.detail)}" for a, r in failed]
     problems += [f"{u.verb} {u.target} is not covered: {u.reason}" for u in held.uncovered]
     why = f"containment of {incident} is PARTIAL: " + "; ".join(problems)
     if problems and why not in state.persons_called:
         engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
-    approved = state.approved(held.digest, engine.clock())
-    waiting = tuple(a for a in held.actions if a.needs_approval and not approved and a.id not in by_id)
-    return ContainSummary(done, waiting, failed, held.uncovered, state_of(engine, incident).status)
+    waiting = tuple(a for a in held.actions if not state.consented(a, engine.clock()) and a.id not in by_id)
+    return ContainSummary(done, waiting, awaiting, failed, held.uncovered, state_of(engine, incident).status)

@@ -13,12 +13,12 @@ from patchgap.model.plan import Outcome
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import situation_of, state_of
 
-_BY_DIGEST = ("freeze_deployments", "block_artifacts")  # what they let through follows the named digests
+_BY_DIGEST = ("freeze_deployments", "block_artifacts", "start_patched_canary")  # they follow the named digests
 _REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/:-]*)@(?P<digest>sha256:[0-9a-f]{64})$")
 
 
 def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -> PatchNamed:
-    """Names the patched image and lets it through the standing freezes and blocks.
+    """Names the patched image and lets it through the standing freezes and blocks; a canary that stands runs it next.
 
     Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean, or where
     a standing control could not be brought up to date: the mend is named then, and named again it tries again.
@@ -38,14 +38,14 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
         )
     artifact = engine.graph.artifact(digest)
     named = PatchNamed(reference=reference, digest=digest, sbom_ref=artifact.sbom_ref if artifact else "")
-    if digest not in state.patched:
+    if state.mends[-1:] != (reference,):
         engine.ledger.append(incident, named, who)
     _admit(engine, incident)
     return named
 
 
 def _admit(engine: Engine, incident: IncidentId) -> None:
-    """Freezes and blocks that stand are brought up to date: each observes itself out of step and applies again."""
+    """Freezes, blocks and canaries that stand are brought up to date: each observes itself out of step and applies again."""
     with engine.acting(incident) as acting:
         state = state_of(engine, incident)
         situation = situation_of(engine, state, may_write=acting.may_write)

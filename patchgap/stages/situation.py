@@ -49,6 +49,7 @@ def situation_of(
         controls=state.controls,
         affected_digests=affected,
         patched=frozenset(state.patched) - affected,
+        mends=state.mends,
         judge=judge,
         connections=engine.connections,
         clock=engine.clock,

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prefect.states import Failed
 
 import flows.verify_open_incidents as scheduled
 from flows.stage import completed
@@ -27,6 +28,7 @@ class Desk:
         self.broken: set[str] = set()
         self.calls: dict[str, str] = {}  # what a verification calls a person for
         self.ran: list[tuple[str, str]] = []
+        self.waited: dict[str, Any] = {}  # how what waited in an incident went on
 
     def state_of(self, _engine: Any, incident: str) -> Any:
         if incident in self.broken:
@@ -49,6 +51,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(scheduled, "state_of", made.state_of)
     monkeypatch.setattr(scheduled, "within", made.within)
     monkeypatch.setattr(scheduled, "left_undone", lambda *_: False)
+    monkeypatch.setattr(scheduled, "go_on", made.waited.get)
     monkeypatch.setattr(scheduled, "gate_passes", lambda _incident: False)
     monkeypatch.setattr(scheduled, "due", lambda _engine, incident: incident in made.due)
     monkeypatch.setattr(scheduled, "get_run_logger", lambda: SimpleNamespace(info=lambda *_: None))
@@ -82,4 +85,13 @@ def test_a_broken_ledger_stops_its_own_incident_alone(desk: Desk) -> None:
     desk.broken = {ONE}
     state = scheduled.verify_open_incidents.fn()
     assert f"{ONE}: the ledger of {ONE} does not hold" in str(state.message)
+    assert desk.ran == [("verify", TWO)]
+
+
+def test_what_waited_goes_on_in_every_round(desk: Desk) -> None:
+    """Also in an incident whose verification is not due; one whose part failed then is told, and the other verified."""
+    desk.due = {TWO}
+    desk.waited |= {ONE: Failed(message="PARTIAL: the canary is withdrawn"), TWO: completed("1 targets contained")}
+    state = scheduled.verify_open_incidents.fn()
+    assert state.message == f"2 open incidents, 1 in trouble: {ONE}: PARTIAL: the canary is withdrawn"
     assert desk.ran == [("verify", TWO)]

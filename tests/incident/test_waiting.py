@@ -1,0 +1,135 @@
+"""An action that waits: nothing is wrong, nothing is lost, nothing is written twice, and nothing else is held up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from made import ACTIONS, FREEZE, KEY, OPENED, START, Ticking, plan_for
+from made import receipt as made
+from test_conduct import SITUATION, Desk, Freeze, Mortal, World
+
+from patchgap.errors import RefusedError, WaitingError
+from patchgap.incident import events
+from patchgap.incident.conduct import contain_target
+from patchgap.incident.ledger import Ledger
+from patchgap.incident.state import Status, fold
+from patchgap.model.plan import Effect, Intent, Outcome, PlannedAction, Receipt
+from patchgap.ports import Action, Situation
+from patchgap.registry import Registry
+
+
+@dataclass
+class Patient(Freeze):
+    """Freezes once something is there: `before` its intent, or `after` it."""
+
+    waits: str = ""
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        self._wait("before")
+        return super().find(action, situation)
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        self._wait("after")
+        return super().apply(intent, situation)
+
+    def _wait(self, when: str) -> None:
+        if self.waits == when:
+            raise WaitingError("it waits for a patched image", "Name one.")
+
+
+@dataclass
+class Waiting(Desk):
+    """A desk whose action waits as it is told."""
+
+    waits: str = "before"
+
+    @property
+    def registry(self) -> Registry:
+        return Registry({"freeze_deployments": {"kubernetes": cast("Action", Patient(self.world, self.waits))}})
+
+
+@pytest.fixture
+def desk(ledger: Ledger) -> Waiting:
+    mortal = Mortal(ledger._engine, ledger._clock)
+    incident, _ = mortal.open(KEY, OPENED, "detect")
+    mortal.append(incident, events.Planned(plan_for(incident, (FREEZE,))), "contain")
+    return Waiting(mortal, World(), incident)
+
+
+@pytest.mark.parametrize(("waits", "intents"), [("before", 0), ("after", 1)])
+def test_an_action_that_waits_says_for_what_and_goes_on_later(desk: Waiting, waits: str, intents: int) -> None:
+    """Its receipt is no failure; run thrice it is recorded once; when what it waits for is there it is done, once."""
+    desk.waits = waits
+    first = desk.contain()
+    assert (first.outcome, first.detail) == (Outcome.WAITING, ("it waits for a patched image. Name one.",))
+    head = desk.state.head
+    assert [desk.contain(), desk.contain()] == [first, first]
+    assert desk.state.head == head
+    assert len(desk.bodies(events.IntentMade)) == intents
+    assert (desk.state.failed, desk.state.waiting, desk.state.open_intents) == ((), (first,), ())
+    assert len(desk.state.to_release) == intents  # what was begun can be undone
+    desk.waits = ""
+    assert desk.contain().outcome is Outcome.DONE
+    assert desk.world.effects == ["freeze"]
+    assert [c.intent.found for c in desk.state.controls] == [{"replicas": 8}]
+    assert desk.state.waiting == ()
+
+
+def test_the_kill_switch_stops_what_waits(desk: Waiting) -> None:
+    """It is asked before anything is looked for."""
+    desk.stopped = True
+    assert desk.contain().outcome is Outcome.FAILED
+
+
+def test_a_yes_to_a_plan_holds_for_what_it_found_waiting(ledger: Ledger, clock: Ticking) -> None:
+    """An approval expires for what was not tried while it stood; what waits under the plan goes on after it, and
+    another plan needs another yes."""
+    mortal = Mortal(ledger._engine, ledger._clock)
+    incident, _ = mortal.open(KEY, OPENED, "detect")
+    action = replace(FREEZE, needs_approval="tier 2 asks security-oncall")
+    plan = plan_for(incident, (action,))
+    mortal.append(incident, events.Planned(plan), "contain")
+    soon = clock.now + timedelta(minutes=30)
+    mortal.append(incident, events.Approved(plan.digest, "dana", "sam", soon), "dana")
+    desk = Waiting(mortal, World(), incident)
+
+    def contain(at: timedelta) -> Receipt:
+        later = replace(SITUATION, clock=lambda: START + at)
+        return contain_target(mortal, incident, action, desk.registry, later, desk.may_write)
+
+    day = timedelta(days=1)
+    assert contain(timedelta(0)).outcome is Outcome.WAITING
+    assert contain(day).outcome is Outcome.WAITING
+    mortal.append(incident, events.Planned(plan_for(incident, (action,), playbook="another@1")), "contain")
+    with pytest.raises(RefusedError, match="not approved"):
+        contain(day)
+    mortal.append(incident, events.Planned(plan), "contain")
+    desk.waits = ""
+    assert contain(day).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status", "contained"),
+    [
+        ((Outcome.DONE, Outcome.WAITING), Status.CONTAINED, {1}),
+        ((Outcome.WAITING, Outcome.WAITING), Status.CONTAINING, set()),
+        ((Outcome.FAILED, Outcome.WAITING), Status.PARTIAL, set()),
+        ((Outcome.DONE, Outcome.DONE), Status.CONTAINED, {1}),
+    ],
+)
+def test_what_waits_holds_up_no_status_and_contains_nothing(
+    ledger: Ledger, outcomes: tuple[Outcome, ...], status: Status, contained: set[int]
+) -> None:
+    """Contained is what is held by something that was done, whatever waits beside it."""
+    incident, _ = ledger.open(KEY, OPENED, "detect")
+    first = next(a for a in ACTIONS if a.effect is Effect.REVERSIBLE)
+    other = replace(first, id=type(first.id)("act-other"), tier=first.tier)
+    ledger.append(incident, events.Planned(plan_for(incident, (first, other))), "contain")
+    for action, outcome in zip((first, other), outcomes, strict=True):
+        ledger.append(incident, events.ReceiptMade(made(action, outcome)), "contain")
+    state = fold(ledger.read(incident))
+    assert (state.status, set(state.times.contained)) == (status, {first.tier} if contained else set())
