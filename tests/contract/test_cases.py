@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from scene import BAD, GOOD, HOME, Scene, account, deployment, image, namespace, template
 
 from patchgap import registry
+from patchgap.errors import WaitingError
 from patchgap.model.plan import Outcome, Target, Uncovered
 from patchgap.ports import Situation
 
@@ -56,6 +57,9 @@ def test_an_action_does_as_its_case_says(scene: Scene, verb: str, case: Mapping[
     said(expect.get("uncovered", ()), [u.reason for u in found if isinstance(u, Uncovered)])
     assert len(targets) == expect.get("targets", 0 if "uncovered" in expect else 1)
     said(expect.get("changes", ()), [line for t in targets for line in action.preview(parsed, t, situation)])
+    if "waits" in expect:
+        waits_for(expect["waits"], scene, lambda: [scene.intent(action, t, situation, **parameters) for t in targets])
+        return
     intents = [scene.intent(action, t, situation, **parameters) for t in targets]
     receipts = [action.apply(i, situation) for i in intents]
     assert {r.outcome for r in receipts} <= {Outcome.DONE}
@@ -79,13 +83,23 @@ def test_a_check_sees_as_its_case_says(scene: Scene, verb: str, case: Mapping[st
     assert scene.versions() == before
 
 
+def waits_for(words: Any, scene: Scene, find: Callable[[], Any]) -> None:
+    """It waits, in these words, and has begun nothing."""
+    before = scene.versions()
+    with pytest.raises(WaitingError) as waits:
+        find()
+    said(words, [str(waits.value)])
+    assert scene.versions() == before
+
+
 def staged(scene: Scene, case: Mapping[str, Any]) -> Situation:
     """The case's workloads made, and the situation with its exposed ones."""
     for named, given in case.get("given", {}).items():
         scene.make(made(named, **given))
     exposed = [scene.workload(n.split("/")[1], n.split("/")[0]) for n in case.get("affected", ())]
     affected = case.get("digests", [BAD])
-    return scene.situation(*exposed, affected=affected, clean={GOOD, BAD} - set(affected))
+    patched = [{"good": GOOD}[d] for d in case.get("patched", ())]
+    return scene.situation(*exposed, affected=affected, clean={GOOD, BAD} - set(affected), patched=patched)
 
 
 def made(named: str, image: str, replicas: int = 1, spec: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(
         {**secret, "metadata": {**meta, "annotations": {"kubernetes.io/service-account.name": "trainer"}}},
         deployment(picture=image("sha256:" + "a" * 64), serviceAccountName="trainer"),
     )
-    situation = scene.situation(scene.workload("trainer"))
+    situation = scene.ready_for(action, scene.workload("trainer"))
     intents = [scene.intent(action, target, situation) for target in scene.targets(action, situation)]
     reached = scene.seen_by("admin")
     cut = Cut(reached._transport, nth)

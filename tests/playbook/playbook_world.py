@@ -36,7 +36,7 @@ from patchgap.model.workload import (
     Workload,
     WorkloadRef,
 )
-from patchgap.playbook.quantities import Duration
+from patchgap.playbook.quantities import Duration, Share
 from patchgap.ports import Connections, IrreversibleParameters, Parameters, Situation
 from patchgap.registry import Registry
 from patchgap.settings import Settings
@@ -48,6 +48,18 @@ class Reach(Parameters):
     reach: Literal["affected_namespaces", "affected_workloads"] = Field(
         default="affected_workloads", description="What is frozen."
     )
+
+
+class Canary(Parameters):
+    """How large a canary is."""
+
+    share: Share = Field(default=0.1, description="A share of the replicas.")
+
+
+class Promotion(Parameters):
+    """When a canary is promoted."""
+
+    after: Duration = Field(description="How long it must hold out.")
 
 
 class Block(Parameters):
@@ -135,6 +147,8 @@ def verbs(**changed: Verb) -> Registry:
         Verb("isolate_workloads", Effect.REVERSIBLE, "release_isolation"),
         Verb("scale_to_zero", Effect.REVERSIBLE, "restore_scale"),
         Verb("block_artifacts", Effect.REVERSIBLE, "unblock_artifacts", "cluster", Block),
+        Verb("start_patched_canary", Effect.REVERSIBLE, "withdraw_canary", parameters=Canary),
+        Verb("promote_canary", Effect.REVERSIBLE, "withdraw_promotion", parameters=Promotion),
         Verb("rotate_credentials", Effect.IRREVERSIBLE, parameters=IrreversibleParameters),
         Verb("open_incident", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),
         Verb("open_ticket", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),

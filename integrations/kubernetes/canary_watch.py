@@ -1,0 +1,96 @@
+"""How a canary does: whether it may be promoted, must go, or needs more time.
+
+Owns what holding out means: every pod ready without a break, and the configured queries at or below 0, for as long as was
+asked, within twice that time. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from integrations.kubernetes import canaries, rollouts
+from integrations.kubernetes.reach import cluster_of
+from integrations.kubernetes.resources import PODS, Json
+from integrations.kubernetes.standing import INCIDENT
+from integrations.prometheus.checks.signals_at_baseline import BaselineParameters, SignalsAtBaseline
+from patchgap.model.evidence import Verdict
+from patchgap.model.plan import Target
+from patchgap.playbook.quantities import in_words
+from patchgap.ports import Situation
+
+_SHORTEST = timedelta(seconds=1)  # that a query is asked about
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`bad` says why it must go, `waits` for what it waits; neither: it has held out."""
+
+    bad: str = ""
+    waits: str = ""
+
+
+def look(
+    situation: Situation, target: Target, wanted: Mapping[str, str], after: timedelta, queries: Sequence[str]
+) -> Look:
+    """How the canary of the target, which should run the wanted images by container, has done until now."""
+    cluster = cluster_of(situation, target.cluster)
+    canary = canaries.found_beside(cluster, situation, target)
+    if canary is None:
+        return Look(waits="it waits for its canary to be started")
+    runs = canaries.images(canary)
+    if any(runs.get(name) != image for name, image in wanted.items()):
+        return Look(waits="it waits until its canary runs the image that was named last")
+    if why := rollouts.stuck(canary):
+        return Look(bad=f"its pods do not come up: {why}")
+    labels = f"{canaries.CANARY_OF}={target.uid},{INCIDENT}={situation.incident}"
+    since = rollouts.ready_since(canary, cluster.all_of(PODS, target.namespace, labels=labels))
+    return _judged(situation, canary, since, after, queries)
+
+
+def _judged(
+    situation: Situation, canary: Json, since: datetime | None, after: timedelta, queries: Sequence[str]
+) -> Look:
+    now = situation.clock()
+    started = _started(canary, now)
+    last = started + 2 * after
+    since = max(since, started) if since else None  # a cluster's clock that is behind must not shorten the watch
+    if since is None or now < since + after:
+        why = f"its canary must be ready for {in_words(after)} without a break, by {_clock(last)}"
+        why += f": it is since {_clock(since)}" if since else ": not all of its pods are"
+        if now >= last:
+            return Look(bad=why)
+        verdict, said = _asked(situation, queries, now - since) if since else (Verdict.PASS, "")
+        return Look(bad=said) if verdict is Verdict.FAIL else Look(waits=why)
+    verdict, said = _asked(situation, queries, after)
+    if verdict is Verdict.PASS:
+        return Look()
+    return Look(bad=said) if verdict is Verdict.FAIL or now >= last else Look(waits=said)
+
+
+def asked(situation: Situation, queries: Sequence[str]) -> tuple[str, ...]:
+    """What the queries answer now that would stand in the way of a promotion, or does not let it be told."""
+    verdict, said = _asked(situation, queries, _SHORTEST)
+    return () if verdict is Verdict.PASS else (f"now: {said}",)
+
+
+def _asked(situation: Situation, queries: Sequence[str], length: timedelta) -> tuple[Verdict, str]:
+    if not queries:
+        return Verdict.PASS, ""
+    parameters = BaselineParameters(quiet_for=max(length, _SHORTEST), queries=tuple(queries))
+    [seen] = SignalsAtBaseline().observe(parameters, situation)
+    return seen.verdict, "; ".join(seen.reasons)
+
+
+def _started(canary: Json, now: datetime) -> datetime:
+    """When the canary was put, or brought to a newer mend, by patchgap's clock."""
+    stated = (canary["metadata"].get("annotations") or {}).get(canaries.STARTED, "")
+    try:
+        return min(datetime.fromisoformat(stated), now)
+    except (ValueError, TypeError):
+        return datetime.fromisoformat(canary["metadata"]["creationTimestamp"])
+
+
+def _clock(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
