@@ -18,6 +18,7 @@ import msgspec
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
 from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
+from patchgap.attribution import agent
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class Cluster:
         """One call, repeated for 429 and 5xx a bounded number of times."""
         url = path + ("?" + urlencode(query) if query else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
+        headers = {"Accept": accept, "User-Agent": agent(), **({"Content-Type": content_type} if data else {})}
         answer = self._settled(method, url, headers, data)
         if answer.code >= HTTPStatus.BAD_REQUEST:
             raise error_of(self.name, f"{method} {path}", answer.code, answer.body)

@@ -9,7 +9,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -142,12 +142,41 @@ class RehearsalCluster:
         """Forget the history so far: a watch from an older revision is answered 410."""
         self._machine.storage.compact()
 
-    def fail(self, fault: Fault = "error", *, method: str = "", path: str = "", times: int = 1) -> None:
-        """Spoil the next `times` calls: `error` (500), `throttle` (429), `close` (breaks off) or `hang`.
+    def fail(
+        self,
+        fault: Fault = "error",
+        *,
+        method: str = "",
+        path: str = "",
+        agent: str = "",
+        skip: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Spoil `times` calls after the first `skip`. Not done: `error` (500), `throttle` (429), `close` (breaks off),
+        `hang`. Done, and the answer spoilt: `reset` (the connection), `drip` (a byte now and then), `truncate`.
 
-        `method` empty means any; `path` is a regular expression searched in the path.
+        `method` empty means any, "WRITE" any that may change something; `path` is a regular expression searched in
+        the path, `agent` a part of the caller's User-Agent.
         """
-        self._server.faults.plan(fault, method=method, path=path, times=times)
+        self._server.faults.plan(fault, method=method, path=path, agent=agent, skip=skip, times=times)
+
+    @property
+    def faults_left(self) -> int:
+        """How many calls are still to be spoilt."""
+        return self._server.faults.left
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Every object that is stored now, whole, with its kind; for whoever judges what was done to the cluster."""
+        return [
+            clone({**stored, "apiVersion": resource.group_version, "kind": resource.kind})
+            for key, resource in BY_KEY.items()
+            for stored in self._machine.storage.all(key)
+        ]
+
+    def save(self) -> Callable[[], None]:
+        """What brings the cluster back to how it stands now, its objects' uids included; settle before and after."""
+        saved = self._machine.storage.saved()
+        return lambda: self._machine.storage.restore(saved)
 
     def heal(self) -> None:
         """Forget the planned faults."""

@@ -1,4 +1,4 @@
-"""Faults on demand: answers that fail, hang, or never come.
+"""Faults on demand: answers that fail, hang, come too slowly, break off, or never come.
 
 Owns which of the next calls is spoilt and how; knows nothing of the API.
 """
@@ -12,7 +12,8 @@ from typing import Literal
 
 from integrations.rehearsal.status import ApiError
 
-Fault = Literal["error", "throttle", "close", "hang"]
+Fault = Literal["error", "throttle", "close", "hang", "reset", "drip", "truncate"]
+DONE_FIRST = frozenset({"reset", "drip", "truncate"})  # the server does what was asked; its answer is spoilt
 
 
 @dataclass
@@ -20,7 +21,14 @@ class _Planned:
     fault: Fault
     method: str
     path: re.Pattern[str]
+    agent: str
+    skip: int
     left: int
+
+    def takes(self, method: str, path: str, agent: str, *, writes: bool) -> bool:
+        """Whether this call is one of those meant; "WRITE" is any that may change something."""
+        meant = self.method in ("", method) or (self.method == "WRITE" and writes)
+        return bool(self.left) and meant and self.agent in agent and self.path.search(path) is not None
 
 
 class Faults:
@@ -30,23 +38,36 @@ class Faults:
         self._lock = threading.Lock()
         self._planned: list[_Planned] = []
 
-    def plan(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1) -> None:
-        """Spoil the next `times` calls whose method is this (any where empty) and whose path matches the pattern."""
+    def plan(
+        self, fault: Fault, *, method: str = "", path: str = "", agent: str = "", skip: int = 0, times: int = 1
+    ) -> None:
+        """Spoil `times` calls after the first `skip` whose method is this (any where empty, "WRITE" any that may
+        change something), whose path matches the pattern and whose User-Agent holds `agent`."""
         with self._lock:
-            self._planned.append(_Planned(fault, method.upper(), re.compile(path), times))
+            self._planned.append(_Planned(fault, method.upper(), re.compile(path), agent, skip, times))
 
     def clear(self) -> None:
         """Forget every planned fault."""
         with self._lock:
             self._planned.clear()
 
-    def next_for(self, method: str, path: str) -> Fault | None:
+    @property
+    def left(self) -> int:
+        """How many calls are still to be spoilt."""
+        with self._lock:
+            return sum(planned.left for planned in self._planned)
+
+    def next_for(self, method: str, path: str, agent: str = "", *, writes: bool = False) -> Fault | None:
         """The fault for a call, which is counted, or None."""
         with self._lock:
             for planned in self._planned:
-                if planned.left and planned.method in ("", method) and planned.path.search(path):
-                    planned.left -= 1
-                    return planned.fault
+                if not planned.takes(method, path, agent, writes=writes):
+                    continue
+                if planned.skip:
+                    planned.skip -= 1
+                    continue
+                planned.left -= 1
+                return planned.fault
         return None
 
 

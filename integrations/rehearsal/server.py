@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
@@ -33,6 +35,7 @@ _LONGEST_WATCH = 3600.0
 _START_WITHIN = 10.0
 _FAILURES_FROM = 300
 _BOOKMARK_EVERY = 60.0
+_DRIP_EVERY = 0.2  # seconds a byte: slower than any deadline, faster than any read's time-out
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Logged:
     path: str
     dry_run: bool
     status: int
+    agent: str = ""  # the caller's User-Agent
+    changes: int = 0  # objects that it made, changed or removed in the storage; a patch that changes nothing has none
 
     @property
     def mutates(self) -> bool:
@@ -73,6 +78,8 @@ class Server:
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
+        self._changes = 0
+        machine.storage.listen(self._note)
         self._thread = threading.Thread(target=self._run, name="rehearsal-server", daemon=True)
         self.url = ""
 
@@ -114,18 +121,30 @@ class Server:
             return
         headers = {name.lower(): value for name, value in http.headers.items()}
         request = Request(http.method, scope["path"], dict(http.query_params), headers, body)
-        fault = self.faults.next_for(request.method, request.path)
+        agent = headers.get("user-agent", "")
+        dry = request.dry_run or b'"dryRun":["All"]' in body.replace(b" ", b"")
+        writes = request.method not in ("GET", "HEAD") and not dry
+        fault = self.faults.next_for(request.method, request.path, agent, writes=writes)
         if fault in ("close", "hang"):
             await self._spoil(fault, send)
             return
-        if fault is not None:
+        self._changes = 0
+        if fault is None or fault in planned.DONE_FIRST:
+            user, answer = self._answer(request)
+        else:
             refusal = planned.refusal(fault)
             user, answer = "", Answer(refusal.code, refusal.document(), headers=refusal.headers)
-        else:
-            user, answer = self._answer(request)
-        dry = request.dry_run or b'"dryRun":["All"]' in body.replace(b" ", b"")
-        self.requests.append(Logged(user, request.method, request.path, dry, answer.status))
+        logged = Logged(user, request.method, request.path, dry, answer.status, agent, self._changes)
+        self.requests.append(logged)
+        if fault in planned.DONE_FIRST:
+            await self._spoil_answer(fault, answer, send)
+            return
         await self._response(answer, request)(scope, receive, send)
+
+    def _note(self, change: Change) -> None:  # noqa: ARG002  (the listener's)
+        """Counts what the request at hand changes; the controllers' changes come from other threads."""
+        if threading.current_thread() is self._thread:
+            self._changes += 1
 
     def _answer(self, request: Request) -> tuple[str, Answer]:
         try:
@@ -142,6 +161,24 @@ class Server:
         head = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]}
         await send(head)
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+    async def _spoil_answer(self, fault: str, answer: Answer, send: Any) -> None:
+        """What was asked is done; the caller hears nothing of it, or half, or a byte at a time."""
+        if fault == "reset":
+            _reset(send)
+            return
+        body = answer.body()
+        length = (b"content-length", str(len(body)).encode())
+        head = [(b"content-type", b"application/json"), length]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        if fault == "truncate":
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            return  # uvicorn closes a connection whose answer was not finished
+        for byte in body:
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            if self._stopping.is_set():
+                return
+            await asyncio.sleep(_DRIP_EVERY)
 
     def _response(self, answer: Answer, request: Request) -> Response:
         headers = {**answer.headers, "Cache-Control": "no-cache, private"}
@@ -211,6 +248,14 @@ class _Feed:
     async def next(self) -> Change:
         """The next change."""
         return await self._queue.get()
+
+
+def _reset(send: Any) -> None:
+    """Resets the connection: uvicorn's `send` is a method of the cycle that holds it."""
+    transport = send.__self__.transport
+    linger = struct.pack("ii", 1, 0)  # closing sends RST in place of FIN
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
 
 
 def _timeout(request: Request) -> float:

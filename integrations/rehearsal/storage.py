@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from integrations.rehearsal.document import Json
@@ -108,6 +108,22 @@ class Storage:
             last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}
             self._record(Change(self.revision, resource, key, old, None, last))
             return last
+
+    def saved(self) -> dict[str, dict[Key, Json]]:
+        """What is stored now, for `restore`."""
+        with self.lock:
+            return {resource: dict(kept) for resource, kept in self._objects.items()}
+
+    def restore(self, saved: Mapping[str, Mapping[Key, Json]]) -> None:
+        """Makes everything as it was saved, uids included, as writes and removals that the listeners are told of."""
+        with self.lock:
+            for resource in tuple(self._objects):
+                for key in self._objects[resource].keys() - saved.get(resource, {}).keys():
+                    self.remove(resource, key)
+            for resource, kept in saved.items():
+                for key, document in kept.items():
+                    if self._objects.get(resource, {}).get(key) is not document:
+                        self.put(resource, key, {**document, "metadata": dict(document["metadata"])})
 
     def since(self, resource: str, revision: int) -> Iterator[Change]:
         """The changes of a kind after a revision; raises CompactedError or FutureError."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from patchgap.attribution import doing
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
 from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
 from patchgap.incident.ledger import Ledger
@@ -54,7 +55,9 @@ def contain_target(
 
     Raises RefusedError where the action is not in the planned, unrefused and, where asked for, approved plan.
     """
-    return _conduct(_Desk(ledger, incident, situation.owner), action, registry, situation, may_write, _must_be_planned)
+    desk = _Desk(ledger, incident, situation.owner)
+    with doing(incident, action.verb):
+        return _conduct(desk, action, registry, situation, may_write, _must_be_planned)
 
 
 def renew_target(
@@ -70,7 +73,8 @@ def renew_target(
     It needs no plan and no approval again: what stands was approved, and a freeze must not lock out the mend because
     a plan has expired since. Raises RefusedError where the control does not stand, or is being released."""
     desk = _Desk(ledger, incident, situation.owner)
-    return _conduct(desk, control.intent.action, registry, situation, may_write, _must_stand)
+    with doing(incident, control.intent.action.verb):
+        return _conduct(desk, control.intent.action, registry, situation, may_write, _must_stand)
 
 
 def _conduct(
@@ -123,7 +127,8 @@ def release_target(
         if action.id not in state.releasing:
             desk.write(ReleaseIntended(action.id))
             may_write()
-        receipt = verb.release(standing, situation)
+        with doing(incident, action.inverse):
+            receipt = verb.release(standing, situation)
     except PatchgapError as error:
         receipt = _failed(action.id, error)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -162,6 +163,45 @@ def test_faults_come_as_planned_and_end(cluster: RehearsalCluster, admin: Caller
     assert (codes, throttled.status_code, throttled.headers["retry-after"]) == ([500, 500, 200], 429, "1")
     with pytest.raises(httpx.RemoteProtocolError):
         admin.http.get(admin.path("configmaps"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [("reset", httpx.ReadError), ("truncate", httpx.RemoteProtocolError), ("drip", httpx.ReadTimeout)],
+)
+def test_a_spoilt_answer_comes_after_the_write(
+    cluster: RehearsalCluster, admin: Caller, fault: Any, seen: type[Exception]
+) -> None:
+    """The server does what it was asked for, the caller cannot know, and the record says that something changed; a
+    fault waits for the caller, the kind of call and the turn that it was planned for."""
+    cluster.fail(fault, method="WRITE", path="/configmaps", agent="isolate", skip=1)
+    for name in ("first", "second"):
+        admin.create("configmaps", {"metadata": {"name": name}}).raise_for_status()
+    agent = {"User-Agent": "patchgap (inc-1; isolate_workloads)"}
+    admin.http.get(admin.path("configmaps"), headers=agent).raise_for_status()
+    admin.http.post(admin.path("configmaps"), json={"metadata": {"name": "third"}}, headers=agent).raise_for_status()
+    with pytest.raises(seen):
+        admin.http.post(admin.path("configmaps"), json={"metadata": {"name": "fourth"}}, headers=agent, timeout=0.15)
+    assert admin.get("configmaps", "fourth")
+    [logged] = [r for r in cluster.requests if r.agent == agent["User-Agent"] and r.changes][1:]
+    assert (logged.method, logged.changes, cluster.faults_left) == ("POST", 1, 0)
+
+
+def test_a_cluster_is_brought_back_to_how_it_was_saved(cluster: RehearsalCluster, admin: Caller) -> None:
+    """What was made since goes, what was deleted is the same object again, and a patch that changes nothing is
+    recorded as no change."""
+    admin.create("configmaps", {"metadata": {"name": "kept"}, "data": {"a": "1"}}).raise_for_status()
+    restore, before = cluster.save(), admin.get("configmaps", "kept")
+    for value in ("2", "2"):
+        admin.patch("configmaps", "kept", {"data": {"a": value}}).raise_for_status()
+    assert [r.changes for r in cluster.requests if r.method == "PATCH"] == [1, 0]
+    admin.http.delete(admin.path("configmaps", "kept")).raise_for_status()
+    admin.create("configmaps", {"metadata": {"name": "later"}}).raise_for_status()
+    restore()
+    cluster.settle()
+    after = admin.get("configmaps", "kept")
+    assert (after["metadata"]["uid"], after["data"]) == (before["metadata"]["uid"], {"a": "1"})
+    assert [c["metadata"]["name"] for c in admin.list("configmaps") if c["metadata"]["name"] == "later"] == []
 
 
 def test_a_hanging_call_hangs_no_other(cluster: RehearsalCluster, admin: Caller) -> None:
