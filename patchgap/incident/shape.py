@@ -132,6 +132,20 @@ class IncidentState:
         return tuple(i for i in self.intents.values() if i.action.id not in settled)
 
     @property
+    def begun(self) -> tuple[Control, ...]:
+        """What may stand in part: the halves, and every intent that a run left without a receipt."""
+        known = {r.action for r in self.receipts}
+        unknown = (i for i in self.open_intents if i.action.id not in known)
+        cut = "it was begun, and no receipt says how it ended"
+        return (
+            *self.halves,
+            *(
+                Control(i, Receipt(i.action.id, Outcome.UNSETTLED, (cut,)), self.intended_at[i.action.id])
+                for i in unknown
+            ),
+        )
+
+    @property
     def to_release(self) -> tuple[Control, ...]:
         """What a release can undo and has not undone yet: the controls that stand, and what was begun and not done."""
         return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse)

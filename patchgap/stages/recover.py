@@ -169,12 +169,15 @@ def papers(engine: Engine, incident: IncidentId) -> Closed:
 def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[Receipt, ...]:
     """A false positive: every control is released, then the incident ends as dismissed and counts in the metrics.
 
-    Waits for what another run is carrying out, a minute at most. Raises RefusedError where a release failed: the
+    Waits for what another run is carrying out, a minute at most; one that is dismissed stays so. Raises RefusedError where a release failed: the
     incident stays open until all of them are out.
     """
     receipts: list[Receipt] = []
     patience = time.monotonic() + _PATIENCE
     while True:  # another run may contain meanwhile: what it did is released too, before anything ends
+        state = state_of(engine, incident)
+        if isinstance(state.ending, events.Dismissed):  # by a run that was cut off before it could say so
+            return tuple(receipts)
         verify.settle_left_behind(engine, incident)
         state = state_of(engine, incident)
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))

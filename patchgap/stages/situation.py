@@ -54,7 +54,7 @@ def situation_of(
         connections=engine.connections,
         clock=engine.clock,
         owner=OWNER,
-        halves=state.halves,
+        halves=state.begun,
         release_begun=state.release_begun,
         planned=state.plan.actions if state.plan else (),
         uncovered=state.plan.uncovered if state.plan else (),

@@ -15,6 +15,7 @@ SBOMS = ROOT / "integrations" / "rehearsal" / "data" / "sboms"
 ADVISORY = ROOT / "flows" / "drill" / "scenarios" / "PYSEC-2021-874.yaml"
 SMALL = ("--images", "2", "--workloads", "4", "--packages", "160")
 RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "contain/kills.py": (("--verbs", "scale_to_zero", "--random", "1"),),
     "graph/advisories.py": (("osv", *SMALL),),
     "graph/exposure.py": ((*SMALL, "--questions", "2", "--times", "0"),),
     "graph/growth.py": (("--step", "in", "growth.db", *SMALL), ("--step", "ask", "growth.db", *SMALL)),
@@ -26,7 +27,13 @@ RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "graph/watch.py": (("--changes", "2"),),
 }
-NO_BENCHMARK = {"graph/fleet.py", "graph/sizes.py"}  # what several of them are made of
+NO_BENCHMARK = {  # what several of them are made of
+    "contain/kill_child.py",
+    "contain/kill_trial.py",
+    "contain/kill_world.py",
+    "graph/fleet.py",
+    "graph/sizes.py",
+}
 NOT_SMALL = {"first_write.py"}  # it starts two whole stacks: a minute, whatever it is asked for
 
 # All in one process: most of what each takes is importing what the others import too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.resources import DEPLOYMENTS, PODS, SECRETS, SERVICE_ACCOUNTS
 from integrations.kubernetes.restarts import restart_mark
-from patchgap.errors import RefusedError
+from patchgap.errors import ConflictError, RefusedError
 from patchgap.model.codec import canonical
 from patchgap.model.evidence import Verdict
-from patchgap.model.plan import Uncovered
+from patchgap.model.plan import Control, Outcome, Receipt, Uncovered
 
 ROTATE = RotateCredentials()
 CHECK = CredentialsRotated()
@@ -116,6 +117,19 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(scene: Scene) -> None:
     made = scene.admin.get(SERVICE_ACCOUNTS, "training", "trainer")
     assert made["imagePullSecrets"] == [{"name": "registry"}]
     assert ROTATE.observe(intent, situation)
+
+
+def test_an_account_that_a_cut_off_run_replaced_is_still_the_planned_one(scene: Scene) -> None:
+    """Killed between the new account and the receipt, the next run finds the state that the intent holds, and not
+    another object of that name; an account that nobody's intent knows stays another one."""
+    situation = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(ROTATE, situation)
+    intent = scene.intent(ROTATE, target, situation)
+    ROTATE.apply(intent, situation)
+    with pytest.raises(ConflictError, match="another object"):
+        ROTATE.find(intent.action, situation)
+    cut = Control(intent, Receipt(intent.action.id, Outcome.UNSETTLED), situation.clock())
+    assert ROTATE.find(intent.action, replace(situation, halves=(cut,))) == intent.found
 
 
 def test_patchgaps_own_account_is_never_rotated(scene: Scene) -> None:

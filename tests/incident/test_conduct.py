@@ -505,6 +505,15 @@ def test_a_receipt_with_a_secret_is_withheld(desk: Desk, monkeypatch: pytest.Mon
     assert "withheld" in desk.bodies(events.ReceiptMade)[0].receipt.detail[0]
 
 
+def test_an_intent_without_a_receipt_may_stand_in_part(desk: Desk) -> None:
+    """What a killed run began is told to the actions, until a receipt says how it ended."""
+    desk.ledger.append(desk.incident, events.IntentMade(Intent(FREEZE, {})), "a killed run")
+    [begun] = desk.state.begun
+    assert (begun.intent.action, begun.receipt.outcome) == (FREEZE, Outcome.UNSETTLED)
+    desk.contain()
+    assert desk.state.begun == ()
+
+
 def test_two_runs_at_once_make_one_intent(desk: Desk) -> None:
     """Two workers on one target at the same time: one intent, one effect, both told that it stands."""
     start, receipts = Barrier(2), []

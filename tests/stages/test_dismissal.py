@@ -90,6 +90,18 @@ def test_a_dismissal_settles_what_a_run_that_was_cut_off_left(engine: Engine, wo
     assert world.held == set()
 
 
+def test_a_dismissal_that_was_cut_off_after_its_end_may_be_repeated(engine: Engine, world: World) -> None:
+    """The run was killed before it could say that the incident is dismissed: run again, it changes nothing and fails
+    nobody."""
+    world.runs("trainer", BAD)
+    incident = opened(engine)
+    contain.plan(engine, incident)
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    head = state_of(engine, incident).head
+    assert recover.dismiss(engine, incident, "test traffic", "dana") == ()
+    assert state_of(engine, incident).head == head
+
+
 def _intended(engine: Engine, incident: IncidentId, action: PlannedAction) -> None:
     engine.ledger.append(incident, events.IntentMade(Intent(action, {"held": False})), "another run")
 

@@ -194,8 +194,9 @@ def _target(situation: Situation, cluster: str, namespace: str, account: str, af
 
 
 def _rotation_of(situation: Situation, target: Target) -> Control | None:
-    """The incident's rotation that put this account there, or the one of this very target."""
-    for control in situation.controls:
+    """The incident's rotation that put this account there, or the one of this very target; also one that was cut off
+    between the old account and its receipt."""
+    for control in (*situation.controls, *situation.halves):
         held = control.intent.action.target
         same = (held.cluster, held.namespace, held.kind, held.name) == (
             target.cluster,
@@ -203,8 +204,8 @@ def _rotation_of(situation: Situation, target: Target) -> Control | None:
             target.kind,
             target.name,
         )
-        uids = control.receipt.result.get("uid") or {}
-        if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids.values():
+        uids = {held.uid, *(control.receipt.result.get("uid") or {}).values()}
+        if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids:
             return control
     return None
 
