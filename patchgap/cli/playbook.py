@@ -1,4 +1,4 @@
-"""`patchgap playbook`: hold playbooks to the language, tell them in plain words, print the schema for editors."""
+"""`patchgap playbook`: hold playbooks to the language and to their cases, tell them in plain words, print the schema for editors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # imported where they are used: pydantic and the integrations
 
 @click.group(cls=Group)
 def playbook() -> None:
-    """Playbooks: check them, read them in plain words, get their schema."""
+    """Playbooks: check them, test them, read them in plain words, get their schema."""
 
 
 @playbook.command()
@@ -73,6 +73,71 @@ def _show(problem: Problem) -> None:
     click.echo(wrapped(f"{safe(problem.what)}.{hint}", "  "))
     if problem.corrected:
         click.echo(f"    | {safe(problem.corrected)}")
+
+
+@playbook.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+@click.pass_context
+def test(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Play the case files beside playbooks (NAME.cases.yaml), without any cluster.
+
+    PATHS are playbooks, case files or folders; without them, what is shipped and configured. Each case says who is
+    woken, the tiers, the steps, the approval and the checks; one that does not hold is shown with its line.
+
+    Exit codes: 0 every case holds, 1 one does not, 2 a file is missing or unsound.
+    """
+    from patchgap.playbook.cases import SUFFIX
+    from patchgap.playbook.loader import files
+
+    meant = [p.with_name(p.name.removesuffix(SUFFIX) + ".yaml") if p.name.endswith(SUFFIX) else p for p in paths]
+    named = [p for path in meant for p in _in(path)] if paths else list(files(cli.settings()))
+    registry = _registry()
+    results = [_played(path, registry) for path in named]
+    if as_json:
+        emit({"playbooks": [r for r, _ in results], "problems": [p for _, found in results for p in found]})
+    else:
+        for result, problems in results:
+            _show_played(result, problems)
+    held = all(case["holds"] for result, _ in results for case in result["cases"])
+    ctx.exit(2 if any(problems for _, problems in results) else 0 if held else 1)
+
+
+def _played(path: Path, registry: Registry) -> tuple[dict[str, Any], list[Problem]]:
+    """What came of one playbook's cases, and the problems that keep them from being played."""
+    from patchgap.playbook.cases import beside, play
+    from patchgap.playbook.loader import load
+    from patchgap.playbook.problems import PlaybookProblems, Problem
+
+    file = beside(path)
+    result: dict[str, Any] = {"playbook": path.stem, "file": str(path), "case_file": str(file), "cases": []}
+    try:
+        playbook = load(path, registry)
+        if not file.is_file():
+            what = f"the playbook has no case file; write {file.name} beside it, a list of `- case:`"
+            return result, [Problem(str(path), 1, 1, what)]
+        result["cases"] = [
+            {"case": p.case, "line": p.line, "holds": not p.missed, "missed": p.missed}
+            for p in play(file, playbook, registry)
+        ]
+    except PlaybookProblems as error:
+        return result, list(error.problems)
+    return result, []
+
+
+def _show_played(result: dict[str, Any], problems: list[Problem]) -> None:
+    cases = result["cases"]
+    failed = [case for case in cases if not case["holds"]]
+    for problem in problems:
+        _show(problem)
+    for case in failed:
+        for missed in case["missed"]:
+            click.echo(f"{safe(result['case_file'])}:{missed.line}:{missed.column}")
+            click.echo(wrapped(f"{safe(case['case'])}: {safe(missed.what)}.", "  "))
+    if not problems:
+        told = f"{len(cases) - len(failed)} of {len(cases)} cases hold" if failed else f"all {len(cases)} cases hold"
+        click.echo(f"{result['playbook']}: {told} ({safe(result['case_file'])})")
 
 
 @playbook.command()

@@ -32,7 +32,7 @@ def load(path: Path, registry: Registry) -> Playbook:
 
 
 def _load(path: Path, registry: Registry) -> tuple[Playbook, str]:
-    text = _text(path)
+    text = text_of(path)
     playbook = parse(text, path, registry)
     twin = path.with_suffix(SUFFIXES[0])
     if playbook.playbook != path.stem:
@@ -135,10 +135,11 @@ def _scaled(verify: Verify, scale: float) -> Verify:
     return verify.model_copy(update={**times, "all_of": tuple(steps)})
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path, largest: int = BYTES) -> str:
+    """The file's text, a byte more of it than may be. Raises PlaybookProblems where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(BYTES + 1).decode("utf-8")
+            return file.read(largest + 1).decode("utf-8")
     except UnicodeDecodeError:
         what = "the file is not UTF-8 text; save it as UTF-8"
     except OSError as error:
