@@ -108,7 +108,9 @@ def _order(source: Source, playbook: Playbook) -> None:
         span = source.span(("tiers", number, "tier"))
         if catch_all:
             source.refuse(
-                span, f"tier {tier.tier} is never reached: tier {catch_all} has no `when` and takes all that is left"
+                span,
+                f"tier {tier.tier} is never reached: tier {catch_all} has no `when` and takes all that is left; give"
+                f" tier {catch_all} a `when`, or move it to the end",
             )
         if tier.tier <= previous:
             told = "stands twice" if tier.tier in {t.tier for t in playbook.tiers[:number]} else "is out of order"

@@ -123,10 +123,22 @@ def read(text: str, file: str, sort: Sort = PLAYBOOK) -> Source:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Span(mark.line, mark.column, mark.line, mark.column) if mark else Span(0, 0, 0, 0)
-        source.refuse(at, f"this is not YAML: {_first_line(error.problem or error.context or 'it cannot be read')}")
+        said = _first_line(error.problem or error.context or "it cannot be read")
+        source.refuse(at, f"this is not YAML: {said}; {_likely(source.line(at.line), said)}")
     except (YAMLError, ValueError, RecursionError) as error:
         source.refuse(Span(0, 0, 0, 0), f"this is not YAML: {_first_line(str(error))}")
     return source
+
+
+def _likely(line: str, said: str) -> str:
+    """What to look at, by what the parser stumbled over."""
+    if "\t" in line:
+        return "write spaces in place of the tab"
+    if "mapping values" in said:
+        return "put text that holds a colon in quotes, and check the indentation"
+    if "quoted" in said or "end of stream" in said:
+        return "close the quotation mark"
+    return "check the brackets and the indentation of this line and the one above"
 
 
 def _first_line(text: str) -> str:
@@ -185,7 +197,9 @@ class _Reader:
         if event.tag is not None:
             self._unwanted(event, str(event.tag), "a tag is not taken")
         if len(path) > DEPTH:
-            self._stop(event, f"this is nested deeper than {DEPTH} levels; a {self.sort.noun} never is")
+            self._stop(
+                event, f"this is nested deeper than {DEPTH} levels; a {self.sort.noun} never is; write it flatter"
+            )
         if self.nodes > self.sort.nodes:
             many = f"the file holds more than {self.sort.nodes} values; split it into several {self.sort.noun}s"
             self._stop(event, many)

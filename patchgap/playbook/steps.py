@@ -42,7 +42,8 @@ def written(source: Source, path: Path, value: Any) -> Written | None:
     if isinstance(value, str) and value.strip():
         return Written(value, {}, path, path)
     if not isinstance(value, dict) or not value:
-        source.refuse(source.span(path), "a step is a verb, or a verb with its parameters", corrected="")
+        what = "a step is a verb, or a verb with its parameters; write `- VERB` or `- VERB: {NAME: VALUE}`"
+        source.refuse(source.span(path), what)
         return None
     verb, *others = value
     if others:

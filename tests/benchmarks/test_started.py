@@ -16,6 +16,7 @@ ADVISORY = ROOT / "flows" / "drill" / "scenarios" / "PYSEC-2021-874.yaml"
 SMALL = ("--images", "2", "--workloads", "4", "--packages", "160")
 RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "contain/kills.py": (("--verbs", "scale_to_zero", "--random", "1"),),
+    "contain/playbooks.py": (("--most", "20"),),
     "graph/advisories.py": (("osv", *SMALL),),
     "graph/exposure.py": ((*SMALL, "--questions", "2", "--times", "0"),),
     "graph/growth.py": (("--step", "in", "growth.db", *SMALL), ("--step", "ask", "growth.db", *SMALL)),
