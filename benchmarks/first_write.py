@@ -66,7 +66,7 @@ def measure(kind: type[Stack]) -> float:
         home = Path(folder)
         secret = leave_this_machines_own(home)
         try:
-            with World(home) as world:
+            with World(home, scenario) as world:
                 settings = settings_for(scenario, home, world)
                 engine = Engine.open(settings, now)
                 for path in fleet.sboms():

@@ -78,7 +78,7 @@ def tried(world: World, whole: Whole, what: str, kills: Sequence[Json], *, thric
     struck, problems = 0, []
     for kill in (k for k in kills if not _in_dismissal(k)):
         struck += world.do("contain", kill)["signal"] == signal.SIGKILL
-    problems += _settled(world, whole.contained, "contain")
+    problems += settled(world, whole.contained, "contain")
     if thrice and not problems:
         before = world.do("contain")["left"]["head"]
         if world.do("contain")["left"]["head"] != before or world.seen().effects != whole.contained.effects:
@@ -86,7 +86,7 @@ def tried(world: World, whole: Whole, what: str, kills: Sequence[Json], *, thric
     for kill in (k for k in kills if _in_dismissal(k)):
         struck += world.do("dismiss", kill)["signal"] == signal.SIGKILL
     if not problems:
-        problems += _settled(world, whole.dismissed, "dismiss")
+        problems += settled(world, whole.dismissed, "dismiss")
     return Trial(what, struck, tuple(problems))
 
 
@@ -94,7 +94,7 @@ def _in_dismissal(kill: Json) -> bool:
     return kill.get("at") == IN_INVERSE or kill.get("in") == "dismiss"
 
 
-def _settled(world: World, wanted: Seen, what: str) -> list[str]:
+def settled(world: World, wanted: Seen, what: str) -> list[str]:
     """How the world differs once a run was let to its end; that it did not come to one is a problem too."""
     ended = world.do(what)
     if ended["signal"] or ended["stuck"]:

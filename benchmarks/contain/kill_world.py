@@ -27,6 +27,7 @@ Json = dict[str, Any]
 CLUSTER = "kills"
 BAD, GOOD, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 REPOSITORY = "registry.example.org/ml/trainer"
+DEADLINE_SECONDS = 1.0  # of each request: a fault that hangs is waited for
 PLATFORMS = ("kubernetes", "tickets")  # those that a world is made of here
 # What a verb takes where its defaults do not do, and the steps that a playbook must have before it.
 PARAMETERS: Mapping[str, Json] = {
@@ -109,7 +110,7 @@ class World:
         quoted = json.dumps
         (home / "patchgap.toml").write_text(
             f"playbooks = [{quoted(str(home / 'playbooks'))}]\n[[kubernetes.clusters]]\nname = {quoted(CLUSTER)}\n"
-            f"kubeconfig = {quoted(str(kubeconfig))}\n[tickets]\nkind = 'webhook'\nurl = {quoted(self.tickets.url)}\n"
+            f"kubeconfig = {quoted(str(kubeconfig))}\n[kubernetes]\ntimeout_seconds = {DEADLINE_SECONDS}\n[tickets]\nkind = 'webhook'\nurl = {quoted(self.tickets.url)}\n"
         )
         (home / "playbooks" / "compromised-dependency.yaml").write_text(_playbook(steps, inverses))
         sboms = [_sbom(home, digest, version) for digest, version in ((BAD, "1.5.2"), (GOOD, "1.6.5"), (OTHER, ""))]

@@ -7,25 +7,51 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit
+from patchgap.cli.output import emit, safe, wrapped
+
+if TYPE_CHECKING:  # imported where they are used: the help needs none of it
+    from flows.drill.scenario import Scenario
+    from patchgap.registry import Registry
 
 
 @click.command()
 @click.argument("scenario", default="compromised-dependency")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Where the drill's folder is made.")
+@click.option("--list", "listing", is_flag=True, help="The scenarios there are, and no more.")
+@click.option("--quick", is_flag=True, help="The stages in this process, without a Prefect server: in half the time.")
+@click.option(
+    "--inject",
+    "faults",
+    multiple=True,
+    metavar="KIND@WHERE",
+    help="Spoil a request: 'reset@isolate_workloads', '500@POST/.*secrets#2x3'; docs/drill.md has them all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="What the drill left, as one JSON document on stdout.")
 @click.option(
     "--cluster-only", is_flag=True, help="Serve the drill's cluster and no more, to try commands on; Ctrl-C ends it."
 )
 @click.pass_context
-def drill(context: click.Context, scenario: str, output: Path | None, as_json: bool, cluster_only: bool) -> None:
+def drill(
+    context: click.Context,
+    scenario: str,
+    output: Path | None,
+    listing: bool,
+    quick: bool,
+    faults: tuple[str, ...],
+    as_json: bool,
+    cluster_only: bool,
+) -> None:
     """Rehearse an incident from signal to closing; leaves a report and nothing running.
+
+    SCENARIO is one of those that --list names, or a file of yours.
 
     It uses a cluster, a database and a Prefect server of its own, never the ones that are configured.
     """
@@ -34,14 +60,27 @@ def drill(context: click.Context, scenario: str, output: Path | None, as_json: b
         _serve(root.resolve(), context.obj)
         return
     from flows.drill import scenario as scenarios  # imported late: the help needs none of it
+
+    if listing:
+        _list(scenarios.names(), scenarios.load, as_json=as_json)
+        return
+    from flows.drill import inject
     from flows.drill.rehearse import rehearse
+    from patchgap import registry
 
     played = scenarios.load(scenario)
-    done = rehearse(played, root.resolve())
+    injected = [inject.read(spec, lambda: _verbs(registry.load())) for spec in faults]
+    done = rehearse(played, root.resolve(), faults=injected, quick=quick)
     if as_json:
         emit({name: str(v) if isinstance(v, Path) else v for name, v in asdict(done).items()})
         return
     home, patchgap = shlex.quote(str(done.home)), _patchgap()
+    if not done.closed:
+        click.echo(
+            f"\n{done.incident} stays open, as its scenario says, after {done.seconds:.0f} s. Nothing is left running.\n\n"
+            f"  export PATCHGAP_HOME={home}\n  {patchgap} incident show {done.incident}"
+        )
+        return
     click.echo(
         f"\nClosed {done.incident} in {done.seconds:.0f} s. Nothing is left running.\n\n"
         f"The drill's folder\n  {done.home}\n"
@@ -54,6 +93,21 @@ def drill(context: click.Context, scenario: str, output: Path | None, as_json: b
         f"  {patchgap} ledger verify\n"
         f"  {patchgap} exposure pytorch-lightning"
     )
+
+
+def _list(names: Iterable[str], load: Callable[[str], Scenario], *, as_json: bool) -> None:
+    played = [load(name) for name in names]
+    if as_json:
+        emit([{"scenario": s.scenario, "summary": s.summary, "ends": s.ends.state} for s in played])
+        return
+    for one in played:
+        click.echo(one.scenario)
+        click.echo(wrapped(safe(one.summary), "  "))
+
+
+def _verbs(known: Registry) -> frozenset[str]:
+    """What a step of a containment or of a release may be called."""
+    return frozenset(known.actions) | frozenset(known.inverses())
 
 
 def _patchgap() -> str:

@@ -1,11 +1,10 @@
 """The rehearsal, act by act. What it drives is what a person or another system would: the webhook, the commands'
-flows, the owning team's rollouts."""
+flows, the owning team's rollouts. What differs between scenarios is their files' to say."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,23 +12,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from flows import osv_text
-from flows.drill.scenario import FOLDER, Scenario
+from flows.drill.ends import as_foreseen
+from flows.drill.inject import Injected
+from flows.drill.runners import ByStages, InProduction, Runner
+from flows.drill.scenario import Moment, Scenario
 from flows.drill.stage import home_for, leave_this_machines_own, settings_for
 from flows.drill.telling import Telling
-from flows.drill.world import World
-from flows.runtime import local
+from flows.drill.world import World, digest_of, reference_of
 from flows.runtime.follow import following
 from flows.runtime.stack import Stack
 from integrations.rehearsal import fleet
-from integrations.webhooks.sign import sign
 from patchgap.errors import PatchgapError, RefusedError
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.incident.metrics import measures
 from patchgap.incident.state import IncidentState
 from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Outcome
 from patchgap.settings import Settings
 from patchgap.stages import patch
 from patchgap.stages.consent import Answer
@@ -38,11 +36,14 @@ from patchgap.stages.situation import state_of
 
 PATIENCE = 60.0  # seconds that any one act may take
 ON_CALL = "on-call@example.org"
+_TRIES = 5  # of a containment that meets faults
+_DEFECT = "This is a defect of patchgap: please report it."
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a drill leaves behind."""
+    """What a drill leaves behind. `closed` is False where its scenario ends open, as it says; report and bundle are
+    written when an incident closes."""
 
     incident: IncidentId
     home: Path
@@ -57,21 +58,26 @@ class _Drill:
     scenario: Scenario
     tell: Telling
     world: World
-    stack: Stack
+    runner: Runner
     engine: Engine
     home: Path
-    secret: str
 
-    def run(self, flow: str, **parameters: str) -> local.Ran:
-        tags = (parameters["incident"],) if "incident" in parameters else ()
-        return local.run(flow, parameters, self.home, tags=tags)
+    def run(self, flow: str, **parameters: str) -> Any:
+        return self.runner.run(flow, **parameters)
 
     def state(self, incident: IncidentId) -> IncidentState:
         return state_of(self.engine, incident)
 
+    def after(self, moment: Moment) -> None:
+        """What the world does then."""
+        for deed in (d for d in self.scenario.deeds if d.after == moment):
+            self.tell.loud(f"   The world: {deed.say}")
+            self.world.do(deed)
 
-def rehearse(scenario: Scenario, root: Path) -> Rehearsed:
-    """Plays the scenario from beginning to end and stops everything that it started, whatever happens."""
+
+def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (), quick: bool = False) -> Rehearsed:
+    """Plays the scenario from beginning to end and stops everything that it started, whatever happens. `quick` runs
+    the stages in this process, without a Prefect server."""
     tell = Telling()
     home = home_for(scenario, root, _now())
     secret = leave_this_machines_own(home)
@@ -81,20 +87,26 @@ def rehearse(scenario: Scenario, root: Path) -> Rehearsed:
         f"{1800 * scenario.times_scale:g} s here); nothing else is."
     )
     with ExitStack() as open_:
-        tell.act(
-            "The stage",
-            "A rehearsal cluster, a metrics source and a ticket sink on loopback; then patchgap as in production.",
-        )
-        world = open_.enter_context(World(home))
+        then = "the stages in this process, without Prefect" if quick else "patchgap as in production"
+        tell.act("The stage", f"A rehearsal cluster, a metrics source and a ticket sink on loopback; then {then}.")
+        world = open_.enter_context(World(home, scenario))
         settings = settings_for(scenario, home, world)
-        stack = _beside(lambda: open_.enter_context(Stack(settings, port=0)), lambda: _feed(tell, settings))
         engine = Engine.open(settings, _now)
-        drill = _Drill(scenario, tell, world, stack, engine, home, secret)
-        tell.say(f"Prefect's UI is at {stack.address.ui_url} while this runs; the drill's folder is {home}.")
+        if quick:
+            _feed(tell, settings)
+            runner: Runner = ByStages(engine)
+        else:
+            stack = _beside(lambda: open_.enter_context(Stack(settings, port=0)), lambda: _feed(tell, settings))
+            runner = InProduction(stack, home, secret)
+            tell.say(f"Prefect's UI is at {stack.address.ui_url} while this runs; the drill's folder is {home}.")
+        drill = _Drill(scenario, tell, world, runner, engine, home)
         drill.run("refresh-inventory")
         tell.say(f"{len(engine.graph.workloads())} workloads of {fleet.CLUSTER} are in the exposure graph.")
         told = open_.enter_context(following(engine, lambda line: tell.line(line.split("  ", 2)[-1])))
         tell.before_each_act(told.tell_new)
+        for fault in faults:
+            tell.loud(f"   Injected: {fault.spec}")
+            fault.into(world.cluster)
         return _play(drill)
 
 
@@ -115,29 +127,38 @@ def _feed(tell: Telling, settings: Settings) -> None:
 
 def _play(drill: _Drill) -> Rehearsed:
     incident = _signal(drill)
+    drill.after("contained")
+    _go_on(drill, incident)
     _approve(drill, incident)
+    drill.after("approved")
     _close_too_early(drill, incident)
-    _mend(drill, incident)
-    _verify(drill, incident)
-    return _recover(drill, incident)
+    drill.after("refused_closing")
+    if drill.scenario.mend:
+        _mend(drill, incident)
+    drill.after("mended")
+    if drill.scenario.ends.state == "closed":
+        if drill.state(incident).ending is None:
+            _verify(drill, incident)
+            _close(drill, incident)
+        _told(drill, incident)
+    else:
+        _stays_open(drill, incident)
+    as_foreseen(drill.state(incident), drill.scenario.ends, drill.home)
+    folder, closed = drill.home / "incidents" / incident, drill.scenario.ends.state == "closed"
+    papers = folder / "report.html", folder / "evidence.dsse.json"
+    return Rehearsed(incident, drill.home, *papers, drill.tell.seconds, closed)
 
 
 def _signal(drill: _Drill) -> IncidentId:
-    """Posts the advisory and waits until containment and a first verification are through."""
-    tell = drill.tell
-    tell.act(
+    """Delivers the signal and waits until containment and a first verification are through."""
+    document = drill.scenario.envelope()
+    drill.tell.act(
         "The signal",
-        "The advisory is posted to the webhook receiver, signed. Detect, Scope and Contain follow by themselves.",
+        f"A signal of kind {document['kind']} is posted to the webhook receiver, signed. Detect, Scope and Contain"
+        " follow by themselves.",
     )
-    osv = osv_text.document((FOLDER / drill.scenario.advisory).read_text(encoding="utf-8"), drill.scenario.advisory)
-    claims = drill.scenario.claims.model_dump(mode="json")
-    body = json.dumps({"kind": "advisory", "source": "drill", "claims": claims, "advisory": osv}).encode()
-    headers = sign(drill.secret, "drill-1", _now(), body)
-    answer = httpx.post(
-        f"{drill.stack.receiver_url}/v1/signals", content=body, headers=headers, trust_env=False, timeout=60
-    )
-    answer.raise_for_status()
-    signal = answer.json()["signal"]
+    drill.after("before_signal")
+    signal = drill.runner.deliver(document, _now())
     row = _until(lambda: drill.engine.inbox.get(signal), lambda r: r.state not in ("received", "started"), "the signal")
     if row.incident is None:
         raise PatchgapError(f"the signal opened no incident: {row.reason}", f"Look into {drill.home}.")
@@ -146,13 +167,34 @@ def _signal(drill: _Drill) -> IncidentId:
     return incident
 
 
+def _go_on(drill: _Drill, incident: IncidentId) -> None:
+    """Where a target failed, the same command does what is left, and no more."""
+    if not (undone := _undone(drill.state(incident))):
+        return
+    drill.tell.act("What is left", f"{', '.join(undone)} did not come through. The same command does what is left:")
+    for _ in range(_TRIES):
+        drill.tell.command(f"patchgap incident contain {incident}")
+        drill.run("contain", incident=incident)
+        if not (undone := _undone(drill.state(incident))):
+            return
+    raise PatchgapError(f"{incident} is not contained: {', '.join(undone)}", f"Look into {drill.home}.")
+
+
+def _undone(state: IncidentState) -> list[str]:
+    """The verbs that may run and of which a target is not done."""
+    done = {r.action for r in state.receipts if r.outcome is Outcome.DONE}
+    planned = state.plan.actions if state.plan else ()
+    waits = state.plan is not None and not state.approvals
+    return list(dict.fromkeys(a.verb for a in planned if a.id not in done and not (waits and a.needs_approval)))
+
+
 def _approve(drill: _Drill, incident: IncidentId) -> None:
     """A second person says yes where the playbook asks for one; the worse tier did not wait for it."""
     held = drill.state(incident).plan
     if held is None or not held.needs_approval:
         return
     tell = drill.tell
-    tell.act("The second person", "Tier 1 is contained already; tier 2 waits for a yes to exactly this plan.")
+    tell.act("The second person", "What waits for nobody is done; the rest waits for a yes to exactly this plan.")
     try:
         _say_yes(drill, incident, held.digest, "drill")
     except RefusedError as error:
@@ -161,6 +203,7 @@ def _approve(drill: _Drill, incident: IncidentId) -> None:
     tell.say(f"A code of one use says that it is {drill.scenario.approver}.")
     _say_yes(drill, incident, held.digest, drill.scenario.approver)
     drill.run("contain", incident=incident)
+    _go_on(drill, incident)
 
 
 def _say_yes(drill: _Drill, incident: IncidentId, plan: str, person: str) -> None:
@@ -175,8 +218,11 @@ def _close_too_early(drill: _Drill, incident: IncidentId) -> None:
     )
     drill.tell.command(f"patchgap incident close {incident}")
     ran = drill.run("recover", incident=incident)
-    if ran.completed:
-        raise PatchgapError(f"{incident} closed without proof", "This is a defect of patchgap: please report it.")
+    if not ran.completed:
+        return
+    if not (verdict := drill.state(incident).verdict) or not verdict.passed:
+        raise PatchgapError(f"{incident} closed without proof", _DEFECT)
+    drill.tell.say("It was proved by then: the quiet that the playbook asks for had passed already.")
 
 
 def _mend(drill: _Drill, incident: IncidentId) -> None:
@@ -186,20 +232,19 @@ def _mend(drill: _Drill, incident: IncidentId) -> None:
         "The mend", f"The drill plays the team {fleet.TEAM}. Any other image than the mend is refused by the freeze:"
     )
     state = drill.state(incident)
-    stems = {fleet.image(stem).split("@")[1]: stem for stem in scenario.mend}
-    exposed = {e.workload.ref: stems[e.artifact.digest] for e in state.finding.exposures if e.artifact.digest in stems}
+    wanted = {digest_of(image): mend for image, mend in scenario.mend.items()}
+    exposed = {e.workload.ref: e.artifact.digest for e in state.finding.exposures if e.artifact.digest in wanted}
     first = min(exposed)
     refused = drill.world.team.roll_out(first.namespace, first.kind, first.name, fleet.image("python"))
     if not refused:
-        raise PatchgapError(
-            "the freeze admitted an image that is no mend", "This is a defect of patchgap: please report it."
-        )
+        raise PatchgapError("the freeze admitted an image that is no mend", _DEFECT)
     tell.line(f"✗ {fleet.TEAM} rolls out another image: {refused}")
-    for stem, mend in scenario.mend.items():
-        tell.command(f"patchgap incident patch {incident} --image {fleet.image(mend)[:60]}… --as {ON_CALL}")
-        patch.name_patch(drill.engine, incident, fleet.image(mend), ON_CALL)
-        for ref in sorted(r for r, s in exposed.items() if s == stem):
-            if problem := drill.world.team.roll_out(ref.namespace, ref.kind, ref.name, fleet.image(mend)):
+    for digest, mend in wanted.items():
+        reference = reference_of(mend)
+        tell.command(f"patchgap incident patch {incident} --image {reference[:60]}… --as {ON_CALL}")
+        patch.name_patch(drill.engine, incident, reference, ON_CALL)
+        for ref in sorted(r for r, held in exposed.items() if held == digest):
+            if problem := drill.world.team.roll_out(ref.namespace, ref.kind, ref.name, reference):
                 raise PatchgapError(f"the mend was refused on {ref}: {problem}", f"Look into {drill.home}.")
             tell.line(f"{fleet.TEAM} rolls the patched image out to {ref.namespace}/{ref.kind}/{ref.name}")
 
@@ -217,22 +262,31 @@ def _verify(drill: _Drill, incident: IncidentId) -> None:
     _until(round_, lambda s: s.verdict is not None and s.verdict.passed, "the gate")
 
 
-def _recover(drill: _Drill, incident: IncidentId) -> Rehearsed:
+def _close(drill: _Drill, incident: IncidentId) -> None:
     tell = drill.tell
     tell.act("Recover and close", "What was contained is released in the playbook's order, proved again, and closed.")
     tell.command(f"patchgap incident close {incident}")
     ran = drill.run("recover", incident=incident)
-    folder = drill.home / "incidents" / incident
-    state = drill.state(incident)
-    if not ran.completed or state.ending is None:
+    if not ran.completed or drill.state(incident).ending is None:
         raise PatchgapError(f"{incident} did not close: {ran.message}", f"Look into {drill.home}.")
+
+
+def _told(drill: _Drill, incident: IncidentId) -> None:
     drill.run("refresh-inventory")  # so that what is explored afterwards is the fleet as it ended
-    tell.act("How good the response was")
-    for line in measures([state]).lines():
-        tell.say(line)
-    return Rehearsed(
-        incident, drill.home, folder / "report.html", folder / "evidence.dsse.json", tell.seconds, closed=True
-    )
+    drill.tell.act("How good the response was")
+    for line in measures([drill.state(incident)]).lines():
+        drill.tell.say(line)
+
+
+def _stays_open(drill: _Drill, incident: IncidentId) -> None:
+    """The closing is refused, for the reason that the scenario foresees."""
+    drill.tell.act("What stays open", "Closing is refused, with every reason; nothing is released unproved.")
+    drill.tell.command(f"patchgap incident close {incident}")
+    ran = drill.run("recover", incident=incident)
+    reasons = "; ".join(drill.state(incident).refused_closings[-1].reasons)
+    if ran.completed or drill.scenario.ends.because not in reasons:
+        raise PatchgapError(f"{incident} is open for another reason: {reasons or 'none'}", f"Look into {drill.home}.")
+    drill.tell.say(f"Open: {reasons}.")
 
 
 def _until(look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:

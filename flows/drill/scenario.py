@@ -1,32 +1,112 @@
-"""Scenarios: one YAML file each, checked whole before anything starts."""
+"""Scenarios: one YAML file each, checked whole before anything starts.
+
+Owns what a scenario may say: what arrives, what the world holds and does, the mend, and the state that it must end in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from flows import osv_text
+from flows.drill import inject
 from patchgap.errors import BadInputError, NotFoundError
-from patchgap.incident.envelope import ClaimsMade
+from patchgap.incident.envelope import ClaimsMade, read
 
 FOLDER = Path(__file__).parent / "scenarios"
+Moment = Literal["before_signal", "contained", "approved", "refused_closing", "mended"]
 
 
-class Scenario(BaseModel):
-    """What a drill plays. `advisory` is a file beside the scenario; `mend` maps the stem of an image's SBOM to that of
-    its patched image's."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Anomaly(_Part):
+    """What the metric follows: it is above 0 while pods of `image` (a digest, or the stem of an SBOM of the fleet) run
+    unheld in `namespace`, or while `account` is still the service account that it was in the beginning."""
+
+    namespace: str
+    image: str = ""
+    account: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.image) is bool(self.account):
+            raise ValueError("name either an image or an account")
+        return self
+
+
+class Deed(_Part):
+    """Something that the world does, after that moment of the drill."""
+
+    after: Moment
+    say: str = Field(min_length=1, description="What is told of it.")
+    tag: Mapping[str, str] = Field(default_factory=dict, description="A tag, and the digest that it means from now on.")
+    restart: str = Field(default="", description="NAMESPACE/KIND/NAME whose pods start anew.")
+    inject: tuple[str, ...] = Field(default=(), description="Faults of the API server, as --inject takes them.")
+    heal: bool = Field(default=False, description="The API server answers again.")
+
+    @field_validator("inject")
+    @classmethod
+    def _faults(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        for spec in specs:
+            inject.read(spec)
+        return specs
+
+
+class End(_Part):
+    """The state that the drill must come to. A scenario that ends open says by which words of the refusal."""
+
+    state: Literal["closed", "open"]
+    because: str = ""
+    contained: tuple[str, ...] = Field(min_length=1, description="Verbs that must have been done, in this order.")
+    proved: tuple[str, ...] = Field(default=(), description="Checks that must have passed at the end.")
+    partial: bool = Field(default=False, description="A person must have been called for a PARTIAL containment.")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if (self.state == "open") is not bool(self.because):
+            raise ValueError("an end that is open names why in `because`; a closed one does not")
+        return self
+
+
+class Scenario(_Part):
+    """What a drill plays. `mend` maps an image (a digest, or the stem of an SBOM of the fleet) to the one that takes its
+    place (a reference by digest, or a stem)."""
 
     scenario: str
     summary: str
-    advisory: str
+    advisory: str = ""  # a file beside the scenario
+    signal: Mapping[str, Any] = Field(default_factory=dict)  # an envelope without its source, where it is no advisory
     claims: ClaimsMade = ClaimsMade()
     times_scale: float = Field(gt=0, le=1)
-    mend: dict[str, str] = Field(min_length=1)
+    objects: tuple[Mapping[str, Any], ...] = ()  # besides the fleet's
+    tags: Mapping[str, str] = Field(default_factory=dict)
+    anomaly: Anomaly
+    deeds: tuple[Deed, ...] = ()
+    mend: Mapping[str, str] = Field(default_factory=dict)
     approver: str
+    ends: End
+
+    @model_validator(mode="after")
+    def _one_signal(self) -> Self:
+        if bool(self.advisory) is bool(self.signal):
+            raise ValueError("name either an advisory or a signal")
+        read(self.envelope(), "signal")
+        return self
+
+    def envelope(self) -> dict[str, Any]:
+        """What arrives, as the webhook takes it."""
+        claims = {"source": "drill", "claims": self.claims.model_dump(mode="json")}
+        if self.signal:
+            return {**self.signal, **claims}
+        osv = osv_text.document((FOLDER / self.advisory).read_text(encoding="utf-8"), self.advisory)
+        return {"kind": "advisory", **claims, "advisory": osv}
 
 
 def names() -> tuple[str, ...]:
@@ -35,11 +115,12 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Scenario:
-    """The scenario of that name. Raises NotFoundError naming those there are, BadInputError naming the field."""
-    path = FOLDER / f"{name}.yaml"
-    if name not in names():
-        raise NotFoundError(f"there is no scenario {name!r}", f"Play one of: {', '.join(names())}.")
+    """The scenario of that name, or of a file ending in .yaml. Raises NotFoundError naming those there are, BadInputError
+    naming the field."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise NotFoundError(f"there is no scenario {name!r}", f"Play one of: {', '.join(names())}; or name a file.")
     try:
         return Scenario.model_validate(YAML(typ="safe").load(path))
-    except (YAMLError, ValidationError) as error:
+    except (YAMLError, ValidationError, BadInputError) as error:
         raise BadInputError(path.name, str(error).replace("\n", "; "), "Correct that field.") from error

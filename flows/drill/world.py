@@ -1,16 +1,19 @@
 """The world around the loop: a cluster with its fleet, a metrics source that follows what the cluster does, a ticket
-sink, and the team that owns the workloads."""
+sink, and the team that owns the workloads. What it holds and does besides is the scenario's to say."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from flows.drill import inject
+from flows.drill.scenario import Anomaly, Deed, Scenario
 from flows.drill.team import Team, alone
+from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.resources import of_kind
 from integrations.kubernetes.role import manifests
@@ -18,41 +21,58 @@ from integrations.rehearsal import RehearsalCluster, fleet
 from integrations.rehearsal.metrics import MetricsSource
 from integrations.rehearsal.tickets import TicketSink
 from patchgap import registry
+from patchgap.errors import PatchgapError
 
 PATCHGAP = "patchgap"  # the user that it is in the cluster
-ANOMALY = "training_egress_anomaly"
+ANOMALY = "drill_anomaly"
 _LOOK_EVERY = 0.2  # seconds
 
 
 class World:
     """Started whole, stopped whole. `home` is where the kubeconfigs are written."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, scenario: Scenario) -> None:
         self._stack = ExitStack()
         self._over = threading.Event()
-        self.cluster = self._stack.enter_context(
-            RehearsalCluster.start(name=fleet.CLUSTER, objects=[*fleet.manifests(), *_least_privilege()], step=0.15)
-        )
+        every = [*fleet.manifests(), *scenario.objects, *_least_privilege()]
+        self.cluster = self._stack.enter_context(RehearsalCluster.start(name=fleet.CLUSTER, objects=every, step=0.15))
+        for tag, digest in scenario.tags.items():
+            self.cluster.images[tag] = digest
         self.metrics = self._stack.enter_context(MetricsSource())
         self.tickets = self._stack.enter_context(TicketSink())
         self.cluster.add_user(PATCHGAP)
         self.kubeconfig = self.cluster.write_kubeconfig(home / "kubeconfig.yaml", user=PATCHGAP)
         self.cluster.add_user(fleet.TEAM)
         self.team = Team(self.cluster.write_kubeconfig(home / "team.kubeconfig.yaml", user=fleet.TEAM))
+        eyes = self.cluster.write_kubeconfig(home / "world.kubeconfig.yaml")
+        self._seen = Clusters(alone(eyes)).of(fleet.CLUSTER)
         self.cluster.settle()
         self.metrics.set(ANOMALY, 1.0)
-        self._watcher = threading.Thread(target=self._follow, name="drill-egress", daemon=True)
+        still = _still(scenario.anomaly, self._seen)
+        self._watcher = threading.Thread(target=self._follow, args=(still,), name="drill-anomaly", daemon=True)
         self._watcher.start()
 
-    def _follow(self) -> None:
-        """Odd traffic leaves while pods of an affected image run unheld: the metric says what a probe would see."""
-        cluster = Clusters(alone(self.kubeconfig)).of(fleet.CLUSTER)
-        bad = fleet.image("trainer-v2").split("@")[1]
+    def do(self, deed: Deed) -> None:
+        """Does what the scenario says."""
+        for tag, digest in deed.tag.items():
+            self.cluster.images[tag] = digest
+        if deed.restart:
+            namespace, kind, name = deed.restart.split("/")
+            mark = {"metadata": {"annotations": {"drill.patchgap.dev/restarted": deed.after}}}
+            self._seen.patch(of_kind(kind), namespace, name, {"spec": {"template": mark}})
+            self.cluster.settle()
+        if deed.heal:
+            self.cluster.heal()
+        for spec in deed.inject:
+            inject.read(spec).into(self.cluster)
+
+    def _follow(self, still: Callable[[], bool]) -> None:
+        """The metric says what a probe would see."""
         while not self._over.wait(_LOOK_EVERY):
-            held = cluster.all_of(of_kind("NetworkPolicy"), "training", labels="patchgap.dev/incident")
-            pods = cluster.all_of(of_kind("Pod"), "training")
-            leaking = not held and any(bad in s.get("imageID", "") for p in pods for s in _statuses(p))
-            self.metrics.set(ANOMALY, 1.0 if leaking else 0.0)
+            try:
+                self.metrics.set(ANOMALY, 1.0 if still() else 0.0)
+            except PatchgapError:  # the API server is ill: nobody knows better
+                self.metrics.set(ANOMALY, 1.0)
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +83,37 @@ class World:
         self._over.set()
         self._watcher.join(timeout=5)
         self._stack.close()
+
+
+def _still(anomaly: Anomaly, seen: Cluster) -> Callable[[], bool]:
+    """Whether it goes on."""
+    if anomaly.account:
+        accounts = of_kind("ServiceAccount")
+        first = seen.get(accounts, anomaly.namespace, anomaly.account)["metadata"]["uid"]
+
+        def misused() -> bool:
+            now = seen.find(accounts, anomaly.namespace, anomaly.account)
+            return now is not None and now["metadata"]["uid"] == first
+
+        return misused
+    bad = digest_of(anomaly.image)
+
+    def leaking() -> bool:
+        held = seen.all_of(of_kind("NetworkPolicy"), anomaly.namespace, labels="patchgap.dev/incident")
+        pods = seen.all_of(of_kind("Pod"), anomaly.namespace)
+        return not held and any(bad in s.get("imageID", "") for p in pods for s in _statuses(p))
+
+    return leaking
+
+
+def reference_of(image: str) -> str:
+    """The reference by digest that a scenario means: itself, or the fleet's image of that SBOM."""
+    return image if "@" in image else fleet.image(image)
+
+
+def digest_of(image: str) -> str:
+    """The digest that a scenario means."""
+    return image if image.startswith("sha256:") else reference_of(image).split("@")[1]
 
 
 def _least_privilege() -> list[dict[str, Any]]:

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from integrations.rehearsal.status import ApiError
 
 Fault = Literal["error", "throttle", "close", "hang", "reset", "drip", "truncate"]
+BY_NAME: Mapping[str, Fault] = {  # as people write them
+    "429": "throttle",
+    "500": "error",
+    "timeout": "hang",
+    "reset": "reset",
+    "drip": "drip",
+    "truncated": "truncate",
+}
 DONE_FIRST = frozenset({"reset", "drip", "truncate"})  # the server does what was asked; its answer is spoilt
 
 

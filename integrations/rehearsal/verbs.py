@@ -144,7 +144,7 @@ class Writer:
         if _finished(new, resource):
             self.storage.remove(resource.key, key)
             return new
-        return old if new == old else self.storage.put(resource.key, key, new)
+        return old if _timeless(new) == _timeless(old) else self.storage.put(resource.key, key, new)
 
     def apply(self, call: Call, resource: Resource, key: Key, body: Json, subresource: str = "") -> tuple[Json, bool]:
         """Server-side apply; returns the object and whether it was created."""
@@ -227,6 +227,13 @@ class Writer:
 
 def _without_type(document: Json) -> Json:
     return {key: value for key, value in document.items() if key not in ("kind", "apiVersion")}
+
+
+def _timeless(document: Json) -> Json:
+    """The object without the times of its managed fields: a write that would change those alone changes nothing."""
+    meta = document["metadata"]
+    entries = [{k: v for k, v in entry.items() if k != "time"} for entry in meta.get("managedFields") or ()]
+    return {**document, "metadata": {**meta, "managedFields": entries}}
 
 
 def _finished(document: Json, resource: Resource) -> bool:

@@ -15,6 +15,9 @@ from patchgap.errors import BadInputError
 from patchgap.graph.advisory import parse_advisory
 from patchgap.model.signal import Claims, RuntimeSignal, Severity, Signal, SignalId, SignalKind
 
+_KINDS = ("advisory", "runtime", "integrity", "control_surface")
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,21 +47,46 @@ class RuntimeSeen(_Part):
     )
 
 
-class Envelope(_Part):
-    """One signal: `advisory` holds an OSV document, `runtime` what was seen; exactly the one that `kind` says."""
+class SwapSeen(RuntimeSeen):
+    """An image that is not the one that was meant."""
 
-    kind: Literal["advisory", "runtime"] = Field(description="Which of the two this is.")
+    expected: str = Field(pattern=_DIGEST, description="The digest that was deployed or attested.")
+    found: str = Field(pattern=_DIGEST, description="The digest that runs in its place.")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.expected == self.found:
+            raise ValueError("expected and found are the same digest: nothing was swapped")
+        return self
+
+
+class SurfaceSeen(RuntimeSeen):
+    """A change of the control surface; `kind` may be ServiceAccount, for whatever runs as it."""
+
+
+class Envelope(_Part):
+    """One signal: `advisory` holds an OSV document; `runtime`, `integrity` and `control_surface` what was seen, and
+    where; exactly the one that `kind` says."""
+
+    kind: Literal["advisory", "runtime", "integrity", "control_surface"] = Field(description="Which of them this is.")
     source: str = Field(min_length=1, max_length=200, description="Who says so, as people know them.")
     claims: ClaimsMade = Field(default=ClaimsMade(), description="What the sender says about it.")
     advisory: dict[str, Any] | None = Field(default=None, description="An OSV document.")
     runtime: RuntimeSeen | None = Field(default=None, description="What was seen, and where.")
+    integrity: SwapSeen | None = Field(default=None, description="Which image was swapped, and where.")
+    control_surface: SurfaceSeen | None = Field(default=None, description="What was changed or used, and where.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = {"advisory": self.advisory is not None, "runtime": self.runtime is not None}
-        if not given[self.kind] or sum(given.values()) != 1:
+        given = [name for name in _KINDS if getattr(self, name) is not None]
+        if given != [self.kind]:
             raise ValueError(f"a signal of kind {self.kind} has the field {self.kind}, and no other")
         return self
+
+    @property
+    def seen(self) -> RuntimeSeen | None:
+        """What was seen somewhere; None for an advisory."""
+        return self.runtime or self.integrity or self.control_surface
 
 
 def read(document: Mapping[str, Any], where: str = "signal") -> Envelope:
@@ -76,7 +104,7 @@ def signal_from(signal: SignalId, document: Mapping[str, Any], received_at: date
     """The signal that an envelope is. Raises BadInputError for the envelope or the OSV document in it."""
     envelope = read(document)
     claims = Claims(**envelope.claims.model_dump())
-    seen = envelope.runtime
+    seen = envelope.seen
     return Signal(
         id=signal,
         kind=SignalKind(envelope.kind),

@@ -86,7 +86,8 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSignal:
-    """Something seen at run time: the workload that it was seen on, and what."""
+    """Something seen at run time, an image that is not the one that was meant, or a change of the control surface:
+    where it was seen (a workload, or a ServiceAccount), and what."""
 
     cluster: str
     namespace: str
@@ -94,11 +95,13 @@ class RuntimeSignal:
     name: str
     observed: str
     component: str | None = None  # a purl or name@version, where the sender names one
+    expected: str = ""  # of an integrity signal: the digest that was deployed or attested
+    found: str = ""  # of an integrity signal: the digest that runs in its place
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What arrived. Exactly one of `advisory` and `runtime` is set, as `kind` says."""
+    """What arrived. Exactly one of `advisory` and `runtime` is set: an advisory, or whatever was seen somewhere."""
 
     id: SignalId
     kind: SignalKind

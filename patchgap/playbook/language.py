@@ -121,7 +121,7 @@ class Detect(_Part):
     """Which findings wake this playbook."""
 
     on: OneOrMore[SignalKind] = Field(
-        description="The kinds of signal that it answers. `advisory` and `runtime` arrive today; nothing sends the others yet.",
+        description="The kinds of signal that it answers.",
         examples=["[advisory, integrity]"],
     )
     only_if: OnlyIf = Field(

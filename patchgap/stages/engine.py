@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from patchgap import registry as registry_of
 from patchgap import storage
@@ -16,6 +16,7 @@ from patchgap.incident.ledger import Ledger
 from patchgap.incident.links import Links
 from patchgap.incident.stop import Stop
 from patchgap.model.finding import IncidentId
+from patchgap.playbook.language import Playbook
 from patchgap.ports import Clock, Connection, Connections
 from patchgap.registry import Registry
 from patchgap.settings import Settings
@@ -47,6 +48,7 @@ class Engine:
     registry: Registry
     connections: Connections
     clock: Clock
+    pinned: dict[str, Playbook] = field(default_factory=dict, compare=False)  # by its text: read once a process
 
     @contextmanager
     def acting(self, incident: IncidentId) -> Iterator[Acting]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
+from patchgap.model.signal import Signal
 from patchgap.playbook import loader
 from patchgap.playbook.language import Playbook
 from patchgap.ports import DigestStanding, Situation
@@ -21,8 +22,10 @@ def state_of(engine: Engine, incident: IncidentId) -> IncidentState:
 
 def playbook_of(engine: Engine, state: IncidentState) -> Playbook:
     """The version that the incident is pinned to, from its own text, with the times of a drill where it is one."""
-    where = f"{state.playbook}@{state.version} as pinned by {state.id}"
-    return loader.scaled(loader.parse(state.text, where, engine.registry), state.times_scale)
+    if state.text not in engine.pinned:
+        where = f"{state.playbook}@{state.version} as pinned by {state.id}"
+        engine.pinned[state.text] = loader.parse(state.text, where, engine.registry)
+    return loader.scaled(engine.pinned[state.text], state.times_scale)
 
 
 def situation_of(
@@ -33,13 +36,12 @@ def situation_of(
 ) -> Situation:
     """The situation, of the exposures given or of the whole incident's; `may_write` is that of who acts, else the kill
     switch alone says."""
-    question = question_of(state.finding.signal)
-    affected = engine.graph.affected_digests(question) if question else frozenset()
+    question, swap = question_of(state.finding.signal), _swap(state.finding.signal)
+    affected = engine.graph.affected_digests(question) if question else frozenset(swap[1:])
 
     def judge(digests: Sequence[str]) -> Mapping[str, DigestStanding]:
         if question is None:
-            reason = "the incident names no component"
-            return {d: DigestStanding(d, "unknown", reason) for d in digests}
+            return {d: _weighed(d, swap) for d in digests}
         return engine.graph.standing(question, digests)
 
     return Situation(
@@ -61,3 +63,18 @@ def situation_of(
         may_write=may_write or engine.stop.may_write,
         identities=state.identities,
     )
+
+
+def _swap(signal: Signal) -> tuple[str, ...]:
+    """The digest that was meant and the one that was found in its place; () where no image was swapped."""
+    seen = signal.runtime
+    return (seen.expected, seen.found) if seen is not None and seen.found else ()
+
+
+def _weighed(digest: str, swap: tuple[str, ...]) -> DigestStanding:
+    """A digest against a swap: the one that was meant is the mend, the one found is not; no other is known."""
+    if digest in swap[:1]:
+        return DigestStanding(digest, "clean", "it is the digest that was deployed or attested")
+    if digest in swap:
+        return DigestStanding(digest, "affected", "it runs in the place of the digest that was meant")
+    return DigestStanding(digest, "unknown", "the incident names no component")

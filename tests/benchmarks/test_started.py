@@ -15,6 +15,7 @@ SBOMS = ROOT / "integrations" / "rehearsal" / "data" / "sboms"
 ADVISORY = ROOT / "flows" / "drill" / "scenarios" / "PYSEC-2021-874.yaml"
 SMALL = ("--images", "2", "--workloads", "4", "--packages", "160")
 RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "contain/faults.py": (("--verbs", "scale_to_zero", "--each", "9"),),
     "contain/kills.py": (("--verbs", "scale_to_zero", "--random", "1"),),
     "contain/playbooks.py": (("--most", "20"),),
     "graph/advisories.py": (("osv", *SMALL),),

@@ -27,8 +27,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def world(home: Path) -> Iterator[World]:
     """The rehearsal cluster, metrics source and ticket sink that `up` is configured for."""
-    with World(home) as started:
-        settings_for(load("compromised-dependency"), home, started)
+    scenario = load("compromised-dependency")
+    with World(home, scenario) as started:
+        settings_for(scenario, home, started)
         yield started
 
 

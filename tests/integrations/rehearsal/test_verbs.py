@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -44,6 +45,28 @@ def test_apply_shares_a_field_of_the_same_value(admin: Caller) -> None:
     apply(admin, config(a="1"), "one").raise_for_status()
     apply(admin, config(a="1"), "two").raise_for_status()
     assert apply(admin, {**config(), "data": {}}, "one").json()["data"] == {"a": "1"}
+
+
+def test_an_apply_that_changes_nothing_is_no_write(cluster: RehearsalCluster, admin: Caller) -> None:
+    """The same binding a second later, whose defaults the server had filled in, keeps its version."""
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "b"},
+        "spec": {
+            "policyName": "p",
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}},
+        },
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/b"
+    headers, query = {"Content-Type": "application/apply-patch+yaml"}, {"fieldManager": "one"}
+    versions = []
+    for seconds in (0, 5):
+        cluster._machine.world.__dict__["clock"] = lambda late=seconds: time.time() + late
+        answer = admin.http.patch(path, json=binding, headers=headers, params=query).raise_for_status()
+        versions.append(answer.json()["metadata"]["resourceVersion"])
+    assert versions[0] == versions[1]
 
 
 def test_apply_changes_one_container_and_keeps_the_rest(admin: Caller) -> None:
