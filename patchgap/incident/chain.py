@@ -54,10 +54,11 @@ def seal(incident: str, seq: int, previous: str, at: str, actor: str, body: str)
     )
 
 
-def problems(incident: str, links: Sequence[Link]) -> Iterator[ChainProblem]:
-    """Every break of one incident's chain, in order of the entries."""
-    previous = GENESIS
-    for place, link in enumerate(links, start=1):
+def problems(incident: str, links: Sequence[Link], known: int = 0) -> Iterator[ChainProblem]:
+    """Every break of one incident's chain, in order of the entries; the first `known` were found whole before, and are
+    the same to the letter."""
+    previous = links[known - 1].hash if known else GENESIS
+    for place, link in enumerate(links[known:], start=known + 1):
         for problem in _wrong(link, incident, place, previous):
             yield ChainProblem(incident, place, problem)
         previous = link.hash

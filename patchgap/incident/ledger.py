@@ -29,6 +29,7 @@ from patchgap.ports import Clock
 from patchgap.storage import writing
 
 _FOREIGN_WORDS = (Opened, SignalJoined, Scoped)  # a signal's text is data; an advisory may quote a token
+_REMEMBERED = 16  # incidents whose verified entries a process keeps
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -62,6 +63,7 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._fence: int | None = None
+        self._read: dict[str, tuple[list[Link], tuple[Entry, ...]]] = {}  # what was found whole, by incident
 
     def under(self, token: int) -> Self:
         """The same ledger for one that acts under an incident's lease: it adds only while that token is the last one, in the same
@@ -135,15 +137,28 @@ class Ledger:
 
     def read(self, incident: IncidentId) -> tuple[Entry, ...]:
         """Every entry, oldest first, its chain verified. Raises NotFoundError, or BrokenLedgerError naming the first
-        break."""
+        break.
+
+        Every row is read anew; one that is to the letter what it was when it was verified is not hashed and decoded
+        again: else a containment would cost the square of its targets."""
         row, links = self._load(incident)
-        broken = next(_all_problems(row, links), None)
+        before, entries = self._read.get(incident, ([], ()))
+        if links[: len(before)] != before:
+            before, entries = [], ()
+        broken = next(_all_problems(row, links, entries), None)
         if broken:
             raise BrokenLedgerError(
                 f"the ledger does not hold: {broken}",
                 f"Decide nothing from it; `patchgap ledger verify {incident}` names every break. Restore a backup.",
             )
-        return tuple(_entry(link) for link in links)
+        entries = (*entries, *(_entry(link) for link in links[len(entries) :]))
+        self._remember(incident, links, entries)
+        return entries
+
+    def _remember(self, incident: str, links: list[Link], entries: tuple[Entry, ...]) -> None:
+        if incident not in self._read and len(self._read) >= _REMEMBERED:
+            self._read.pop(next(iter(self._read)), None)
+        self._read[incident] = (links, entries)
 
     def incidents(self) -> Sequence[IncidentRow]:
         """Every incident, oldest first."""
@@ -179,7 +194,7 @@ class Ledger:
         """The incident's row and its entries, in one statement: one moment of the database."""
         entry, owner = tables.entry.c, tables.incident.c
         query = (
-            sa.select(tables.incident, *(c.label(f"entry_{c.name}") for c in entry))
+            sa.select(tables.incident, *(entry[name].label(f"entry_{name}") for name in Link.__dataclass_fields__))
             .select_from(tables.incident.outerjoin(tables.entry))
             .where(owner.id == incident)
             .order_by(entry.seq)
@@ -193,8 +208,8 @@ class Ledger:
             raise BrokenLedgerError(f"{incident} holds text that is no text", "Restore a backup.") from error
         if not rows:
             raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
-        fields = [tuple(getattr(r, f"entry_{name}") for name in Link.__dataclass_fields__) for r in rows]
-        return rows[0], [Link(*f) for f in fields if f[0] is not None]
+        first = len(rows[0]) - len(Link.__dataclass_fields__)
+        return rows[0], [Link(*r[first:]) for r in rows if r[first] is not None]
 
     def _now(self) -> str:
         return str(plain(self._clock()))
@@ -267,8 +282,9 @@ def _follow(connection: sa.Connection, link: Link, body: Body) -> None:
     connection.execute(sa.update(tables.incident).where(tables.incident.c.id == link.incident).values(values))
 
 
-def _all_problems(row: sa.Row[Any], links: Sequence[Link]) -> Iterator[ChainProblem]:
-    yield from problems(row.id, links)
+def _all_problems(row: sa.Row[Any], links: Sequence[Link], known: tuple[Entry, ...] = ()) -> Iterator[ChainProblem]:
+    """Every break; `known` are the first links' entries where those were found whole before."""
+    yield from problems(row.id, links, len(known))
     if not links:
         yield ChainProblem(row.id, 0, "it has no entries")
         return
@@ -278,7 +294,7 @@ def _all_problems(row: sa.Row[Any], links: Sequence[Link]) -> Iterator[ChainProb
     if row.opened_at != links[0].at:
         yield ChainProblem(row.id, 0, "its time of opening is not that of its first entry")
     try:
-        bodies = [decode(json.loads(link.body)) for link in links]
+        bodies = [*(e.body for e in known), *(decode(json.loads(link.body)) for link in links[len(known) :])]
     except (ValidationError, TypeError, ValueError):
         yield ChainProblem(row.id, 0, "it holds an entry that this patchgap does not know")
         return

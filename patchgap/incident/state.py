@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
+from operator import is_
 from typing import Any
 
 from patchgap.errors import BrokenLedgerError
@@ -17,8 +18,13 @@ from patchgap.incident.events import Approved, Opened, Waived
 from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
 from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, second_person
-from patchgap.model.finding import Finding
+from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Effect, Outcome, Plan, PlannedAction
+
+# The last state of each incident with the very entries that it is of: the same objects lead to the same state, so that a
+# fold of what has grown since goes on from there.
+_LATEST: dict[IncidentId, tuple[Sequence[Entry], IncidentState | None]] = {}
+_REMEMBERED = 16
 
 __all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "second_person"]
 
@@ -27,10 +33,17 @@ def fold(entries: Sequence[Entry]) -> IncidentState:
     """The state after these entries. Raises BrokenLedgerError where they do not begin with the opening."""
     if not entries or not isinstance(entries[0].body, Opened):
         raise BrokenLedgerError("the ledger does not begin with an opening", "Run `patchgap ledger verify`.")
-    state = _opened(entries[0], entries[0].body)
-    for entry in entries[1:]:
+    held, state = _LATEST.get(entries[0].incident, ((), None))
+    known = len(held)
+    if state is None or known > len(entries) or not all(map(is_, held, entries)):
+        known, state = 1, _opened(entries[0], entries[0].body)
+    for entry in entries[known:]:
         changed = _FOLDS[type(entry.body)](state, entry, entry.body)
         state = replace(changed, head=entry.hash, seq=entry.seq)
+    if len(entries) >= len(held) or not all(map(is_, entries, held)):  # a look back is not the latest
+        while len(_LATEST) >= _REMEMBERED and entries[0].incident not in _LATEST:
+            _LATEST.pop(next(iter(_LATEST)), None)
+        _LATEST[entries[0].incident] = (tuple(entries), state)
     return state
 
 

@@ -16,6 +16,7 @@ from patchgap.incident.lease import Leases
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.links import Links
 from patchgap.incident.stop import Stop
+from patchgap.playbook import loader
 from patchgap.ports import Connections
 from patchgap.settings import Settings
 from patchgap.stages.consent import Desk
@@ -31,9 +32,9 @@ def world() -> World:
 def engine(world: World, tmp_path: Path) -> Engine:
     playbooks = tmp_path / "playbooks"
     playbooks.mkdir()
-    for shipped in ("compromised-dependency", "suspicious-runtime"):  # their verbs do not exist here
-        (playbooks / f"{shipped}.yaml").write_text(
-            PLAYBOOK.replace("small", f"{shipped}", 1).replace("[advisory]", "[control_surface]")
+    for path in loader.in_folder(loader.shipped()):  # their verbs do not exist here
+        (playbooks / path.name).write_text(
+            PLAYBOOK.replace("small", path.stem, 1).replace("[advisory]", "[control_surface]")
         )
     (playbooks / "small.yaml").write_text(PLAYBOOK)
     url = f"sqlite:///{tmp_path / 'p.db'}"
