@@ -69,7 +69,7 @@ class Ledger:
         """The same ledger for one that acts under an incident's lease: it adds only while that token is the last one, in the same
         transaction, and raises LeaseLostError once another engine took over."""
         made = copy.copy(self)
-        made._fence = token
+        made._fence = token  # noqa: SLF001  (of its own class)
         return made
 
     def open(self, key: str, opened: Opened, actor: str) -> tuple[IncidentId, bool]:
