@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from patchgap.errors import BadInputError
 
 NO_CLUSTER = (  # a problem and its fix
     "no cluster is configured",
-    "Add [[kubernetes.clusters]] to patchgap.toml, or name one with --kubeconfig.",
+    "Add [[kubernetes.clusters]] or [[aws.accounts]] to patchgap.toml, or name one with --kubeconfig.",
 )
 
 
@@ -70,6 +70,42 @@ class KubernetesSettings(_Section):
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise ValueError(f"the name {twice!r} stands twice")
         return clusters
+
+
+class AwsRotation(_Section):
+    """Which credentials a workload uses, where neither its task definition nor its tags say so."""
+
+    workload: str = Field(min_length=1)  # NAMESPACE/KIND/NAME, each part may hold *
+    secret: str = Field(min_length=1)  # the name or ARN of the Secrets Manager secret that it reads
+    user: str = ""  # the IAM user whose access key the secret holds; "" where the secret has a rotation function
+
+
+class AwsAccount(_Section):
+    """One AWS account. Credentials are those that AWS's own tools find, of `profile` where one is named; with `role_arn`
+    that role is assumed with them."""
+
+    name: str = Field(pattern=r"^[^\s/\x00-\x1f]+$")
+    regions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], ...] = Field(min_length=1)
+    profile: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    endpoint: Address = ""  # anything that speaks AWS's protocols; "" for AWS itself
+    environment: str = ""  # where no tag says otherwise
+    deployers: tuple[str, ...] = ()  # the IAM roles that deploy: a freeze denies them
+    rotations: tuple[AwsRotation, ...] = ()
+
+
+class AwsSettings(_Section):
+    """How to read workloads of AWS accounts."""
+
+    accounts: tuple[AwsAccount, ...] = ()
+    timeout_seconds: float = Field(default=10, gt=0)
+    environment_tag: str = "patchgap.dev/environment"
+    classification_tag: str = "patchgap.dev/classification"
+    writes_to_tag: str = "patchgap.dev/writes-to"
+    internet_exposed_tag: str = "patchgap.dev/internet-exposed"
+    user_tag: str = "patchgap.dev/user"  # on a secret: the IAM user whose access key it holds
+    secret_tag: str = "patchgap.dev/secret"  # noqa: S105  (a tag's name: on a workload, the secret that it reads)
 
 
 class WebhookSettings(_Section):
@@ -137,6 +173,7 @@ class Settings(_Section):
     database_url: str
     playbooks: tuple[Path, ...] = ()  # folders besides the shipped ones
     kubernetes: KubernetesSettings = KubernetesSettings()
+    aws: AwsSettings = AwsSettings()
     webhook: WebhookSettings = WebhookSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     registries: RegistriesSettings = RegistriesSettings()
@@ -144,6 +181,17 @@ class Settings(_Section):
     tickets: TicketSink = TicketSink()
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The name of every configured cluster and account."""
+        return (*(c.name for c in self.kubernetes.clusters), *(a.name for a in self.aws.accounts))
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Settings:
+        if twice := next((n for n in self.clusters if self.clusters.count(n) > 1), None):
+            raise ValueError(f"the name {twice!r} stands twice among clusters and accounts")
+        return self
 
 
 def load(

@@ -24,7 +24,7 @@ from patchgap.settings import Settings
 
 
 class Deployments:
-    """The route of deployments. What a Kubernetes cluster runs is never taken from it."""
+    """The route of deployments. What patchgap reads itself is never taken from it."""
 
     def __init__(self, settings: Settings, graph: Graph, clock: Clock, body_within: float) -> None:
         self._settings = settings
@@ -48,9 +48,8 @@ class Deployments:
         return event, self._graph.record_deployment(delivery, content, event, self._clock())
 
     def _hold_owner(self, event: DeploymentEvent) -> None:
-        configured = {one.name for one in self._settings.kubernetes.clusters}
-        if event.platform == READ_WHOLE or event.cluster in configured:
+        if event.platform in READ_WHOLE or event.cluster in self._settings.clusters:
             raise ConflictError(
-                f"what runs in {event.cluster} is read from Kubernetes itself",
+                f"what runs in {event.cluster} is read from its own control plane",
                 "Send events for what cannot be watched, under a platform and a cluster name of its own.",
             )

@@ -43,7 +43,7 @@ class Cli:
 
     def settings(self) -> Settings:
         """Flags, then variables, then the file. Raises BadInputError naming the file and the field."""
-        from patchgap.settings import load
+        from patchgap.settings import AwsSettings, load
 
         overrides: dict[str, Any] = {}
         if self.home:
@@ -53,7 +53,7 @@ class Cli:
         settings = load(self._environ(), file=self.config, overrides=overrides)
         if self.kubeconfig or self.context:
             kubernetes = self._one_cluster(settings.kubernetes)
-            settings = settings.model_copy(update={"kubernetes": kubernetes})
+            settings = settings.model_copy(update={"kubernetes": kubernetes, "aws": AwsSettings()})
         return settings
 
     def narrowed(self, kubeconfig: Path | None, context: str | None) -> Cli:
@@ -90,11 +90,11 @@ class Cli:
         return self.graph().asked(ask)
 
     def clusters(self) -> tuple[str, ...]:
-        """The clusters that are configured, which a file does and nothing else: without one, the settings (pydantic,
+        """The clusters and accounts that are configured, which a file does and nothing else: without one, the settings (pydantic,
         0.2 s) are not even imported."""
         if not self.has_settings_file():
             return ()
-        return tuple(cluster.name for cluster in self.settings().kubernetes.clusters)
+        return self.settings().clusters
 
     def _home(self) -> Path:
         return Path(self._environ().get("PATCHGAP_HOME") or _data_folder())

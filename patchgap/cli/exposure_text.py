@@ -161,6 +161,7 @@ def _privileges(workload: Workload) -> str:
         facts.append("RBAC UNKNOWN (counts as cluster admin)")
     elif held.cluster_admin:
         facts.append("CLUSTER ADMIN")
+    facts += ["CLOUD ADMIN"] * bool(held.cloud_admin)
     facts += ["PRIVILEGED"] * held.privileged + ["HOST NAMESPACE"] * held.host_namespace
     facts += [f"adds {', '.join(held.capabilities)}"] * bool(held.capabilities)
     facts += [f"may {line}" for line in held.reach[:_MOST]]

@@ -117,7 +117,7 @@ def _clusters_then(read: Run, moment: Moment) -> Iterator[Unknown]:
             continue
         if not first or sortable(datetime.fromisoformat(first)) > moment.parameters["at"]:
             seen = f"it was first read at {to_the_minute(first)}" if first else "it was never read"
-            if platform != READ_WHOLE:
+            if platform not in READ_WHOLE:
                 seen = f"it was first told of at {to_the_minute(first)}, by deployment events"
             yield Unknown(f"cluster {cluster}", f"what ran then is not known: {seen}")
         elif since and sortable(datetime.fromisoformat(since)) <= moment.parameters["at"]:

@@ -22,11 +22,11 @@ class ReadAt(dict[str, datetime | Unknown]):
 
 def read_at(read: Run, clusters: Collection[str] = ()) -> ReadAt:
     """Of these clusters; none: of every one."""
-    told = read("SELECT cluster FROM graph_cluster WHERE platform <> :platform", {"platform": READ_WHOLE})
+    told = [row[0] for row in read("SELECT cluster, platform FROM graph_cluster") if row[1] not in READ_WHOLE]
     known = {name: when for name, when in refreshed(read).items() if not clusters or name in clusters}
-    return ReadAt(known, [row[0] for row in told])
+    return ReadAt(known, told)
 
 
 def is_told_of(ref: WorkloadRef) -> bool:
     """Whether deployment events alone tell of it."""
-    return ref.platform not in {READ_WHOLE, PLATFORM}
+    return ref.platform not in {*READ_WHOLE, PLATFORM}

@@ -94,7 +94,7 @@ def total(reached: Sequence[Reach]) -> Total:
 
 def privilege_of(held: Privileges) -> tuple[Privilege, bool]:
     """The worst that it may do, and whether that is known: what could not be read counts as the worst."""
-    if held.cluster_admin:
+    if held.cluster_admin or held.cloud_admin:
         return Privilege.CLUSTER_ADMIN, True
     if held.cluster_admin is None or held.unknown:
         return Privilege.CLUSTER_ADMIN, False

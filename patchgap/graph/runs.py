@@ -249,7 +249,7 @@ def _clusters(read: Run, selection: Selection, since: datetime, until: datetime)
             yield Unknown(what, f"it was never read: unreachable since {to_the_minute(silent)}: {reason}")
             continue
         if datetime.fromisoformat(first) > since:
-            how = "read then" if platform == READ_WHOLE else "told of then, by deployment events"
+            how = "read then" if platform in READ_WHOLE else "told of then, by deployment events"
             yield Unknown(what, f"what ran before {to_the_minute(first)} is not known: it was first {how}")
         for begun, ended, why in read(
             "SELECT since, until, reason FROM graph_outage WHERE cluster = :cluster AND since < :end AND until > :start"

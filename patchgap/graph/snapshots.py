@@ -101,8 +101,8 @@ class Snapshots:
     def claimed(self, digest: str, workloads: Sequence[Workload]) -> tuple[str, ...]:
         """What documents claim, with these workloads in place of all that was claimed of the image; the clusters that
         have been read, of which nothing is recorded."""
-        whole = "SELECT cluster FROM graph_cluster WHERE first_read_at <> '' AND platform = :platform"
-        read = {f"{row[0]}{SUFFIX}" for row in self._run(whole, {"platform": READ_WHOLE})}
+        known = self._run("SELECT cluster, platform FROM graph_cluster WHERE first_read_at <> ''")
+        read = {f"{cluster}{SUFFIX}" for cluster, platform in known if platform in READ_WHOLE}
         rows = self._run(
             "SELECT DISTINCT cluster FROM graph_workload WHERE until IS NULL AND cluster LIKE :claimed",
             {"claimed": f"%{SUFFIX}"},

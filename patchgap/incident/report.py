@@ -136,6 +136,7 @@ def _privileges(of: Privileges, internet: bool | None) -> list[str]:
     said = [
         f"service account {of.service_account}",
         admin,
+        "cloud admin" if of.cloud_admin else "",
         "privileged" if of.privileged else "",
         "host namespaces" if of.host_namespace else "",
         f"capabilities {', '.join(of.capabilities)}" if of.capabilities else "",

@@ -9,15 +9,15 @@ from typing import Any
 
 from patchgap.model.unknown import Unknown
 
-READ_WHOLE = "kubernetes"  # whose clusters tell all that they run; of a fleet events tell this and that workload
+READ_WHOLE = ("aws", "kubernetes")  # whose control planes tell all that they run; of a fleet events tell parts
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadRef:
     """One workload by name and identity; the same name with another `uid` is another workload."""
 
-    platform: str  # "kubernetes"
-    cluster: str
+    platform: str  # "kubernetes", "aws"
+    cluster: str  # an AWS account is one
     namespace: str
     kind: str  # Deployment, StatefulSet, DaemonSet, Job, CronJob, ReplicaSet, Pod
     name: str
@@ -62,7 +62,8 @@ class Container:
 @dataclass(frozen=True, slots=True)
 class Privileges:
     """The privilege profile. `reach` lists what the service account may do beyond discovery, as
-    "verb resource in namespace" lines; `cluster_admin` is None where RBAC could not be read (unknown: worst)."""
+    "verb resource in namespace" lines; `cluster_admin` is None where RBAC could not be read (unknown: worst), and
+    `cloud_admin` where nobody told what the cloud grants it. On AWS the account is the role that it runs as."""
 
     service_account: str
     cluster_admin: bool | None = None
@@ -72,6 +73,7 @@ class Privileges:
     token_mounted: bool = True
     reach: tuple[str, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    cloud_admin: bool | None = None
 
 
 class Classification(StrEnum):

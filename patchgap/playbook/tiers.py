@@ -111,7 +111,7 @@ def _privileges(workload: Workload) -> tuple[frozenset[Privilege], frozenset[Pri
         Privilege.PRIVILEGED: p.privileged,
         Privilege.HOST_NAMESPACE: p.host_namespace,
         Privilege.CLUSTER_ADMIN: p.cluster_admin,
-        Privilege.CLOUD_ADMIN: None,
+        Privilege.CLOUD_ADMIN: p.cloud_admin,
     }
     held = frozenset(name for name, has in told.items() if has)
     return held, frozenset(name for name, has in told.items() if has is None)

@@ -134,4 +134,7 @@ def _source(engine: Engine, cluster: str) -> InventorySource:
         if cluster in source.clusters(engine.connections):
             return source
     known = ", ".join(clusters(engine)) or "none"
-    raise NotFoundError(f"no cluster {cluster} is configured", f"Configured are: {known}; see [[kubernetes.clusters]].")
+    raise NotFoundError(
+        f"no cluster {cluster} is configured",
+        f"Configured are: {known}; see [[kubernetes.clusters]] and [[aws.accounts]].",
+    )

@@ -29,13 +29,15 @@ _LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off u
 
 
 def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
-    """The checks that the gate requires, each with the platform that answers it: (verb, platform)."""
+    """The checks that the gate requires, each with the platform that answers it: (verb, platform). A platform of which
+    nothing is configured, and that the incident was never about, is not asked."""
     return _asked(engine, state_of(engine, incident))
 
 
 def _asked(engine: Engine, state: IncidentState) -> tuple[tuple[str, str], ...]:
     verbs = dict.fromkeys(step.verb for step in _required(engine, state))
-    return tuple((verb, platform) for verb in verbs for platform in sorted(engine.registry.checks[verb]))
+    absent = {p for p, names in clusters_by_platform(engine).items() if not (names or state.clusters.get(p))}
+    return tuple((v, p) for v in verbs for p in sorted(engine.registry.checks[v]) if p not in absent)
 
 
 def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:

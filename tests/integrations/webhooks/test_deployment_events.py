@@ -84,8 +84,8 @@ def test_a_replay_changes_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
-        ({"platform": "kubernetes"}, 409, "read from Kubernetes itself"),
-        ({"cluster": "prod-ml-eu"}, 409, "read from Kubernetes itself"),
+        ({"platform": "kubernetes"}, 409, "read from its own control plane"),
+        ({"cluster": "prod-ml-eu"}, 409, "read from its own control plane"),
         ({"cluster": "read-before"}, 409, "is of platform kubernetes"),
         (
             {"image": "registry.example.com/ml/scorer:latest"},

@@ -1,0 +1,125 @@
+"""What a refusal of AWS means, in patchgap's errors.
+
+Owns the reading of an error's code. A foreign message is not shown: it may quote what was signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
+
+_NOT_ALLOWED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "Client.UnauthorizedOperation",
+        "NotAuthorized",
+        "UnauthorizedOperation",
+        "403",
+    }
+)
+_NOT_BELIEVED = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_NOT_THERE = frozenset(
+    {
+        "404",
+        "ClusterNotFoundException",
+        "InvalidGroup.NotFound",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NoSuchKey",
+        "ObjectNotFoundException",
+        "PipelineNotFoundException",
+        "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
+        "ResourceNotFoundException",
+        "ServiceNotActiveException",
+        "ServiceNotFoundException",
+        "StageNotFoundException",
+    }
+)
+_CHANGED = frozenset(
+    {
+        "ConcurrentModification",
+        "ConcurrentUpdateException",
+        "ConflictException",
+        "DeleteConflict",
+        "DependencyViolation",
+        "EntityAlreadyExists",
+        "InvalidGroup.Duplicate",
+        "PreconditionFailedException",
+        "ResourceConflictException",
+        "ResourceInUseException",
+        "UpdateInProgressException",
+    }
+)
+_PASSING = frozenset({"RequestLimitExceeded", "SlowDown", "TooManyRequestsException", "RequestTimeout"})
+_FAILED = 500  # HTTP
+
+
+class ForbiddenError(RefusedError):
+    """IAM says no. `permission` is the action that is missing ("ecs:UpdateService")."""
+
+    def __init__(self, problem: str, fix: str, permission: str) -> None:
+        self.permission = permission
+        super().__init__(problem, fix)
+
+
+class QuotaError(RefusedError):
+    """The account allows no more of it."""
+
+
+@contextmanager
+def told(where: str, permission: str) -> Iterator[None]:
+    """Makes boto3's errors ours; `permission` is the IAM action of the call."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # imported late: half a second
+
+    try:
+        yield
+    except ClientError as error:
+        raise _refusal(where, permission, error.response) from error
+    except NoCredentialsError as error:
+        raise UnreachableError(
+            f"{where}: there are no AWS credentials here", "Set them as for AWS's own tools: a profile or a role."
+        ) from error
+    except (BotoCoreError, OSError) as error:
+        raise UnreachableError(
+            f"{where} did not answer {permission} ({type(error).__name__})", "Check its regions, endpoint and network."
+        ) from error
+
+
+def _refusal(where: str, permission: str, response: Any) -> PatchgapError:
+    code = str((response.get("Error") or {}).get("Code") or "")[:60]
+    status = int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+    if code in _NOT_ALLOWED:
+        return ForbiddenError(
+            f"{where}: patchgap may not {permission}",
+            f"Grant {permission} to patchgap's role in that account, and run it again.",
+            permission,
+        )
+    if code in _NOT_BELIEVED:
+        return UnreachableError(f"{where} does not accept the credentials ({code})", "Renew them, and run it again.")
+    if code in _NOT_THERE:
+        return NotFoundError(f"{where}: {permission} finds nothing ({code})", "It may have been deleted since.")
+    if code in _CHANGED:
+        return ConflictError(f"{where}: {permission}: another change came in between ({code})", "Run it again.")
+    if code in {"LimitExceeded", "LimitExceededException"}:
+        return QuotaError(f"{where}: {permission}: the account's quota is used up ({code})", "Make room, or raise it.")
+    if status >= _FAILED or code in _PASSING or "Throttl" in code:
+        return UnreachableError(f"{where} cannot answer {permission} now ({code or status})", "Run it again later.")
+    return RefusedError(f"{where} refused {permission} ({code})", "See that call in CloudTrail; nothing was changed.")
