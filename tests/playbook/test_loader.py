@@ -21,6 +21,8 @@ from patchgap.settings import Settings
 HERE = Path(__file__).parent
 GOOD = (HERE / "good.yaml").read_text(encoding="utf-8")
 
+SHIPPED = ["compromised-dependency", "stolen-token", "suspicious-runtime", "swapped-image"]
+
 
 def settings(tmp_path: Path, *folders: Path) -> Settings:
     return Settings(home=tmp_path, database_url="sqlite://", playbooks=folders)
@@ -41,26 +43,27 @@ def test_steps_hold_their_line_and_parameters_with_defaults() -> None:
 def test_the_shipped_playbooks_lie_beside_the_package(tmp_path: Path) -> None:
     """They are found by name and load with the text that an incident pins."""
     loaded = load_all(settings(tmp_path), verbs())
-    assert [p.title for p, _ in loaded] == ["compromised-dependency@1", "suspicious-runtime@1"]
+    assert [p.playbook for p, _ in loaded] == SHIPPED
     for playbook, text in loaded:
         assert find(playbook.playbook, settings(tmp_path)) == shipped() / f"{playbook.playbook}.yaml"
         assert parse(text, "pinned", verbs()) == playbook
-    assert len({digest(text) for _, text in loaded}) == 2
+    assert len({digest(text) for _, text in loaded}) == len(SHIPPED)
 
 
 def test_a_configured_playbook_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
     """A team's own playbook of the same name is the one that is loaded."""
     mine = tmp_path / "mine"
     mine.mkdir()
-    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 1", "version: 8")
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 2", "version: 8")
     (mine / "suspicious-runtime.yaml").write_text(text, encoding="utf-8")
     loaded = load_all(settings(tmp_path, mine), verbs())
-    assert sorted(p.title for p, _ in loaded) == ["compromised-dependency@1", "suspicious-runtime@8"]
+    assert sorted(p.playbook for p, _ in loaded) == SHIPPED
+    assert "suspicious-runtime@8" in {p.title for p, _ in loaded}
 
 
 def test_a_playbook_may_end_in_yml(tmp_path: Path) -> None:
     """It takes the place of the shipped one of its name as well, and is found by name."""
-    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 1", "version: 8")
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 2", "version: 8")
     (tmp_path / "suspicious-runtime.yml").write_text(text, encoding="utf-8")
     (tmp_path / "suspicious-runtime.cases.yml").write_text("cases: []\n", encoding="utf-8")
     (tmp_path / "notes.txt").write_text("no playbook\n", encoding="utf-8")
