@@ -68,7 +68,9 @@ def test_a_playbook_may_end_in_yml(tmp_path: Path) -> None:
     (tmp_path / "suspicious-runtime.cases.yml").write_text("cases: []\n", encoding="utf-8")
     (tmp_path / "notes.txt").write_text("no playbook\n", encoding="utf-8")
     held = settings(tmp_path, tmp_path)
-    assert sorted(p.title for p, _ in load_all(held, verbs())) == ["compromised-dependency@1", "suspicious-runtime@8"]
+    loaded = load_all(held, verbs())
+    assert sorted(p.playbook for p, _ in loaded) == SHIPPED
+    assert "suspicious-runtime@8" in {p.title for p, _ in loaded}
     assert find("suspicious-runtime", held) == tmp_path / "suspicious-runtime.yml"
 
 
@@ -82,7 +84,7 @@ def test_a_playbook_in_two_files_of_one_folder_is_a_problem(tmp_path: Path) -> N
     (problem,) = raised.value.problems
     assert problem.file == str(tmp_path / "suspicious-runtime.yml")
     assert "stands in suspicious-runtime.yaml as well" in problem.what
-    assert [p.playbook for p, _ in raised.value.loaded] == ["suspicious-runtime", "compromised-dependency"]
+    assert [p.playbook for p, _ in raised.value.loaded][0] == "suspicious-runtime"
 
 
 def test_one_bad_file_is_reported_beside_the_sound_ones(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_one_bad_file_is_reported_beside_the_sound_ones(tmp_path: Path) -> None:
     with pytest.raises(PlaybookProblems) as raised:
         load_all(settings(tmp_path, tmp_path), verbs())
     assert {p.file for p in raised.value.problems} == {str(tmp_path / "broken.yaml")}
-    assert [p.playbook for p, _ in raised.value.loaded] == ["compromised-dependency", "suspicious-runtime"]
+    assert [p.playbook for p, _ in raised.value.loaded] == SHIPPED
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
