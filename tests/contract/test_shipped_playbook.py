@@ -12,7 +12,7 @@ from counting import counted
 from scene import BAD, CLUSTER, GOOD, HOME, NOW, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.clusters import Clusters
-from integrations.kubernetes.resources import APPLICATIONS, PODS
+from integrations.kubernetes.resources import APPLICATIONS, NODES, PODS
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
@@ -147,3 +147,22 @@ def test_a_workload_that_git_keeps_is_contained_mended_and_let_go(
         assert is_mended()
     finally:
         control_plane.cluster.uninstall("argocd")
+
+
+def test_an_anomaly_cordons_the_nodes_where_it_was_seen(scene: Scene, engine: Engine) -> None:
+    """The shipped playbook for anomalies plans the nodes of the affected pods, each with its UID, and no guard refuses."""
+    scope.refresh(engine, CLUSTER)
+    seen = {"cluster": CLUSTER, "namespace": "training", "kind": "Deployment", "name": "trainer", "observed": "egress"}
+    found = detect.detect(engine, detect.receive(engine, {"kind": "runtime", "source": "x", "runtime": seen}, "test"))
+    assert found.incident is not None, found.reason
+    scope.scope(engine, found.incident)
+    plan = contain.plan(engine, found.incident)
+    nodes = {a.target.name: a for a in plan.actions if a.verb == "cordon_nodes"}
+    assert plan.refusals == ()
+    assert set(nodes) == set(scene.workload("trainer").nodes)
+    for name, action in nodes.items():
+        assert action.target.uid == scene.admin.get(NODES, "", name)["metadata"]["uid"]
+        assert contain.carry_out(engine, found.incident, action.id).outcome is Outcome.DONE
+        assert scene.admin.get(NODES, "", name)["spec"]["unschedulable"] is True
+    recover.dismiss(engine, found.incident, "test traffic", "dana")
+    assert not any(n["spec"].get("unschedulable") for n in scene.admin.all_of(NODES))
