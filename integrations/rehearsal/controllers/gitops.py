@@ -136,8 +136,12 @@ class _Reconciler:
         live = hands.get(*owner)
         if live is None or _is_still(live):
             return None
-        may = repository.asked or _may_apply(live, is_new=repository.applied != repository.revision)
-        told = [self._one(hands, located, wanted, may) for located, wanted in repository.documents.items()]
+        is_new = repository.asked or repository.applied != repository.revision
+        may = repository.asked or _may_apply(live, is_new=is_new)
+        told = [
+            self._one(hands, located, wanted, may=may, is_new=is_new)
+            for located, wanted in repository.documents.items()
+        ]
         failed = [why for why in told if why]
         if may and not failed:
             repository.applied, repository.asked = repository.revision, False
@@ -146,16 +150,19 @@ class _Reconciler:
             raise RetryError
         return None
 
-    def _one(self, hands: Hands, located: tuple[str, Key], wanted: Json, may: bool) -> str:
-        """Why the object is not as Git has it; "" where it is."""
+    def _one(self, hands: Hands, located: tuple[str, Key], wanted: Json, *, may: bool, is_new: bool) -> str:
+        """Why the object is not as Git has it; "" where it is. A new revision is applied whole, so that what it leaves out
+        goes; after that, what is as Git has it is left alone."""
         resource, key = located
-        before = hands.get(resource, key)
+        if _holds(hands.get(resource, key), wanted) and not (may and is_new):
+            return ""
+        if not may:
+            return "differs from Git"
         try:
-            after = hands.apply(BY_KEY[resource], key, wanted, dry_run=not may)
+            hands.apply(BY_KEY[resource], key, wanted)
         except ApiError as failure:
             return failure.message
-        same = before is not None and before.get("spec") == after.get("spec")
-        return "" if may or same else "differs from Git"
+        return ""
 
     def _report(self, hands: Hands, owner: Owner, repository: _Repository, told: Sequence[str]) -> None:
         """The owner's status, in its product's words. The revision is a number here."""
@@ -176,6 +183,15 @@ class _Reconciler:
         if now is not None and now.get("status") != status:
             subresource = "status" if repository.product.resource.has("status") else ""
             hands.edit(owner[0], now, lambda one: one.update(status=status), subresource)
+
+
+def _holds(live: object, wanted: object) -> bool:
+    """Whether everything that is wanted is there, among whatever else."""
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        return all(_holds(live.get(key), value) for key, value in wanted.items())
+    if isinstance(live, list) and isinstance(wanted, list) and len(live) == len(wanted):
+        return all(_holds(one, other) for one, other in zip(live, wanted, strict=True))
+    return live == wanted
 
 
 def _is_still(owner: Json) -> bool:

@@ -177,9 +177,9 @@ class Hands:
         """Create an object; raises ApiError."""
         return self.machine.writer.create(self._call, BY_KEY[resource], namespace, document)
 
-    def apply(self, resource: Resource, key: Key, document: Json, *, dry_run: bool = False) -> Json:
+    def apply(self, resource: Resource, key: Key, document: Json) -> Json:
         """Server-side apply, taking what others own; raises ApiError."""
-        call = replace(self._call, force=True, dry_run=dry_run)
+        call = replace(self._call, force=True)
         return self.machine.writer.apply(call, resource, key, document)[0]
 
     def edit(self, resource: str, live: Json, edit: Callable[[Json], None], subresource: str = "") -> Json:
