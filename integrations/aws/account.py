@@ -5,7 +5,7 @@ Owns the credentials, the transport's bounds, and that no write goes out while t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -51,21 +51,21 @@ class Account:
         made._may_write = may_write  # noqa: SLF001  (its own copy)
         return made
 
-    def read(self, service: str, operation: str, region: str = "", **asked: Any) -> Json:
+    def read(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
         """The answer. `operation` is AWS's own name of it ("DescribeServices")."""
         return self._call(service, operation, region, asked)
 
-    def write(self, service: str, operation: str, region: str = "", **asked: Any) -> Json:
+    def write(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
         """The answer to a call that changes something and may be sent again without harm."""
         self._may_write()
         return self._call(service, operation, region, asked)
 
-    def write_once(self, service: str, operation: str, region: str = "", **asked: Any) -> Json:
+    def write_once(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
         """The same for one that must not be sent twice: without an answer nobody knows whether it took effect."""
         self._may_write()
         return self._call(service, operation, region, asked, once=True)
 
-    def pages(self, service: str, operation: str, key: str, region: str = "", **asked: Any) -> Iterator[Any]:
+    def pages(self, service: str, operation: str, key: str, region: str = "", /, **asked: Any) -> Iterator[Any]:
         """Each item under `key`, of every page."""
         client = self._client(service, region, once=False)
         paginator = client.get_paginator(_python(operation))
@@ -88,21 +88,6 @@ class Account:
             return arn
         head, _, rest = arn.partition(":assumed-role/")
         return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
-
-    def batches(
-        self,
-        service: str,
-        operation: str,
-        key: str,
-        names: Sequence[str],
-        most: int,
-        of: str,
-        region: str,
-        **asked: Any,
-    ) -> Iterator[Any]:
-        """Each item under `key`, where AWS takes at most so many names a call, as the parameter `of`."""
-        for start in range(0, len(names), most):
-            yield from self.read(service, operation, region, **{of: list(names[start : start + most])}, **asked)[key]
 
     def _call(self, service: str, operation: str, region: str, asked: Json, *, once: bool = False) -> Json:
         client = self._client(service, region, once=once)

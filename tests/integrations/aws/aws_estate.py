@@ -140,11 +140,14 @@ class Estate:
         for _ in range(tasks if given else 0):
             told = {"launchType": "FARGATE", **given} if given else {}
             ecs.run_task(cluster=cluster, taskDefinition=definition, group=group, **told)
-        for held in ecs_backends[NUMBER][REGION].tasks.values():
-            for task in held.values():
-                if task.group == group:
-                    for one in task.containers:
-                        one.image_digest, one.last_status = digest, "RUNNING"
+        for task in self.tasks(group):
+            for one in task.containers:
+                one.image_digest, one.last_status = digest, "RUNNING"
+
+    def tasks(self, group: str) -> list[Any]:
+        """Moto's own tasks of that group."""
+        held = ecs_backends[NUMBER][REGION].tasks.values()
+        return [task for tasks in held for task in tasks.values() if task.group == group]
 
     def function(self, name: str = "report", *, tags: Mapping[str, str] | None = None, **more: Any) -> None:
         """A Lambda function from a zip."""
@@ -158,6 +161,55 @@ class Estate:
             return str(self.client("iam").get_role(RoleName=name)["Role"]["Arn"])
         except self.client("iam").exceptions.NoSuchEntityException:
             return self.role(name)
+
+    def clear(self) -> None:
+        """Away with all workloads."""
+        ecs, functions = self.client("ecs"), self.client("lambda")
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            for service in ecs.list_services(cluster=cluster)["serviceArns"]:
+                ecs.delete_service(cluster=cluster, service=service, force=True)
+        ecs_backends[NUMBER][REGION].services.clear()
+        ecs_backends[NUMBER][REGION].tasks.clear()
+        for f in functions.list_functions()["Functions"]:
+            functions.delete_function(FunctionName=f["FunctionName"])
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that a verb may change, as it is now."""
+        ecs, functions, iam, ec2 = (self.client(s) for s in ("ecs", "lambda", "iam", "ec2"))
+        scaling, ecr = self.client("application-autoscaling"), self.client("ecr")
+        found: dict[str, Any] = {}
+        for cluster in ecs.list_clusters()["clusterArns"]:
+            names = ecs.list_services(cluster=cluster)["serviceArns"]
+            for s in (
+                ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])["services"] if names else ()
+            ):
+                kept = ("desiredCount", "taskDefinition", "networkConfiguration", "deploymentConfiguration", "tags")
+                found[s["serviceName"]] = {k: s[k] for k in kept if s.get(k)}
+        for f in functions.list_functions()["Functions"]:
+            name = f["FunctionName"]
+            found[name] = {
+                "vpc": {k: v for k, v in f.get("VpcConfig", {}).items() if v},
+                "reserved": functions.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions"),
+                "tags": functions.list_tags(Resource=f["FunctionArn"])["Tags"],
+            }
+        for role in iam.list_roles()["Roles"]:
+            name = role["RoleName"]
+            names = iam.list_role_policies(RoleName=name)["PolicyNames"]
+            found[f"role {name}"] = {
+                n: iam.get_role_policy(RoleName=name, PolicyName=n)["PolicyDocument"] for n in names
+            }
+        for t in scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]:
+            resting = [k for k, v in (t.get("SuspendedState") or {}).items() if v]
+            found[t["ResourceId"]] = (t["MinCapacity"], t["MaxCapacity"], resting)
+        for g in ec2.describe_security_groups()["SecurityGroups"]:
+            found[f"group {g['GroupName']}"] = {k: g[k] for k in ("GroupId", "IpPermissions", "IpPermissionsEgress")}
+        for r in ecr.describe_repositories()["repositories"]:
+            try:
+                text = ecr.get_repository_policy(repositoryName=r["repositoryName"])["policyText"]
+            except ecr.exceptions.RepositoryPolicyNotFoundException:
+                text = "null"
+            found[f"repository {r['repositoryName']}"] = json.loads(text)
+        return found
 
     def inventory(self, connections: Connections | None = None) -> ClusterInventory:
         """The account as patchgap reads it."""
@@ -200,17 +252,17 @@ def exposure(workload: Workload) -> Exposure:
 def situation(connections: Connections, exposures: Sequence[Exposure], **more: Any) -> Situation:
     """The situation that the engine would make."""
     signal = Signal(SignalId("sig-1"), SignalKind.ADVISORY, "advisory", NOW, "lightning")
-    finding = Finding(signal, tuple(exposures), Severity.CRITICAL, malicious=True, known_exploited=True)
+    finding = Finding("key", signal, Severity.CRITICAL, True, True, None, tuple(exposures), ())
 
     def judge(digests: Sequence[str]) -> Mapping[str, DigestStanding]:
         told = {BAD: ("affected", "lightning 2.6.2 is in it"), GOOD: ("clean", "its SBOM holds no affected version")}
         return {d: DigestStanding(d, *told.get(d, ("unknown", "no SBOM is known for it"))) for d in digests}
 
     given: dict[str, Any] = {
-        "affected_digests": frozenset({BAD}), "patched": frozenset(), "controls": (), "identities": {NAME: NUMBER},
+        "incident": INCIDENT, "affected_digests": frozenset({BAD}), "patched": frozenset(), "controls": (), "identities": {NAME: NUMBER},
     }  # fmt: skip
     return Situation(
-        incident=INCIDENT, finding=finding, exposures=tuple(exposures), judge=judge, connections=connections,
+        finding=finding, exposures=tuple(exposures), judge=judge, connections=connections,
         clock=lambda: NOW, owner="patchgap", **(given | more),
     )  # fmt: skip
 

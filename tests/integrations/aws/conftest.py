@@ -10,6 +10,7 @@ import pytest
 from aws_estate import REGION, Estate
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
+from wire import WIRE, Wire, hooked
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +18,16 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with hooked():
+        yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    WIRE.clear()
+    WIRE.cut_after = 0
+    return WIRE
 
 
 @pytest.fixture

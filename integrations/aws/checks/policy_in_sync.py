@@ -1,0 +1,77 @@
+"""policy_in_sync: every control that stands in an account is live as it was set.
+
+Owns the comparison of controls with the account; what a control consists of is its action's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from integrations.aws import capacity
+from integrations.aws.account import Account
+from integrations.aws.accounts import PLATFORM
+from integrations.aws.answers import ForbiddenError
+from integrations.aws.evidence import each_account
+from integrations.kubernetes.checks.policy_in_sync import PolicyInSync as OnKubernetes
+from integrations.kubernetes.live import Seen
+from patchgap import registry
+from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.model.evidence import Evidence
+from patchgap.model.plan import Control, Effect
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import check
+
+
+@check
+class PolicyInSync:
+    """Each standing control of the account is live as it was set, and nobody else has changed it.
+
+    Example::
+
+        policy_in_sync: {}
+    """
+
+    verb: ClassVar[str] = "policy_in_sync"
+    platform: ClassVar[str] = PLATFORM
+    about: ClassVar[str] = ""
+    permissions: ClassVar[tuple[str, ...]] = capacity.READ_PERMISSIONS
+    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+
+    def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
+        """One piece of evidence a configured account."""
+
+        def look(account: Account, seen: Seen) -> None:
+            controls = [c for c in situation.controls if _stands_in(c, account)]
+            for control in controls:
+                if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
+                    seen.passed.append(f"{_named(control)}: its release was begun and is not done")
+                else:
+                    _compared(control, situation, seen)
+            seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
+            seen.passed.append(f"account {account.name}: {len(controls)} standing control(s) compared")
+
+        return tuple(each_account(self.verb, situation, "controls", look))
+
+
+def _stands_in(control: Control, account: Account) -> bool:
+    action = control.intent.action
+    return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == account.name
+
+
+def _named(control: Control) -> str:
+    return f"{control.intent.action.verb} on {control.intent.action.target}"
+
+
+def _compared(control: Control, situation: Situation, seen: Seen) -> None:
+    action: Any = registry.load().action(control.intent.action.verb, PLATFORM)
+    try:
+        found = list(action.differences(control.intent, situation))
+    except (UnreachableError, ForbiddenError) as error:
+        seen.unknown.append(f"{_named(control)}: {error}")
+        return
+    except PatchgapError as error:
+        found = [str(error)]
+    seen.failed += [f"{_named(control)}: {line}" for line in found]
+    if not found:
+        seen.passed.append(f"{_named(control)} stands as it was set")

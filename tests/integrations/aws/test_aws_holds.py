@@ -1,0 +1,226 @@
+"""The verbs that hold something on AWS: once, restored as found, never over a foreign change, and finished after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from aws_estate import NAME, REGION, Estate, enforced, intended, preview, refused, standing, targets
+from wire import Cut, Wire
+
+from integrations.aws.actions.scale_to_zero import ScaleToZero
+from patchgap.errors import RefusedError
+from patchgap.model.plan import Control, Intent, Outcome, Receipt
+
+
+@dataclass(frozen=True)
+class Case:
+    """A verb on one kind of thing: how the account is made ready, what is targeted, and what somebody else would do."""
+
+    name: str
+    action: Any
+    ready: Callable[[Estate], None]
+    workload: str
+    meddle: Callable[[Estate], Any]
+    told: str  # in the plan
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+def scaled(estate: Estate) -> None:
+    """A service that autoscaling scales, its scheduled scaling resting already."""
+    estate.service()
+    estate.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="ecs", ResourceId="service/shop/checkout", ScalableDimension="ecs:service:DesiredCount",
+        MinCapacity=1, MaxCapacity=5, SuspendedState={"ScheduledScalingSuspended": True},
+    )  # fmt: skip
+
+
+def recount(estate: Estate, count: int = 7) -> None:
+    estate.client("ecs").update_service(cluster="shop", service="checkout", desiredCount=count)
+
+
+def reserve(estate: Estate, count: int = 7) -> None:
+    estate.client("lambda").put_function_concurrency(FunctionName="report", ReservedConcurrentExecutions=count)
+
+
+def reserved(estate: Estate) -> None:
+    estate.function()
+    reserve(estate, 3)
+
+
+CASES = (
+    Case("scaled service", ScaleToZero(), scaled, "checkout", recount, "desired: 2 -> 0\nsuspended: 001 -> 111"),
+    Case("service", ScaleToZero(), Estate.service, "checkout", recount, "desired: 2 -> 0"),
+    Case("function", ScaleToZero(), Estate.function, "report", reserve, "reserved: none -> 0"),
+    Case("reserved function", ScaleToZero(), reserved, "report", reserve, "reserved: 3 -> 0"),
+)
+ACTIONS = {type(c.action): c.action for c in CASES}.values()
+each = pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.action.verb}, {c.name}")
+
+
+def begun(estate: Estate, case: Case, **more: Any) -> tuple[Any, Any]:
+    """The incident's situation and the verb's one target."""
+    case.ready(estate)
+    held = estate.situation(case.workload, connections=estate.connections(**dict(case.settings)), **more)
+    (target,) = targets(case.action, held)
+    return held, target
+
+
+@each
+def test_it_is_done_once_seen_and_undone_whole(estate: Estate, wire: Wire, case: Case) -> None:
+    """The plan says what changes and writes nothing; a second run writes nothing; a release leaves what was found, and a
+    second release writes nothing either."""
+    held, target = begun(estate, case)
+    before = estate.facts()
+    wire.clear()
+    assert case.told in preview(case.action, target, held)
+    intent = intended(case.action, target, held)
+    assert case.action.observe(intent, held) is None
+    assert wire.writes == []
+    receipt = case.action.apply(intent, held)
+    assert receipt.outcome is Outcome.DONE
+    assert estate.facts() != before
+    wire.clear()
+    assert case.action.apply(intent, held).result == receipt.result
+    assert case.action.find(intent.action, held) == intent.found
+    seen = case.action.observe(intent, held)
+    assert (seen.outcome, seen.result) == (Outcome.DONE, receipt.result)
+    assert wire.writes == []
+    control = standing(intent, receipt)
+    assert case.action.release(control, held).outcome is Outcome.DONE
+    assert estate.facts() == before
+    wire.clear()
+    assert case.action.release(control, held).outcome is Outcome.DONE
+    assert wire.writes == []
+
+
+@each
+def test_somebody_elses_change_is_a_conflict(estate: Estate, case: Case) -> None:
+    """It is drift, and neither a release nor a second run overwrites it."""
+    held, target = begun(estate, case)
+    intent = intended(case.action, target, held)
+    control = standing(intent, case.action.apply(intent, held))
+    case.meddle(estate)
+    theirs = estate.facts()
+    assert case.action.observe(intent, held) is None
+    assert "ConflictError" in refused(lambda: case.action.release(control, held))
+    assert "ConflictError" in refused(lambda: case.action.apply(intent, held))
+    assert estate.facts() == theirs
+
+
+@each
+def test_a_cut_after_any_write_is_finished_by_the_next_run(estate: Estate, wire: Wire, case: Case) -> None:
+    """Of the effect and of its release: what stands in the end is what stands without a cut, and a half can be released."""
+    held, target = begun(estate, case)
+    before, intent = estate.facts(), intended(case.action, target, held)
+    wire.clear()
+    receipt = case.action.apply(intent, held)
+    done, count = unmade(estate.facts()), len(wire.writes)
+    wire.clear()
+    case.action.release(standing(intent, receipt), held)
+    back = len(wire.writes)
+    half = Control(intent, Receipt(intent.action.id, Outcome.FAILED), standing(intent, receipt).since)
+    for after in range(1, count + 1):
+        cut(wire, after, lambda: case.action.apply(intent, held))
+        case.action.release(half, held)
+        assert estate.facts() == before
+        cut(wire, after, lambda: case.action.apply(intent, held))
+        again = case.action.apply(intent, held)
+        assert unmade(estate.facts()) == done
+        case.action.release(standing(intent, again), held)
+    for after in range(1, back + 1):
+        again = case.action.apply(intent, held)
+        cut(wire, after, lambda a=again: case.action.release(standing(intent, a), held))
+        case.action.release(standing(intent, again), held)
+        assert estate.facts() == before
+
+
+def cut(wire: Wire, after: int, run: Callable[[], Any]) -> None:
+    """The run ends right after its so-manieth write."""
+    wire.cut_after = after
+    with pytest.raises(Cut):
+        run()
+    wire.cut_after = 0
+
+
+def unmade(facts: Any) -> str:
+    """Facts without the numbers that AWS gives to what is made anew."""
+    groups = {v["GroupId"]: k for k, v in facts.items() if k.startswith("group ")}
+    text = repr(facts)
+    for number, name in groups.items():
+        text = text.replace(number, name)
+    return text
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda a: a.verb)
+def test_it_calls_what_it_declares_and_may_do_no_more(estate: Estate, wire: Wire, action: Any) -> None:
+    """Under exactly the declared permissions the whole life of each case goes through, and each of them is used."""
+    used: set[str] = set()
+    estate.person(*action.permissions)
+    for case in (c for c in CASES if type(c.action) is type(action)):
+        estate.clear()
+        case.ready(estate)
+        given = estate.connections(profile="patchgap", **dict(case.settings))
+        held = estate.situation(case.workload)
+        held = replace(held, connections=given)
+        wire.clear()
+        with enforced():
+            lived(action, held)
+        used |= set(wire.calls)
+    assert used == set(action.permissions)
+
+
+def lived(action: Any, held: Any) -> None:
+    """From the plan to the release."""
+    (target,) = targets(action, held)
+    preview(action, target, held)
+    intent = intended(action, target, held)
+    receipt = action.apply(intent, held)
+    assert action.observe(intent, held) is not None
+    action.release(standing(intent, receipt), held)
+
+
+@each
+def test_the_kill_switch_stops_it_before_the_first_write(estate: Estate, wire: Wire, case: Case) -> None:
+    """Nothing is sent that changes anything."""
+
+    def stopped() -> None:
+        raise RefusedError("patchgap is stopped", "Resume it.")
+
+    held, target = begun(estate, case, may_write=stopped)
+    intent = intended(case.action, target, held)
+    wire.clear()
+    assert "patchgap is stopped" in refused(lambda: case.action.apply(intent, held))
+    assert wire.writes == []
+
+
+@each
+def test_another_of_that_name_is_another_target(estate: Estate, case: Case) -> None:
+    """The same name with another identity is refused before anything is written."""
+    held, target = begun(estate, case)
+    intent = intended(case.action, target, held)
+    other = Intent(replace(intent.action, target=replace(target, uid="another")), intent.found, intent.owner)
+    before = estate.facts()
+    assert "ConflictError" in refused(lambda: case.action.apply(other, held))
+    assert "ConflictError" in refused(lambda: case.action.find(other.action, held))
+    assert estate.facts() == before
+
+
+def test_two_incidents_hold_a_service_until_the_last_lets_go(estate: Estate) -> None:
+    """What the first found is what the last restores."""
+    estate.service()
+    action, first = ScaleToZero(), estate.situation()
+    before = estate.facts()
+    second = estate.situation(incident="inc-20261124-zzzz")
+    (target,) = targets(action, first)
+    one = intended(action, target, first)
+    a = standing(one, action.apply(one, first))
+    other = intended(action, target, second)
+    b = standing(other, action.apply(other, second))
+    assert "holds it too" in action.release(a, first).detail[0]
+    assert action.observe(other, second) is not None
+    action.release(b, second)
+    assert estate.facts() == before
+    assert str(target) == f"{NAME}/{REGION}.shop/EcsService/checkout"
