@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from integrations.aws import capacity
+from integrations.aws import capacity, denials
 from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
@@ -35,7 +35,11 @@ class PolicyInSync:
     verb: ClassVar[str] = "policy_in_sync"
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = ""
-    permissions: ClassVar[tuple[str, ...]] = capacity.READ_PERMISSIONS
+    permissions: ClassVar[tuple[str, ...]] = (
+        *capacity.READ_PERMISSIONS,
+        *denials.READ_PERMISSIONS,
+        "ec2:DescribeSecurityGroups",
+    )
     parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002

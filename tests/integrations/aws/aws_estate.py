@@ -37,6 +37,7 @@ NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
 INCIDENT = IncidentId("inc-20261124-7k3f")
 BAD, GOOD, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
 ECR = f"{NUMBER}.dkr.ecr.{REGION}.amazonaws.com"
+OFF = {"enable": False, "rollback": False}
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
 
@@ -183,8 +184,10 @@ class Estate:
             for s in (
                 ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])["services"] if names else ()
             ):
-                kept = ("desiredCount", "taskDefinition", "networkConfiguration", "deploymentConfiguration", "tags")
-                found[s["serviceName"]] = {k: s[k] for k in kept if s.get(k)}
+                kept = ("desiredCount", "taskDefinition", "networkConfiguration", "tags")
+                told = s.get("deploymentConfiguration") or {}  # ECS always tells it, moto where somebody has set it
+                deployed = {"minimumHealthyPercent": 100, "maximumPercent": 200, "deploymentCircuitBreaker": OFF} | told
+                found[s["serviceName"]] = {k: s[k] for k in kept if s.get(k)} | {"deployed": deployed}
         for f in functions.list_functions()["Functions"]:
             name = f["FunctionName"]
             found[name] = {

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from aws_estate import NAME, REGION, Estate, enforced, intended, preview, refused, standing, targets
+from aws_estate import INCIDENT, NAME, REGION, Estate, enforced, intended, preview, refused, standing, targets
 from wire import Cut, Wire
 
+from integrations.aws.actions.isolate_workloads import IsolateWorkloads
+from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
+from integrations.aws.inventory import PERMISSIONS
 from patchgap.errors import RefusedError
 from patchgap.model.plan import Control, Intent, Outcome, Receipt
 
@@ -50,12 +54,45 @@ def reserved(estate: Estate) -> None:
     reserve(estate, 3)
 
 
+def regroup(estate: Estate) -> None:
+    """Somebody puts the service into a group of their own."""
+    subnet, _ = estate.network()
+    ec2 = estate.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc)["GroupId"]
+    network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
+    estate.client("ecs").update_service(cluster="shop", service="checkout", networkConfiguration=network)
+
+
+def rewrite(estate: Estate) -> None:
+    """Somebody edits the incident's policy."""
+    iam, name = estate.client("iam"), f"patchgap-{INCIDENT}-sessions"
+    document = iam.get_role_policy(RoleName="checkout-task", PolicyName=name)["PolicyDocument"]
+    document["Statement"][0]["Resource"] = "arn:aws:s3:::orders"
+    iam.put_role_policy(RoleName="checkout-task", PolicyName=name, PolicyDocument=json.dumps(document))
+
+
 CASES = (
+    Case("service", IsolateWorkloads(), Estate.service, "checkout", regroup, "minimum: 100 -> 0"),
+    Case("function", IsolateWorkloads(), Estate.function, "report", reserve, "reserved: none -> 0"),
+    Case(
+        "role",
+        RevokeSessions(),
+        Estate.service,
+        "checkout",
+        rewrite,
+        "inline policy patchgap-inc-20261124-7k3f-sessions: create",
+    ),
     Case("scaled service", ScaleToZero(), scaled, "checkout", recount, "desired: 2 -> 0\nsuspended: 001 -> 111"),
     Case("service", ScaleToZero(), Estate.service, "checkout", recount, "desired: 2 -> 0"),
     Case("function", ScaleToZero(), Estate.function, "report", reserve, "reserved: none -> 0"),
     Case("reserved function", ScaleToZero(), reserved, "report", reserve, "reserved: 3 -> 0"),
 )
+UNSEEN = {  # asked for by AWS with another call, or called only where the account gives cause
+    "ec2:CreateTags",
+    "ec2:RevokeSecurityGroupIngress",
+    *PERMISSIONS,
+}
 ACTIONS = {type(c.action): c.action for c in CASES}.values()
 each = pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.action.verb}, {c.name}")
 
@@ -169,7 +206,8 @@ def test_it_calls_what_it_declares_and_may_do_no_more(estate: Estate, wire: Wire
         with enforced():
             lived(action, held)
         used |= set(wire.calls)
-    assert used == set(action.permissions)
+    assert used <= set(action.permissions)
+    assert set(action.permissions) - used <= UNSEEN
 
 
 def lived(action: Any, held: Any) -> None:
