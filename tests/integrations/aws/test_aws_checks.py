@@ -10,10 +10,12 @@ from aws_estate import BAD, ECR, GOOD, NAME, NUMBER, OTHER, Estate, enforced, in
 
 from integrations.aws.accounts import Accounts
 from integrations.aws.actions.scale_to_zero import ScaleToZero
+from integrations.aws.checks.credentials_rotated import CredentialsRotated
 from integrations.aws.checks.digests_retired import DigestsRetired
 from integrations.aws.checks.package_absent import PackageAbsent
 from integrations.aws.checks.policy_in_sync import PolicyInSync
 from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.plan import Uncovered
 from patchgap.settings import AwsSettings
 
 ALL = (PackageAbsent(), DigestsRetired(), PolicyInSync())
@@ -61,6 +63,18 @@ def test_a_control_is_compared_with_what_stands(estate: Estate) -> None:
     estate.client("ecs").update_service(cluster="shop", service="checkout", desiredCount=1)
     drift = seen(PolicyInSync(), held)
     assert (drift.verdict, "desired is 1" in drift.reasons[0]) == (Verdict.FAIL, True)
+
+
+def test_a_rotation_that_nothing_covers_is_unknown(estate: Estate) -> None:
+    """It keeps the incident open; where none was asked for there is nothing to prove."""
+    estate.service()
+    held = estate.situation()
+    assert seen(CredentialsRotated(), held).verdict is Verdict.PASS
+    missed = Uncovered(
+        "rotate_credentials", str(held.workloads[0].ref), "no integration for aws has rotate_credentials"
+    )
+    told = seen(CredentialsRotated(), replace(held, uncovered=(missed,)))
+    assert (told.verdict, "no integration for aws" in told.reasons[0]) == (Verdict.UNKNOWN, True)
 
 
 def test_what_may_not_be_read_is_unknown(estate: Estate) -> None:
