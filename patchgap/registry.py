@@ -78,6 +78,10 @@ class Registry:
         """Each inverse verb with the action that it undoes."""
         return {a.inverse: verb for verb, by in self.actions.items() for a in by.values() if a.inverse}
 
+    def follows(self, verb: str) -> str:
+        """The verb without which this one has nothing to do: it must stand before it in its tier; "" where none must."""
+        return next((f for a in self.actions.get(verb, {}).values() if (f := getattr(a, "follows", ""))), "")
+
 
 V = TypeVar("V")
 

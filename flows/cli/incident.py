@@ -181,7 +181,11 @@ def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: 
 def patch(context: click.Context, incident_id: str, image: str, who: str, as_json: bool) -> None:
     """Name the mend; accepted only when its SBOM proves that the affected versions are not in it."""
     named = patch_stage.name_patch(opened(context), IncidentId(incident_id), image, who)
-    put(named, as_json=as_json, text=f"{named.reference}\nis the mend; freezes and blocks let it through")
+    put(
+        named,
+        as_json=as_json,
+        text=f"{named.reference}\nis the mend; freezes and blocks let it through, and what waits for it goes on in the next round",
+    )
 
 
 @incident.command()

@@ -21,7 +21,11 @@ def unfinished(deployment: Json) -> str:
         return "its rollout has not begun"
     if updated < wanted or available < wanted or left:
         old = f", {left} old left" if left else ""
-        paused = "; spec.paused holds it up" if spec.get("paused") and updated < wanted else ""
+        paused = (
+            "; spec.paused holds it up: where a freeze set it, name the image again"
+            if spec.get("paused") and updated < wanted
+            else ""
+        )
         return f"{updated} of {wanted} pods are updated, {available} available{old}{paused}"
     return ""
 

@@ -31,6 +31,8 @@ def headline(state: IncidentState) -> str:
         return f"Closed on {pieces} of runtime evidence{waived}."
     if isinstance(ending, Dismissed):
         return f"Dismissed by {ending.who}: {ending.why}"
+    waiting = len(state.waiting)
+    waits = f"; {waiting} step(s) of the plan wait, each for what its receipt says" if waiting else ""
     missing = len(state.verdict.reasons) if state.verdict else 0
     return {
         Status.OPEN: "Open: its scope is not known yet.",
@@ -38,7 +40,9 @@ def headline(state: IncidentState) -> str:
         Status.PLANNED: "Planned: containment has not begun.",
         Status.AWAITING_APPROVAL: "Waiting for a person to approve the plan.",
         Status.CONTAINING: "Containment is under way.",
-        Status.CONTAINED: "Contained on every planned target; nothing is proved yet.",
+        Status.CONTAINED: f"Contained on every planned target that had not to wait{waits}; nothing is proved yet."
+        if waiting
+        else "Contained on every planned target; nothing is proved yet.",
         Status.PARTIAL: "Contained in part only; a person was called.",
         Status.VERIFYING: f"Open: {missing} proofs are missing."
         if missing

@@ -43,6 +43,8 @@ class Teller:
 
     def lines(self, entry: Entry) -> tuple[str, ...]:
         """What the entry says; empty only where `brief` tells it elsewhere."""
+        if isinstance(entry.body, events.Planned):
+            self._actions |= {a.id: a for a in entry.body.plan.actions}  # what waits has no intent yet
         return tuple(_brief(line) for line in self._tell(entry.body))
 
     def _tell(self, body: Any) -> Iterator[str]:

@@ -26,6 +26,7 @@ def written(source: Source, document: dict[str, Any], registry: Registry) -> Non
             continue
         path = ("tiers", number, "contain")
         seen: dict[str, int] = {}
+        earlier: set[str] = set()
         for at, step in each(quiet, tier.get("contain"), path):
             if step is None:
                 whole = False
@@ -33,6 +34,7 @@ def written(source: Source, document: dict[str, Any], registry: Registry) -> Non
             whole &= step.verb in names(registry, ACTIONS)
             contained.add(step.verb)
             _once(source, step, seen, at)
+            _follows(source, step, earlier, registry)
             if "approval" not in tier:
                 _accepted(source, step, registry)
     if whole:
@@ -49,6 +51,15 @@ def _once(source: Source, step: Written, seen: dict[str, int], number: int) -> N
             corrected=source.without(span, span),
         )
     seen.setdefault(same, number)
+
+
+def _follows(source: Source, step: Written, earlier: set[str], registry: Registry) -> None:
+    first = registry.follows(step.verb)
+    if first and first not in earlier:
+        span = source.span(step.path)
+        what = f"{step.verb} has nothing to do without {first} before it in this tier; add that, or take this out"
+        source.refuse(span, what, corrected=source.without(span, span))
+    earlier.add(step.verb)
 
 
 def _accepted(source: Source, step: Written, registry: Registry) -> None:

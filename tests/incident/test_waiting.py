@@ -13,10 +13,11 @@ from made import receipt as made
 from test_conduct import SITUATION, Desk, Freeze, Mortal, World
 
 from patchgap.errors import RefusedError, WaitingError
-from patchgap.incident import events
+from patchgap.incident import events, heading, report
 from patchgap.incident.conduct import contain_target
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.state import Status, fold
+from patchgap.incident.story import Teller
 from patchgap.model.plan import Effect, Intent, Outcome, PlannedAction, Receipt
 from patchgap.ports import Action, Situation
 from patchgap.registry import Registry
@@ -133,3 +134,16 @@ def test_what_waits_holds_up_no_status_and_contains_nothing(
         ledger.append(incident, events.ReceiptMade(made(action, outcome)), "contain")
     state = fold(ledger.read(incident))
     assert (state.status, set(state.times.contained)) == (status, {first.tier} if contained else set())
+
+
+def test_the_story_names_what_waits_and_the_report_says_for_what(desk: Waiting) -> None:
+    """An action without an intent is told by its verb and target; the headline counts what waits."""
+    desk.contain()
+    entries = desk.ledger.read(desk.incident)
+    teller = Teller(brief=True)
+    said = [line for entry in entries for line in teller.lines(entry)]
+    assert said[-1] == f"… {FREEZE.verb} {FREEZE.target}: it waits for a patched image. Name one."
+    page = report.render(desk.state, entries, START)
+    assert "it waits for a patched image" in page
+    assert "1 waiting" in page
+    assert "1 step(s) of the plan wait" in heading.headline(replace(desk.state, status=Status.CONTAINED))

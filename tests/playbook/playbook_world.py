@@ -140,6 +140,8 @@ class Sees:
 
 def verbs(**changed: Verb) -> Registry:
     """The verbs of the shipped playbooks; `changed` replaces some by name."""
+    promotion = Verb("promote_canary", Effect.REVERSIBLE, "withdraw_promotion", parameters=Promotion)
+    promotion.follows = "start_patched_canary"
     actions = [
         Verb("capture_forensics", Effect.READS),
         Verb("cordon_nodes", Effect.REVERSIBLE, "uncordon_nodes"),
@@ -148,7 +150,7 @@ def verbs(**changed: Verb) -> Registry:
         Verb("scale_to_zero", Effect.REVERSIBLE, "restore_scale"),
         Verb("block_artifacts", Effect.REVERSIBLE, "unblock_artifacts", "cluster", Block),
         Verb("start_patched_canary", Effect.REVERSIBLE, "withdraw_canary", parameters=Canary),
-        Verb("promote_canary", Effect.REVERSIBLE, "withdraw_promotion", parameters=Promotion),
+        promotion,
         Verb("rotate_credentials", Effect.IRREVERSIBLE, parameters=IrreversibleParameters),
         Verb("open_incident", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),
         Verb("open_ticket", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),

@@ -59,6 +59,7 @@ class PromoteCanary:
     platform: ClassVar[str] = PLATFORM
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "withdraw_promotion"
+    follows: ClassVar[str] = "start_patched_canary"
     permissions: ClassVar[tuple[str, ...]] = (
         *(p for p in canaries.PERMISSIONS if "deployments" not in p and "pods" not in p),
         "get,patch,delete apps/deployments",
