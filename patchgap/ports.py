@@ -145,6 +145,7 @@ class Action(Protocol):
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """Whether the intent's effect stands now: a receipt as `apply` would have written, or None where it does not.
+        One that was begun, and that a later round goes on with, is a receipt that waits.
         Settles an intent without a receipt, and tells drift afterwards."""
 
     def release(self, control: Control, situation: Situation) -> Receipt:

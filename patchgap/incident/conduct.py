@@ -246,7 +246,7 @@ def _apply(verb: Action, intent: Intent, situation: Situation, may_write: Callab
 def _observed(verb: Action, intent: Intent, situation: Situation, error: PatchgapError) -> Receipt:
     """After an error the world alone knows whether the effect took."""
     try:
-        seen = verb.observe(intent, situation)
+        seen = _standing(verb, intent, situation)
     except PatchgapError as blind:
         detail = (str(error), f"whether it took effect could not be seen: {blind}")
         return Receipt(intent.action.id, Outcome.UNSETTLED, detail)

@@ -178,12 +178,14 @@ def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
     by_id = {r.action: r for r in state.receipts}
     done = sum(1 for a in held.actions if a.id in by_id and by_id[a.id].outcome is Outcome.DONE)
     settled = [(a, by_id[a.id]) for a in held.actions if a.id in by_id and by_id[a.id].outcome is not Outcome.DONE]
-    awaiting = tuple((a, r) for a, r in settled if r.outcome is Outcome.WAITING)
+    yes = {a.id for a in held.actions if state.consented(a, engine.clock())}
+    awaiting = tuple((a, r) for a, r in settled if r.outcome is Outcome.WAITING and a.id in yes)
     failed = tuple((a, r) for a, r in settled if r.outcome is not Outcome.WAITING)
     problems = [f"{a.verb} {a.target}: {'; '.join(r.detail)}" for a, r in failed]
     problems += [f"{u.verb} {u.target} is not covered: {u.reason}" for u in held.uncovered]
     why = f"containment of {incident} is PARTIAL: " + "; ".join(problems)
     if problems and why not in state.persons_called:
         engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
-    waiting = tuple(a for a in held.actions if not state.consented(a, engine.clock()) and a.id not in by_id)
+    tried = {i for i, r in by_id.items() if r.outcome is not Outcome.WAITING}
+    waiting = tuple(a for a in held.actions if a.id not in yes and a.id not in tried)
     return ContainSummary(done, waiting, awaiting, failed, held.uncovered, state_of(engine, incident).status)

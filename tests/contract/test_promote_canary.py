@@ -196,7 +196,9 @@ def test_a_rollout_that_takes_longer_is_followed_in_the_next_round(
     for _ in range(2):
         with pytest.raises(WaitingError, match=r"0 of 3 pods are updated.*spec.paused holds it up"):
             PROMOTE.apply(intent, situation)
-        assert PROMOTE.observe(intent, situation) is None
+        seen = PROMOTE.observe(intent, situation)
+        assert seen
+        assert seen.outcome is Outcome.WAITING
     assert scene.admin.find(DEPLOYMENTS, "training", NAME)
     scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"paused": False}})
     monkeypatch.undo()

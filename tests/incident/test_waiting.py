@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 from made import ACTIONS, FREEZE, KEY, OPENED, START, Ticking, plan_for
 from made import receipt as made
-from test_conduct import SITUATION, Desk, Freeze, Mortal, World
+from test_conduct import SITUATION, Desk, Freeze, Killed, Mortal, World
 
-from patchgap.errors import RefusedError, WaitingError
+from patchgap.errors import RefusedError, UnreachableError, WaitingError
 from patchgap.incident import events, heading, report
-from patchgap.incident.conduct import contain_target
+from patchgap.incident.conduct import contain_target, settle
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.state import Status, fold
 from patchgap.incident.story import Teller
@@ -147,3 +147,25 @@ def test_the_story_names_what_waits_and_the_report_says_for_what(desk: Waiting) 
     assert "it waits for a patched image" in page
     assert "1 waiting" in page
     assert "1 step(s) of the plan wait" in heading.headline(replace(desk.state, status=Status.CONTAINED))
+
+
+def test_a_promotion_that_was_cut_off_is_settled_as_waiting(desk: Waiting) -> None:
+    """What is seen begun, and not done, is neither failed nor lost; an error that comes with it is told as a failure."""
+
+    class Begun(Patient):
+        def observe(self, intent: Intent, _situation: Situation) -> Receipt | None:
+            if self.world.frozen:
+                return Receipt(intent.action.id, Outcome.WAITING, ("pods are being replaced",))
+            return None
+
+    desk.waits = ""
+    desk.world.trips["after the effect"] = Killed()
+    begun = Registry({"freeze_deployments": {"kubernetes": cast("Action", Begun(desk.world))}})
+    with pytest.raises(Killed):
+        contain_target(desk.ledger, desk.incident, FREEZE, begun, SITUATION, desk.may_write)
+    late = START + timedelta(days=1)
+    assert [r.outcome for r in settle(desk.ledger, desk.incident, begun, SITUATION, late)] == [Outcome.WAITING]
+    assert desk.state.open_intents == ()
+    desk.world.trips["before the effect"] = UnreachableError("no answer", "Try again.")
+    failed = contain_target(desk.ledger, desk.incident, FREEZE, begun, SITUATION, desk.may_write)
+    assert (failed.outcome, failed.detail) == (Outcome.FAILED, ("no answer. Try again.",))

@@ -119,14 +119,20 @@ class PromoteCanary:
         return _promoted(intent, live(situation, target), gone)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
-        """A receipt where the workload runs nothing affected, its rollout is over and the canary is gone."""
+        """A receipt where the workload runs nothing affected, its rollout is over and the canary is gone; one that waits
+        where the patched image is set and there is more to do."""
         target = intent.action.target
         original = still(situation, target)
         if original is None:
             return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to promote to",))
         cluster = cluster_of(situation, target.cluster)
-        left = canaries.affected(original, situation) or rollouts.unfinished(original)
-        return None if left or canaries.found_beside(cluster, situation, target) else _promoted(intent, original, ())
+        if canaries.affected(original, situation):
+            return None
+        left = rollouts.unfinished(original)
+        if not left and canaries.found_beside(cluster, situation, target) is None:
+            return _promoted(intent, original, ())
+        said = f"{target}: the patched image is set; {left or 'its canary is to be removed'}"
+        return Receipt(intent.action.id, Outcome.WAITING, (said,))
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """The containers that run something affected again, or still; () where none does."""
