@@ -112,14 +112,14 @@ class World:
             f"playbooks = [{quoted(str(home / 'playbooks'))}]\n[[kubernetes.clusters]]\nname = {quoted(CLUSTER)}\n"
             f"kubeconfig = {quoted(str(kubeconfig))}\n[kubernetes]\ntimeout_seconds = {DEADLINE_SECONDS}\n[tickets]\nkind = 'webhook'\nurl = {quoted(self.tickets.url)}\n"
         )
-        (home / "playbooks" / "compromised-dependency.yaml").write_text(_playbook(steps, inverses))
-        sboms = [_sbom(home, digest, version) for digest, version in ((BAD, "1.5.2"), (GOOD, "1.6.5"), (OTHER, ""))]
+        (home / "playbooks" / "compromised-dependency.yaml").write_text(playbook(steps, inverses))
+        sboms = [sbom(home, digest, version) for digest, version in ((BAD, "1.5.2"), (GOOD, "1.6.5"), (OTHER, ""))]
         database = home / "patchgap.db"
         if warm.empty:
             database.write_bytes(warm.empty)
         elif self.do("migrate")["left"] is not None:
             warm.empty = database.read_bytes()
-        made = self.do("prepare", sboms=sboms, signal=_SIGNAL, mend=f"{REPOSITORY}@{GOOD}")
+        made = self.do("prepare", sboms=sboms, signal=SIGNAL, mend=f"{REPOSITORY}@{GOOD}")
         if made["left"] is None:
             self._open.close()
             raise RuntimeError(f"the incident was not made: {made['said']}")
@@ -190,7 +190,7 @@ def _content(stored: Json) -> str:
     return json.dumps({**meta, **rest}, sort_keys=True)
 
 
-_SIGNAL = {
+SIGNAL = {
     "kind": "advisory",
     "source": "kill test",
     "claims": {"known_exploited": True},
@@ -202,7 +202,8 @@ _SIGNAL = {
 }
 
 
-def _playbook(steps: tuple[Json, ...], inverses: tuple[str, ...]) -> str:
+def playbook(steps: tuple[Json, ...], inverses: tuple[str, ...]) -> str:
+    """A playbook of one tier with these steps, that takes the shipped one's place."""
     listed = "\n".join(f"      - {json.dumps(step)}" for step in steps)
     recover = f"recover: {json.dumps(list(inverses))}\n" if inverses else ""
     return (
@@ -214,7 +215,8 @@ def _playbook(steps: tuple[Json, ...], inverses: tuple[str, ...]) -> str:
     )
 
 
-def _sbom(home: Path, digest: str, version: str) -> str:
+def sbom(home: Path, digest: str, version: str) -> str:
+    """The path of an image's SBOM, with pytorch-lightning at that version, or without it where it is empty."""
     purl = f"pkg:pypi/pytorch-lightning@{version}" if version else "pkg:pypi/flask@2.0.0"
     name = purl.split("/")[1].split("@", maxsplit=1)[0]
     document = {
