@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
@@ -14,6 +15,7 @@ from flows.process import engine
 from flows.recover import recover
 from flows.scope import scope
 from flows.stage import completed, ended, stage, within
+from flows.tell import tell
 from flows.verify import verify
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
@@ -24,7 +26,15 @@ from patchgap.stages.situation import state_of
 def respond(incident: parameters.Incident) -> State[Any]:
     """Scope, contain and verify one incident, and close it where the gate passes already.
 
-    Otherwise it ends with what is awaited; the scheduled verification closes the incident later."""
+    Otherwise it ends with what is awaited; the scheduled verification closes the incident later. People are told last;
+    a sink that does not answer is told again by the scheduled round."""
+    state = _loop(incident)
+    for unheard in tell(incident):
+        get_run_logger().warning("not told yet: %s", unheard)
+    return state
+
+
+def _loop(incident: str) -> State[Any]:
     scoped = within(scope, incident)
     if scoped.is_failed():
         return Failed(message=f"scope: {ended(scoped)}")

@@ -16,12 +16,14 @@ from flows.process import engine
 from flows.recover import recover
 from flows.respond import gate_passes, respond
 from flows.stage import completed, ended, stage, tagged, within
+from flows.tell import tell
 from flows.verify import verify
 from patchgap.errors import PatchgapError
 from patchgap.model.finding import IncidentId
 from patchgap.stages.contain import left_undone
 from patchgap.stages.incidents import open_incidents
 from patchgap.stages.situation import state_of
+from patchgap.stages.telling import ended_lately
 from patchgap.stages.verify import due
 
 LEFT_BEHIND = timedelta(minutes=1)  # a younger signal's own run may just be starting
@@ -37,10 +39,10 @@ def verify_open_incidents() -> State[Any]:
     notifications on failed runs reach one."""
     failed = _take_up()
     incidents = open_incidents(engine())
-    for incident in incidents:
+    for incident in (*incidents, *ended_lately(engine())):
         with tagged(incident):
             try:
-                state = _told(incident)
+                state = _told(incident) if incident in incidents else _say(incident, completed("it has ended"))
             except PatchgapError as error:  # a ledger that does not hold stops its own incident, and no other
                 state = Failed(message=str(error))
         get_run_logger().info("%s: %s", incident, ended(state))
@@ -55,7 +57,15 @@ def _told(incident: IncidentId) -> State[Any]:
     before = state_of(engine(), incident).persons_called
     state = _go_on(incident)
     called = state_of(engine(), incident).persons_called[len(before) :]
-    return Failed(message=f"a person is called: {'; '.join(called)}") if called and state.is_completed() else state
+    if called and state.is_completed():
+        state = Failed(message=f"a person is called: {'; '.join(called)}")
+    return _say(incident, state)
+
+
+def _say(incident: IncidentId, state: State[Any]) -> State[Any]:
+    """People are told; where a sink did not take it, that is this round's trouble too."""
+    unheard = tell(incident)
+    return Failed(message=f"{ended(state)}; not told: {'; '.join(unheard)}") if unheard else state
 
 
 def _go_on(incident: IncidentId) -> State[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -34,18 +35,23 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An HTTP service. `token` is a reference ("" for none), resolved for each request and held nowhere."""
+    """An HTTP service. `token` is a reference ("" for none), resolved for each request and held nowhere; it is sent as a
+    bearer token, or with a `user` as basic authentication."""
 
     name: str  # for a person: "Prometheus"
     url: str
     token: str = ""
     timeout_seconds: float = 10
     largest: int = MAX_ANSWER  # bytes of an answer
+    user: str = ""
+    hides_path: bool = False  # where the path is the secret
 
     @property
     def shown(self) -> str:
         """The address without what may be secret in it."""
         url = httpx.URL(self.url)
+        if self.hides_path:
+            return f"{url.scheme}://{url.netloc.decode('ascii').rpartition('@')[2]}"
         return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
     def request(
@@ -75,8 +81,13 @@ class Service:
             raise self._unreachable(f"did not answer within {self.timeout_seconds:g} s") from error
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        auth = {"Authorization": f"Bearer {self._bearer()}"} if self.token else {}
+        auth = {"Authorization": self._authorization()} if self.token else {}
         return {"Accept": "application/json", "Accept-Encoding": "identity", **auth, **headers}
+
+    def _authorization(self) -> str:
+        if not self.user:
+            return f"Bearer {self._bearer()}"
+        return f"Basic {b64encode(f'{self.user}:{self._bearer()}'.encode()).decode('ascii')}"
 
     def _bearer(self) -> str:
         value = secret(self.token)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,8 +18,10 @@ from patchgap.model.evidence import Evidence
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.telling import Delivered, Draft, News, Note, Ticket
+from patchgap.model.unknown import Unknown
 from patchgap.model.workload import ClusterInventory, Workload
-from patchgap.settings import Settings
+from patchgap.settings import Settings, SinkSettings
 
 Clock = Callable[[], datetime]  # always with UTC
 
@@ -105,6 +108,8 @@ class Situation:
     uncovered: tuple[Uncovered, ...] = ()
     may_write: Callable[[], None] = lambda: None
     identities: Mapping[str, str] = field(default_factory=dict)
+    plan_digest: str = ""  # of the plan that is recorded, "" for none
+    approval_link: str = ""  # where another person says yes to it, "" where no such link is made
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -194,6 +199,47 @@ class DocumentSource(Protocol):
 
     def address_of(self, image: str, digest: str, settings: Settings) -> str:
         """Where what runs as that image by that digest would be found; "" where this source is not set to be asked."""
+
+
+class Sink(Protocol):
+    """One configured service that tells people. All methods raise UnreachableError where it does not answer soundly."""
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for a person; without secrets."""
+
+    @property
+    def anew(self) -> bool:
+        """Whether a person is called by a thread of its own: what is said on an open one wakes nobody there."""
+
+    def find(self, key: str, since: datetime) -> Ticket | Unknown | None:
+        """What was opened under that key; None where the service says there is none, Unknown where it cannot be
+        asked: then opening again under the same key must be harmless, or is said not to be."""
+
+    def open(self, draft: Draft) -> Ticket:
+        """Opens it; where it can, the service itself keeps one a key."""
+
+    def add(self, ticket: Ticket, note: Note) -> None:
+        """Says it on what was opened, once a note's key where the service can be asked; resolves where it ended."""
+
+
+class SinkKind(Protocol):
+    """How sinks of one kind are made: one file under `sinks/` of an integration."""
+
+    kind: ClassVar[str]
+    permissions: ClassVar[tuple[str, ...]]  # what its token must be able to do, in the service's own words
+    verbs: ClassVar[tuple[str, ...]]  # what such a sink can take
+
+    def make(self, settings: SinkSettings, home: Path) -> Sink:
+        """The sink. Raises BadInputError naming the sink and its field."""
+
+
+class Messenger(Protocol):
+    """Tells people what the ledger holds; integrations implement it, the telling stage calls it."""
+
+    def deliver(self, news: News, situation: Situation) -> tuple[Delivered, ...]:
+        """Tries every sink that takes it and was not told yet. A sink that does not answer is in the result, and holds
+        up no other."""
 
 
 class FlowStarter(Protocol):

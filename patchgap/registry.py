@@ -1,6 +1,6 @@
-"""Actions, checks, inventory sources and sources of documents, found by walking the packages behind the entry points.
+"""Actions, checks, inventory sources, sources of documents and sinks, found by walking the packages behind the entry points.
 
-A package named by the entry-point group `patchgap.integrations` is walked for modules under `actions/`, `checks/` and
+A package named by the entry-point group `patchgap.integrations` is walked for modules under `actions/`, `checks/`, `sinks/` and
 for modules `inventory` and `sources`; a class registers itself with the decorators below. Two classes for one verb on one platform
 are an error, never a silent win of the last.
 """
@@ -16,12 +16,13 @@ from importlib.metadata import entry_points
 from typing import TypeVar
 
 from patchgap.errors import NotFoundError, PatchgapError
-from patchgap.ports import Action, Check, DocumentSource, InventorySource
+from patchgap.ports import Action, Check, DocumentSource, InventorySource, SinkKind
 
 _ACTIONS: dict[tuple[str, str], Action] = {}
 _CHECKS: dict[tuple[str, str], Check] = {}
 _INVENTORIES: dict[str, InventorySource] = {}
 _SOURCES: dict[str, DocumentSource] = {}
+_SINKS: dict[str, SinkKind] = {}
 
 A = TypeVar("A", bound=type)
 
@@ -46,6 +47,11 @@ def source(cls: A) -> A:
     return _register(cls, _SOURCES, cls.scheme)  # type: ignore[attr-defined]
 
 
+def sink(cls: A) -> A:
+    """Registers a kind of sink."""
+    return _register(cls, _SINKS, cls.kind)  # type: ignore[attr-defined]
+
+
 def _register(cls: A, table: dict, key: object) -> A:  # type: ignore[type-arg]
     held = table.get(key)
     if held is not None and type(held).__qualname__ != cls.__qualname__:
@@ -65,6 +71,7 @@ class Registry:
     checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)
     inventories: Sequence[InventorySource] = ()
     sources: Mapping[str, DocumentSource] = field(default_factory=dict)  # by scheme
+    sinks: Mapping[str, SinkKind] = field(default_factory=dict)  # by kind
 
     def action(self, verb: str, platform: str) -> Action:
         """The action. Raises NotFoundError naming what exists."""
@@ -104,12 +111,13 @@ def load() -> Registry:
     checks: dict[str, dict[str, Check]] = {}
     for (verb, platform), seen in sorted(_CHECKS.items()):
         checks.setdefault(verb, {})[platform] = seen
-    return Registry(actions, checks, tuple(_INVENTORIES[k] for k in sorted(_INVENTORIES)), dict(_SOURCES))
+    inventories = tuple(_INVENTORIES[k] for k in sorted(_INVENTORIES))
+    return Registry(actions, checks, inventories, dict(_SOURCES), dict(_SINKS))
 
 
 def _walk(package: str) -> None:
     importlib.import_module(package)
-    for part in ("actions", "checks", "inventory", "sources"):
+    for part in ("actions", "checks", "inventory", "sinks", "sources"):
         name = f"{package}.{part}"
         if importlib.util.find_spec(name) is None:
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,11 @@ from patchgap.errors import BadInputError
 NO_CLUSTER = (  # a problem and its fix
     "no cluster is configured",
     "Add [[kubernetes.clusters]] or [[aws.accounts]] to patchgap.toml, or name one with --kubeconfig.",
+)
+
+_TICKETS_MOVED = (
+    '[tickets] is [[sinks]] now; write it as [[sinks]] with name = "tickets" and the same kind, url and token'
+    ' (a folder: options = {folder = "/path"})'
 )
 
 
@@ -31,6 +36,12 @@ def _address(text: str) -> str:
     if text and not text.startswith(("http://", "https://")):
         raise ValueError("it is no address; write http(s)://HOST:PORT")
     return text
+
+
+def _once(named: Iterable[str]) -> None:
+    names = list(named)
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise ValueError(f"the name {twice!r} stands twice")
 
 
 Reference = Annotated[str, AfterValidator(_reference)]  # to a secret, "" for none
@@ -66,9 +77,7 @@ class KubernetesSettings(_Section):
     @field_validator("clusters")
     @classmethod
     def _each_once(cls, clusters: tuple[ClusterSettings, ...]) -> tuple[ClusterSettings, ...]:
-        names = [c.name for c in clusters]
-        if twice := next((n for n in names if names.count(n) > 1), None):
-            raise ValueError(f"the name {twice!r} stands twice")
+        _once(c.name for c in clusters)
         return clusters
 
 
@@ -150,13 +159,20 @@ class AdvisoriesSettings(_Section):
     mirror: Path | None = None
 
 
-class TicketSink(_Section):
-    """Where incidents and tickets are opened: a generic webhook (`url`) or a folder (`folder`)."""
+SinkVerb = Literal["open_incident", "open_ticket", "notify", "person_called"]
+SinkSeverity = Literal["sev1", "sev2", "sev3", "sev4"]
 
-    kind: Literal["webhook", "file"] = "file"
+
+class SinkSettings(_Section):
+    """Where people are told: one service, by name. Empty `verbs` or `severities` take all; `options` are its kind's."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    kind: str = Field(min_length=1)
+    verbs: tuple[SinkVerb, ...] = ()
+    severities: tuple[SinkSeverity, ...] = ()
     url: Address = ""
     token: Reference = ""
-    folder: Path | None = None
+    options: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class Protection(_Section):
@@ -178,7 +194,7 @@ class Settings(_Section):
     prometheus: PrometheusSettings = PrometheusSettings()
     registries: RegistriesSettings = RegistriesSettings()
     advisories: AdvisoriesSettings = AdvisoriesSettings()
-    tickets: TicketSink = TicketSink()
+    sinks: tuple[SinkSettings, ...] = ()  # a folder of files where none is given
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
 
@@ -192,6 +208,19 @@ class Settings(_Section):
         if twice := next((n for n in self.clusters if self.clusters.count(n) > 1), None):
             raise ValueError(f"the name {twice!r} stands twice among clusters and accounts")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_tickets(cls, document: Any) -> Any:
+        if isinstance(document, Mapping) and "tickets" in document:
+            raise ValueError(_TICKETS_MOVED)
+        return document
+
+    @field_validator("sinks")
+    @classmethod
+    def _sinks_once(cls, sinks: tuple[SinkSettings, ...]) -> tuple[SinkSettings, ...]:
+        _once(s.name for s in sinks)
+        return sinks
 
 
 def load(
@@ -220,7 +249,7 @@ def load(
         return Settings.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(p) for p in first["loc"])
+        where = ".".join(str(p) for p in first["loc"]) or "the file"
         raise BadInputError(
             path or "settings",
             f"{where}: {first['msg'].removeprefix('Value error, ')}",

@@ -50,7 +50,8 @@ def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
         f"{cluster_settings(world.kubeconfig)}\n"
         f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
         f"[prometheus.queries]\n{ANOMALY} = {quoted(ANOMALY)}\n\n"
-        f'[tickets]\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n\n'
+        f'[[sinks]]\nname = "tickets"\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n'
+        "options = {updates = true}\n\n"
         "[webhook]\nport = 0\n",
         encoding="utf-8",
     )

@@ -1,6 +1,7 @@
 """A ticket system for rehearsals: an HTTP server that keeps what is opened in memory.
 
-It owns the contract of docs/webhooks.md's ticket sink: POST with an Idempotency-Key opens once, GET ?key= finds again.
+It owns the contract of docs/sinks.md's webhook: POST with an Idempotency-Key opens once, GET ?key= finds again, PATCH
+?id= says once a key what has become of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class TicketSink:
     def __init__(self, token: str = "") -> None:
         self.token = token
         self.tickets: list[dict[str, Any]] = []
+        self.notes: dict[str, dict[str, Any]] = {}  # by key, oldest first
         self._lock = threading.Lock()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="tickets", daemon=True)
@@ -70,22 +72,38 @@ class _Answering(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
+        if (given := self._given()) is not None:
+            key, posted = given
+            ticket, new = self.server.sink.open(key, posted)
+            self._answer(201 if new else 200, {"id": ticket["id"], "url": ticket["url"]})
+
+    def do_PATCH(self) -> None:
+        if (given := self._given()) is None:
+            return
+        number = parse_qs(urlsplit(self.path).query).get("id", [""])[0]
+        if not any(t["id"] == number for t in self.server.sink.tickets):
+            self._answer(404, {"error": "there is no such ticket"})
+            return
+        self.server.sink.notes.setdefault(given[0], given[1])
+        self._answer(200, {"id": number})
+
+    def _given(self) -> tuple[str, dict[str, Any]] | None:
+        """The Idempotency-Key and the object that was sent; None where that was answered with what is wrong."""
         length = self.headers.get("Content-Length", "")
         key = self.headers.get("Idempotency-Key", "")
         if not self._allowed():
-            return
+            return None
         if not (length.isdecimal() and int(length) <= _MAX_BODY) or not key:
             self._answer(400, {"error": "send a Content-Length of at most 1 MiB and an Idempotency-Key"})
-            return
+            return None
         try:
             posted = json.loads(self.rfile.read(int(length)))
         except ValueError:
             posted = None
-        if not isinstance(posted, dict):
-            self._answer(400, {"error": "send a JSON object"})
-            return
-        ticket, new = self.server.sink.open(key, posted)
-        self._answer(201 if new else 200, {"id": ticket["id"], "url": ticket["url"]})
+        if isinstance(posted, dict):
+            return key, posted
+        self._answer(400, {"error": "send a JSON object"})
+        return None
 
     def do_GET(self) -> None:
         if not self._allowed():

@@ -1,6 +1,6 @@
-"""Opening a ticket for an incident: what the verbs open_incident and open_ticket share.
+"""Telling people of an incident: what the verbs open_incident, open_ticket and notify share.
 
-Owns what a ticket says and that there is one an incident and verb. Knows nothing of how a sink keeps it.
+Owns what is told and that it is told once an incident, verb and sink. Knows nothing of how a sink keeps it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from integrations.ticketing.tickets import Draft, Ticket, Tickets
+from integrations.ticketing.directory import Sinks
 from integrations.ticketing.words import render
 from patchgap.errors import RefusedError
 from patchgap.model.claimed import running_now
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import Finding
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.telling import Draft, Ticket
+from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
 
@@ -33,58 +35,62 @@ class TicketParameters(Parameters):
 
 
 class Opening:
-    """An action that opens one ticket; the verbs differ in whom they call."""
+    """An action that tells the sinks that take its verb and severity; the verbs differ in whom they call."""
 
     verb: ClassVar[str]
     platform: ClassVar[str] = PLATFORM
     effect: ClassVar[Effect] = Effect.NOTIFIES
     inverse: ClassVar[str] = ""
-    permissions: ClassVar[tuple[str, ...]] = ("GET,POST tickets.url, or write tickets.folder",)
+    permissions: ClassVar[tuple[str, ...]] = ("what the kinds of the sinks in use ask for",)
     parameters: ClassVar[type[Parameters]] = TicketParameters
 
-    def targets(
-        self,
-        parameters: TicketParameters,  # noqa: ARG002  (the protocol's)
-        situation: Situation,
-    ) -> Iterable[Target | Uncovered]:
-        """The one ticket, for every workload of the tier."""
+    def targets(self, parameters: TicketParameters, situation: Situation) -> Iterable[Target | Uncovered]:
+        """One a sink, for every workload of the tier; where no sink takes it, that is said."""
         workloads = tuple(str(w.ref) for w in situation.workloads)
-        return (Target(PLATFORM, "", "", "Ticket", self._key(situation), "", workloads),)
+        taking = situation.connections.of(Sinks).taking(self.verb, parameters.severity)
+        if not taking:
+            return (Uncovered(self.verb, "people", f"no sink of [[sinks]] takes {self.verb} at {parameters.severity}"),)
+        key = f"{situation.incident}-{self.verb}"
+        return tuple(Target(PLATFORM, "", e.name, "Ticket", key, "", workloads) for e in taking)
 
     def preview(self, parameters: TicketParameters, target: Target, situation: Situation) -> tuple[str, ...]:
         """What would be opened, or what is open already. Raises UnreachableError where the sink does not answer."""
-        sink = situation.connections.of(Tickets).sink
-        held = sink.find(target.name)
-        if held is not None:
-            return (f"{held.id} is open already: {held.url}",)
+        sink = situation.connections.of(Sinks).of(target.namespace).sink
+        held = sink.find(target.name, situation.finding.signal.received_at)
+        if isinstance(held, Ticket):
+            return (f"{_named(held)} is open already",)
         title, _ = render("ticket", self._context(parameters.severity, None, situation))
-        return (f"open a ticket at {sink.shown}: {title}",)
+        unsure = (f"whether it was told before is not known: {held.reason}",) if isinstance(held, Unknown) else ()
+        return (f"tell {sink.shown}: {title}", *unsure)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:  # noqa: ARG002
         """Nothing: what people were told is not taken back."""
         return {}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Opens the ticket, or finds the one that was opened."""
-        sink = situation.connections.of(Tickets).sink
-        key, severity = intent.action.target.name, str(intent.action.parameters["severity"])
-        held = sink.find(key)
-        if held is None:
+        """Opens it, or finds what was opened."""
+        target, severity = intent.action.target, str(intent.action.parameters["severity"])
+        sink, since = situation.connections.of(Sinks).of(target.namespace).sink, situation.finding.signal.received_at
+        held = sink.find(target.name, since)
+        if not isinstance(held, Ticket):
             title, body = render("ticket", self._context(severity, intent.action.tier, situation))
-            held = sink.open(Draft(key, situation.incident, self.verb, severity, title, body))
+            held = sink.open(Draft(target.name, situation.incident, self.verb, severity, title, body, since))
         return _receipt(intent, held)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
-        """The receipt of the ticket that is open, or None. Raises UnreachableError."""
-        held = situation.connections.of(Tickets).sink.find(intent.action.target.name)
+        """The receipt of what is open, or None. A sink that cannot be asked is believed what the ledger holds of it.
+        Raises UnreachableError."""
+        target = intent.action.target
+        sink = situation.connections.of(Sinks).of(target.namespace).sink
+        held = sink.find(target.name, situation.finding.signal.received_at)
+        if isinstance(held, Unknown):
+            known = (c.receipt for c in situation.controls if c.intent.action.id == intent.action.id)
+            return next(known, None)
         return None if held is None else _receipt(intent, held)
 
     def release(self, control: Control, situation: Situation) -> Receipt:  # noqa: ARG002
         """Raises RefusedError: a ticket is closed by people."""
         raise RefusedError(f"{self.verb} has no inverse", "Close the ticket where it was opened.")
-
-    def _key(self, situation: Situation) -> str:
-        return f"{situation.incident}-{self.verb}"
 
     def _context(self, severity: str, tier: int | None, situation: Situation) -> dict[str, Any]:
         workloads = situation.workloads
@@ -102,6 +108,8 @@ class Opening:
             "unknown": situation.finding.unknown[:_MOST_UNKNOWN],
             "controls": [_control(c) for c in situation.controls],
             "questions": sorted(names)[:_MOST_QUESTIONS],
+            "plan": situation.plan_digest,
+            "approval_link": situation.approval_link,
         }
 
 
@@ -109,9 +117,18 @@ def _receipt(intent: Intent, ticket: Ticket) -> Receipt:
     return Receipt(
         intent.action.id,
         Outcome.DONE,
-        (f"{ticket.id} is open: {ticket.url}",),
-        {"id": ticket.id, "url": ticket.url, "key": intent.action.target.name},
+        (f"{_named(ticket)} is open",),
+        {
+            "id": ticket.id,
+            "url": ticket.url,
+            "key": intent.action.target.name,
+            "sink": intent.action.target.namespace,
+        },
     )
+
+
+def _named(ticket: Ticket) -> str:
+    return f"{ticket.id} ({ticket.url})" if ticket.url else ticket.id
 
 
 def _subject(finding: Finding) -> str:

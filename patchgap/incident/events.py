@@ -202,6 +202,18 @@ class PersonCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonTold:
+    """A sink took one piece of news (`key`): of a person's being called, or of a changed state. `id` and `url` are what
+    was opened there for it, "" where it was said on what was open."""
+
+    key: str
+    sink: str
+    id: str = ""
+    url: str = ""
+    kind: Literal["person_told"] = "person_told"
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """Recovery released what the playbook names; `remaining` stays, each with its end."""
 
@@ -266,6 +278,7 @@ Body = (
     | GateJudged
     | StageFailed
     | PersonCalled
+    | PersonTold
     | Recovered
     | Closed
     | CloseRefused

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, RefusedError
 from patchgap.incident import tables
 from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
-from patchgap.incident.events import Body, Closed, Dismissed, Opened, Scoped, SignalJoined, decode
+from patchgap.incident.events import Body, Closed, Dismissed, Opened, PersonTold, Scoped, SignalJoined, decode
 from patchgap.incident.lease import must_be_last
 from patchgap.incident.redact import SecretError, secret_in
 from patchgap.model.codec import canonical, plain
@@ -125,7 +125,7 @@ class Ledger:
 
     def _add(self, connection: sa.Connection, row: sa.Row[Any], text: str, body: Body, actor: str) -> Link:
         _must_be_whole(connection, row)
-        if row.status != "open":
+        if row.status != "open" and not isinstance(body, PersonTold):  # who heard of the end changes nothing of it
             raise RefusedError(f"{row.id} is {row.status}", "An ended incident takes no entry: open another one.")
         if isinstance(body, Opened):
             raise RefusedError(f"{row.id} is open already", "Join a further signal instead.")

@@ -115,6 +115,8 @@ class IncidentState:
     refused_closings: tuple[RefusedClosing, ...] = ()
     failures: tuple[events.StageFailed, ...] = ()
     persons_called: tuple[str, ...] = ()
+    told: tuple[events.PersonTold, ...] = ()
+    status_since: int = 1  # the entry since which the status is what it is
     remaining: tuple[Remaining, ...] = ()
     ending: events.Closed | events.Dismissed | None = None
 

@@ -39,7 +39,8 @@ def fold(entries: Sequence[Entry]) -> IncidentState:
         known, state = 1, _opened(entries[0], entries[0].body)
     for entry in entries[known:]:
         changed = _FOLDS[type(entry.body)](state, entry, entry.body)
-        state = replace(changed, head=entry.hash, seq=entry.seq)
+        since = state.status_since if changed.status is state.status else entry.seq
+        state = replace(changed, head=entry.hash, seq=entry.seq, status_since=since)
     if len(entries) >= len(held) or not all(map(is_, entries, held)):  # a look back is not the latest
         while len(_LATEST) >= _REMEMBERED and entries[0].incident not in _LATEST:
             _LATEST.pop(next(iter(_LATEST)), None)
@@ -254,6 +255,10 @@ def _person(state: IncidentState, _entry: Entry, body: events.PersonCalled) -> I
     return replace(state, persons_called=(*state.persons_called, body.why))
 
 
+def _told(state: IncidentState, _entry: Entry, body: events.PersonTold) -> IncidentState:
+    return replace(state, told=(*state.told, body))
+
+
 def _recovered(state: IncidentState, entry: Entry, body: events.Recovered) -> IncidentState:
     times = replace(state.times, recovered=entry.at)
     return replace(state, status=Status.RECOVERED, remaining=body.remaining, times=times)
@@ -297,6 +302,7 @@ _FOLDS: Mapping[type[Any], Callable[[IncidentState, Entry, Any], IncidentState]]
     events.GateJudged: _judged,
     events.StageFailed: _stage_failed,
     events.PersonCalled: _person,
+    events.PersonTold: _told,
     events.Recovered: _recovered,
     events.Closed: _closed,
     events.CloseRefused: _close_refused,

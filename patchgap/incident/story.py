@@ -224,6 +224,11 @@ def _called(body: events.PersonCalled) -> Iterator[str]:
     yield f"! a person is called: {body.why}"
 
 
+def _told(body: events.PersonTold) -> Iterator[str]:
+    what = f"{body.id} {body.url}".strip()
+    yield f"told {body.sink}{f': {what} is open' if what else ''}"
+
+
 def _recovered(body: events.Recovered) -> Iterator[str]:
     yield f"recovered; controls that stay: {len(body.remaining)}"
     for left in body.remaining:
@@ -267,6 +272,7 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     events.GateJudged: _judged,
     events.StageFailed: _stage_failed,
     events.PersonCalled: _called,
+    events.PersonTold: _told,
     events.Recovered: _recovered,
     events.Closed: _closed,
     events.CloseRefused: _close_refused,

@@ -62,6 +62,7 @@ def situation_of(
         uncovered=state.plan.uncovered if state.plan else (),
         may_write=may_write or engine.stop.may_write,
         identities=state.identities,
+        plan_digest=state.plan.digest if state.plan else "",
     )
 
 

@@ -29,6 +29,7 @@ class Desk:
         self.calls: dict[str, str] = {}  # what a verification calls a person for
         self.ran: list[tuple[str, str]] = []
         self.waited: dict[str, Any] = {}  # how what waited in an incident went on
+        self.deaf: dict[str, tuple[str, ...]] = {}  # sinks that did not take what an incident has to say
 
     def state_of(self, _engine: Any, incident: str) -> Any:
         if incident in self.broken:
@@ -50,6 +51,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(scheduled, "open_incidents", lambda _engine: (ONE, TWO))
     monkeypatch.setattr(scheduled, "state_of", made.state_of)
     monkeypatch.setattr(scheduled, "within", made.within)
+    monkeypatch.setattr(scheduled, "ended_lately", lambda _engine: ())
+    monkeypatch.setattr(scheduled, "tell", lambda incident: made.deaf.get(incident, ()))
     monkeypatch.setattr(scheduled, "left_undone", lambda *_: False)
     monkeypatch.setattr(scheduled, "go_on", made.waited.get)
     monkeypatch.setattr(scheduled, "gate_passes", lambda _incident: False)
@@ -71,6 +74,16 @@ def test_a_person_who_was_called_before_fails_no_later_round(desk: Desk) -> None
     """What stands in the ledger already is no news."""
     desk.called[ONE] = (LATE,)
     assert scheduled.verify_open_incidents.fn().is_completed()
+
+
+def test_a_sink_that_does_not_take_it_is_the_rounds_trouble(desk: Desk) -> None:
+    """The incident went on as it should, and who was not told is named; so it is for one that has ended."""
+    desk.deaf = {TWO: ("oncall: it does not answer",)}
+    state = scheduled.verify_open_incidents.fn()
+    assert state.is_failed()
+    assert state.message == (
+        f"2 open incidents, 1 in trouble: {TWO}: open: awaiting proofs; not told: oncall: it does not answer"
+    )
 
 
 def test_an_incident_that_is_not_due_is_left_alone(desk: Desk) -> None:

@@ -216,6 +216,7 @@ class Telling:
             )
         yield events.StageFailed("contain", ("open_incident: the ticket system answered 503",))
         yield events.PersonCalled("containment is PARTIAL: open_incident failed")
+        yield events.PersonTold("inc-call-1", "oncall", "inc-call-1")
         self.clock.wait(60)
         yield events.IntentMade(Intent(TICKET, {}, "patchgap contain"))
         yield events.ReceiptMade(receipt(TICKET, Outcome.DONE, "SEC-1042 was opened"))

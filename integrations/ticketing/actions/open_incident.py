@@ -10,7 +10,7 @@ from patchgap.registry import action
 
 @action
 class OpenIncident(Opening):
-    """Opens an incident at the configured ticket sink; once an incident, however often it runs.
+    """Opens an incident at each sink that takes it; once an incident, however often it runs.
 
     Example::
 

@@ -10,7 +10,7 @@ from patchgap.registry import action
 
 @action
 class OpenTicket(Opening):
-    """Opens a ticket at the configured ticket sink; once an incident, however often it runs.
+    """Opens a ticket at each sink that takes it; once an incident, however often it runs.
 
     Example::
 

@@ -9,19 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ticket_scene import DRAFT, INCIDENT, SETTINGS, answering, intent, response, situation
+from ticket_scene import DRAFT, HINT, INCIDENT, NOW, answering, intent, response, situation
 
 from integrations.outbound import MAX_ANSWER, Service
 from integrations.rehearsal.tickets import TicketSink
+from integrations.rest import Rest
 from integrations.ticketing.actions.open_incident import OpenIncident
 from integrations.ticketing.actions.open_ticket import OpenTicket
-from integrations.ticketing.file_sink import FileSink
 from integrations.ticketing.opening import TicketParameters
-from integrations.ticketing.tickets import Draft, Sink, Ticket, Tickets
-from integrations.ticketing.webhook_sink import WebhookSink
+from integrations.ticketing.sinks.file import FileSink
+from integrations.ticketing.sinks.webhook import WebhookSink
 from patchgap.errors import BadInputError, RefusedError, UnreachableError
 from patchgap.model.plan import Control, Outcome, Target
-from patchgap.settings import TicketSink as Configured
+from patchgap.model.telling import Draft, Ticket
+from patchgap.ports import Sink
 
 SEV1 = TicketParameters(severity="sev1")
 
@@ -32,18 +33,18 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sink]:
         yield FileSink(tmp_path / "tickets")
         return
     with TicketSink() as running:
-        yield WebhookSink(Service("The ticket sink", running.url))
+        yield WebhookSink(Rest(Service("The ticket sink", running.url), HINT))
 
 
 def test_what_was_never_opened_is_not_found(sink: Sink) -> None:
     """No ticket is None, not an error."""
-    assert sink.find(DRAFT.key) is None
+    assert sink.find(DRAFT.key, NOW) is None
 
 
 def test_a_ticket_is_found_as_it_was_opened(sink: Sink) -> None:
     """Opening gives the ticket that finding gives afterwards, with an address for a person."""
     opened = sink.open(DRAFT)
-    assert sink.find(DRAFT.key) == opened
+    assert sink.find(DRAFT.key, NOW) == opened
     assert opened.url.startswith(("http://", "file://"))
 
 
@@ -70,7 +71,7 @@ def test_a_crash_between_opening_and_receipt_leaves_one_ticket(sink: Sink) -> No
     """What was opened without a receipt is observed, and applying again adds none."""
     held = situation(sink)
     planned = intent(held)
-    opened = sink.open(Draft(planned.action.target.name, INCIDENT, "open_incident", "sev1", "t", "b"))
+    opened = sink.open(Draft(planned.action.target.name, INCIDENT, "open_incident", "sev1", "t", "b", NOW))
     seen = OpenIncident().observe(planned, held)
     assert seen is not None
     assert seen.result == OpenIncident().apply(planned, held).result
@@ -93,10 +94,10 @@ def test_a_preview_opens_nothing_and_tells_what_is_open(sink: Sink) -> None:
     (target,) = OpenIncident().targets(SEV1, held)
     assert isinstance(target, Target)
     (before,) = OpenIncident().preview(SEV1, target, held)
-    assert before.startswith(f"open a ticket at {sink.shown}: SEV1: PYSEC-2021-874")
-    assert sink.find(target.name) is None
+    assert before.startswith(f"tell {sink.shown}: SEV1: PYSEC-2021-874")
+    assert sink.find(target.name, NOW) is None
     opened = OpenIncident().apply(intent(held), held).result
-    assert OpenIncident().preview(SEV1, target, held) == (f"{opened['id']} is open already: {opened['url']}",)
+    assert OpenIncident().preview(SEV1, target, held) == (f"{opened['id']} ({opened['url']}) is open already",)
 
 
 def test_what_people_were_told_is_not_taken_back(sink: Sink) -> None:
@@ -112,7 +113,7 @@ def test_a_key_that_is_no_name_touches_no_file(tmp_path: Path, key: str) -> None
     """A key with a path in it is refused before the folder is looked at."""
     sink = FileSink(tmp_path / "tickets")
     with pytest.raises(BadInputError, match="no file's name"):
-        sink.find(key)
+        sink.find(key, NOW)
     assert not list(tmp_path.iterdir())
 
 
@@ -120,7 +121,7 @@ def test_a_ticket_half_written_is_opened_whole(tmp_path: Path) -> None:
     """A page without its index is a crash's, and is no ticket; opening again leaves both files and no drafts."""
     (tmp_path / f"{DRAFT.key}.md").write_text("half")
     sink = FileSink(tmp_path)
-    assert sink.find(DRAFT.key) is None
+    assert sink.find(DRAFT.key, NOW) is None
     sink.open(DRAFT)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{DRAFT.key}.json", f"{DRAFT.key}.md"]
     assert (tmp_path / f"{DRAFT.key}.md").read_text() == "# A title\n\nA body.\n"
@@ -130,14 +131,14 @@ def test_a_ticket_half_written_is_opened_whole(tmp_path: Path) -> None:
 def test_a_broken_index_is_named_and_not_taken_for_none(tmp_path: Path, index: str) -> None:
     """What cannot be read is not "no ticket": a second one would be opened."""
     (tmp_path / f"{DRAFT.key}.json").write_bytes(index.encode(errors="surrogatepass"))
-    with pytest.raises(UnreachableError, match=rf"{DRAFT.key}\.json cannot be read .* tickets\.folder"):
-        FileSink(tmp_path).find(DRAFT.key)
+    with pytest.raises(UnreachableError, match=rf"{DRAFT.key}\.json cannot be read .* options\.folder"):
+        FileSink(tmp_path).find(DRAFT.key, NOW)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A file where the folder should be: one error with the setting to change."""
     (tmp_path / "tickets").write_text("a file")
-    with pytest.raises(UnreachableError, match=r"Make tickets\.folder a folder"):
+    with pytest.raises(UnreachableError, match=r"options\.folder a folder"):
         FileSink(tmp_path / "tickets").open(DRAFT)
 
 
@@ -165,14 +166,14 @@ UNSOUND = {
 
 @pytest.mark.parametrize("name", UNSOUND)
 @pytest.mark.parametrize(
-    "call", [lambda sink: sink.find(DRAFT.key), lambda sink: sink.open(DRAFT)], ids=["find", "open"]
+    "call", [lambda sink: sink.find(DRAFT.key, NOW), lambda sink: sink.open(DRAFT)], ids=["find", "open"]
 )
 def test_an_unsound_answer_claims_no_ticket(name: str, call: Callable[[Sink], object]) -> None:
     """Neither a ticket nor "there is none" is read from it; the address and the next step are named."""
     answer, words = UNSOUND[name]
     with answering(answer) as service, pytest.raises(UnreachableError, match=words) as caught:
         call(WebhookSink(service))
-    assert f"The ticket sink at {service.url}" in str(caught.value)
+    assert f"The ticket sink at {service.service.url}" in str(caught.value)
 
 
 def test_a_slow_drip_ends_at_the_deadline() -> None:
@@ -182,7 +183,7 @@ def test_a_slow_drip_ends_at_the_deadline() -> None:
         answering(head, drip=b" ") as service,
         pytest.raises(UnreachableError, match="did not answer within 1 s"),
     ):
-        WebhookSink(service).find(DRAFT.key)
+        WebhookSink(service).find(DRAFT.key, NOW)
 
 
 def test_a_slow_drip_of_headers_ends_at_the_deadline() -> None:
@@ -191,12 +192,14 @@ def test_a_slow_drip_of_headers_ends_at_the_deadline() -> None:
         answering(b"HTTP/1.1 200 OK\r\nx: ", drip=b"y") as service,
         pytest.raises(UnreachableError, match="did not answer within 1 s"),
     ):
-        WebhookSink(service).find(DRAFT.key)
+        WebhookSink(service).find(DRAFT.key, NOW)
 
 
 def test_a_ticket_system_that_is_down_is_named() -> None:
     """No answer is an error that names the system, and no ticket is claimed."""
-    held = situation(WebhookSink(Service("the ticket system", "http://127.0.0.1:9/tickets", timeout_seconds=2)))
+    held = situation(
+        WebhookSink(Rest(Service("the ticket system", "http://127.0.0.1:9/tickets", timeout_seconds=2), HINT))
+    )
     with pytest.raises(UnreachableError, match="the ticket system"):
         OpenIncident().apply(intent(held), held)
 
@@ -204,14 +207,14 @@ def test_a_ticket_system_that_is_down_is_named() -> None:
 def test_an_integer_id_is_taken_as_its_digits() -> None:
     """Many systems count their tickets."""
     with answering(response("200 OK", b'{"id": 7, "url": "https://t.example/7"}')) as service:
-        assert WebhookSink(service).find(DRAFT.key) == Ticket("7", "https://t.example/7")
+        assert WebhookSink(service).find(DRAFT.key, NOW) == Ticket("7", "https://t.example/7")
 
 
 def test_the_whole_draft_is_posted_with_its_key_and_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """The token is resolved for the request; without it the sink refuses, and no word of it is in the error."""
     monkeypatch.setenv("TEST_TICKETS_TOKEN", "t0ken-value")
     with TicketSink(token="t0ken-value") as running:
-        service = Service("The ticket sink", running.url, "env:TEST_TICKETS_TOKEN")
+        service = Rest(Service("The ticket sink", running.url, "env:TEST_TICKETS_TOKEN"), HINT)
         WebhookSink(service).open(DRAFT)
         assert {**running.tickets[0], "id": "", "url": ""} == {
             "key": DRAFT.key,
@@ -224,8 +227,8 @@ def test_the_whole_draft_is_posted_with_its_key_and_token(monkeypatch: pytest.Mo
             "url": "",
         }
         monkeypatch.setenv("TEST_TICKETS_TOKEN", "wr0ng-value")
-        with pytest.raises(UnreachableError, match=r"answered 401\. Check tickets\.url and tickets\.token") as caught:
-            WebhookSink(service).find(DRAFT.key)
+        with pytest.raises(UnreachableError, match=r"answered 401\. Check its url and token") as caught:
+            WebhookSink(service).find(DRAFT.key, NOW)
     assert "wr0ng-value" not in str(caught.value)
 
 
@@ -235,32 +238,16 @@ def test_a_token_that_no_header_can_bear_is_named_without_its_value(
 ) -> None:
     """The reference is at fault, not the address, and the value is not shown."""
     monkeypatch.setattr("integrations.outbound.secret", lambda _reference: token)
-    service = Service("The ticket sink", "http://127.0.0.1:9/tickets", "env:TEST_TICKETS_TOKEN", 1)
+    service = Rest(Service("The ticket sink", "http://127.0.0.1:9/tickets", "env:TEST_TICKETS_TOKEN", 1), HINT)
     with pytest.raises(BadInputError, match="env:TEST_TICKETS_TOKEN: ") as caught:
-        WebhookSink(service).find(DRAFT.key)
+        WebhookSink(service).find(DRAFT.key, NOW)
     assert "-value" not in str(caught.value)
 
 
 def test_a_secret_in_the_address_is_not_shown() -> None:
     """User, password, query and fragment of the address stay out of what a person reads."""
-    sink = WebhookSink(Service("x", "https://user:pass@t.example/hook?key=k3y#f"))
+    sink = WebhookSink(Rest(Service("x", "https://user:pass@t.example/hook?key=k3y#f"), HINT))
     assert sink.shown == "https://t.example/hook"
-
-
-def test_a_webhook_without_an_address_is_refused() -> None:
-    """The setting that is missing is named."""
-    with pytest.raises(BadInputError, match=r"tickets\.url"):
-        Tickets.connect(SETTINGS.model_copy(update={"tickets": Configured(kind="webhook")}))
-
-
-def test_the_settings_choose_the_sink(tmp_path: Path) -> None:
-    """A folder where nothing is said, the named folder, or the webhook."""
-    home = SETTINGS.model_copy(update={"home": tmp_path})
-    assert Tickets.connect(home).sink == FileSink(tmp_path / "tickets")
-    named = home.model_copy(update={"tickets": Configured(folder=tmp_path / "x")})
-    assert Tickets.connect(named).sink == FileSink(tmp_path / "x")
-    hook = home.model_copy(update={"tickets": Configured(kind="webhook", url="https://t.example/hook")})
-    assert Tickets.connect(hook).sink.shown == "https://t.example/hook"
 
 
 def test_the_index_says_for_programs_what_the_page_says_for_people(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ticket_scene import advisory, exposure, intent, situation
 
 from integrations.ticketing.actions.open_incident import OpenIncident
-from integrations.ticketing.file_sink import FileSink
+from integrations.ticketing.sinks.file import FileSink
 from integrations.ticketing.words import MAX_BODY, MAX_TITLE, render
 from patchgap.model.exposure import Exposure
 from patchgap.model.signal import Advisory

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from integrations.outbound import Service
+from integrations.rest import Rest
 from integrations.ticketing.actions.open_incident import OpenIncident
-from integrations.ticketing.tickets import Draft, Sink, Tickets
+from integrations.ticketing.directory import Entry, Sinks
 from patchgap.model.exposure import Artifact, Component, Exposure
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Intent, PlannedAction
 from patchgap.model.signal import Advisory, Severity, Signal, SignalId, SignalKind
+from patchgap.model.telling import Draft
 from patchgap.model.workload import Container, ContainerRole, DataScope, RunState, Workload, WorkloadRef
-from patchgap.ports import Connections, Situation
+from patchgap.ports import Connections, Sink, Situation
 from patchgap.settings import Settings
 
 NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
+HINT = "Check its url and token."
 INCIDENT = IncidentId("inc-20261124-7k3f")
 SETTINGS = Settings(home=Path("/nonexistent"), database_url="sqlite://")
-DRAFT = Draft("inc-1-open_incident", "inc-1", "open_incident", "sev1", "A title", "A body.\n")
+DRAFT = Draft("inc-1-open_incident", "inc-1", "open_incident", "sev1", "A title", "A body.\n", NOW)
 
 
 def advisory(**changes: Any) -> Advisory:
@@ -54,7 +57,7 @@ def situation(sink: Sink, told: Advisory | None = None, exposures: tuple[Exposur
         affected_digests=frozenset(),
         patched=frozenset(),
         judge=lambda _digests: {},
-        connections=Connections(SETTINGS, [Tickets(sink)]),
+        connections=Connections(SETTINGS, [Sinks([Entry("desk", sink)])]),
         clock=lambda: NOW,
         owner="patchgap",
     )
@@ -71,13 +74,13 @@ def intent(held: Situation) -> Intent:
 
 
 @contextmanager
-def answering(answer: bytes, *, drip: bytes = b"") -> Iterator[Service]:
+def answering(answer: bytes, *, drip: bytes = b"") -> Iterator[Rest]:
     """A service that answers every connection with these bytes, then keeps sending `drip` until it is left."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         over = threading.Event()
         thread = threading.Thread(target=_answer, args=(listening, answer, drip, over), daemon=True)
         thread.start()
-        yield Service("The ticket sink", f"http://127.0.0.1:{listening.getsockname()[1]}/tickets", "", 1)
+        yield Rest(Service("The ticket sink", f"http://127.0.0.1:{listening.getsockname()[1]}/tickets", "", 1), HINT)
         over.set()
         listening.shutdown(socket.SHUT_RDWR)
         thread.join(5)

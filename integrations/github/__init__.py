@@ -1,0 +1,1 @@
+"""GitHub: issues for people, and promotion held where it happens."""

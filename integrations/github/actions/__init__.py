@@ -1,0 +1,1 @@
+"""What patchgap can change at GitHub, one file a verb."""

@@ -1,0 +1,1 @@
+"""Ticket systems and pagers, one file a kind."""
