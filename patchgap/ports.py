@@ -248,3 +248,27 @@ class FlowStarter(Protocol):
     def start(self, flow: str, parameters: Mapping[str, str], idempotency_key: str, tags: Sequence[str] = ()) -> str:
         """The flow run's id. The same key starts one run. Raises UnreachableError where the Prefect API does not
         answer: the caller has stored what is needed to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledRun:
+    """A run of a later time. `waiting` says that it has not begun; `cancelled` by patchgap where it is `ours`."""
+
+    id: str
+    at: datetime
+    waiting: bool = False
+    cancelled: bool = False
+    ours: bool = False
+
+
+class RunScheduler(Protocol):
+    """Schedules runs for later; flows/ implements it, the patch window calls it. All raise UnreachableError."""
+
+    def schedule(self, flow: str, parameters: Mapping[str, object], key: str, at: datetime, tags: Sequence[str]) -> str:
+        """The run's id; the same key is one run."""
+
+    def find(self, flow: str, tags: Sequence[str]) -> tuple[ScheduledRun, ...]:
+        """The flow's runs that bear all these tags, the newest first."""
+
+    def cancel(self, run: str) -> None:
+        """Cancels one that has not begun."""

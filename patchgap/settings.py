@@ -175,6 +175,12 @@ class SinkSettings(_Section):
     options: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class PatchSettings(_Section):
+    """When work that can wait is done: a file of windows, `weekly` alone where none is given."""
+
+    windows: Path | None = None
+
+
 class Protection(_Section):
     """What patchgap must never touch, beyond kube-system, its own namespace and control-plane nodes."""
 
@@ -195,6 +201,7 @@ class Settings(_Section):
     registries: RegistriesSettings = RegistriesSettings()
     advisories: AdvisoriesSettings = AdvisoriesSettings()
     sinks: tuple[SinkSettings, ...] = ()  # a folder of files where none is given
+    patch: PatchSettings = PatchSettings()
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
 

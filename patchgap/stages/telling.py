@@ -41,6 +41,20 @@ def tell(engine: Engine, incident: IncidentId, messenger: Messenger) -> tuple[De
     return tuple(failed)
 
 
+def remind(engine: Engine, incident: IncidentId, messenger: Messenger) -> tuple[Delivered, ...]:
+    """Says on what is open that a patch window has come, once a day. The failed ones are returned, with why."""
+    state = state_of(engine, incident)
+    key = f"{incident}-window-{engine.clock():%Y%m%d}"
+    patched = ", ".join(state.patched) or "none is named yet: `patchgap incident patch` names it"
+    why = f"its patch window is open; {len(state.finding.exposures)} exposures; patched images: {patched}"
+    news = News(key, state.status, why, told=_told(state, key), opened=_opened(state))
+    delivered = messenger.deliver(news, situation_of(engine, state))
+    for one in delivered:
+        if not one.problem:
+            engine.ledger.append(incident, PersonTold(key, one.sink), ACTOR)
+    return tuple(one for one in delivered if one.problem)
+
+
 def ended_lately(engine: Engine) -> tuple[IncidentId, ...]:
     """The incidents that ended, and may have people who were not told so yet."""
     since = engine.clock() - _REMEMBERED

@@ -66,6 +66,12 @@ class Block(Parameters):
     expires: Duration = Field(default="30d", validate_default=True, description="When it ends.")
 
 
+class Queued(Parameters):
+    """Which window."""
+
+    window: str = "weekly"
+
+
 class Incident(Parameters):
     severity: Literal["sev1", "sev2", "sev3", "sev4"] = Field(description="How bad.", examples=["sev2"])
 
@@ -153,6 +159,7 @@ def verbs(**changed: Verb) -> Registry:
         promotion,
         Verb("rotate_credentials", Effect.IRREVERSIBLE, parameters=IrreversibleParameters),
         Verb("open_incident", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),
+        Verb("queue_for_patch_window", Effect.NOTIFIES, "cancel_patch_window", "one", Queued, platform="patching"),
         Verb("open_ticket", Effect.NOTIFIES, grain="one", parameters=Incident, platform="tickets"),
     ]
     checks = [

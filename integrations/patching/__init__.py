@@ -1,0 +1,1 @@
+"""The patch window: when work that can wait is done."""

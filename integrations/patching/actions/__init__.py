@@ -1,0 +1,1 @@
+"""What can be queued, one file a verb."""
