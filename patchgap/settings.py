@@ -181,6 +181,18 @@ class PatchSettings(_Section):
     windows: Path | None = None
 
 
+class GitHubSettings(_Section):
+    """Where promotion is held: GitHub. Without a token nothing is. `repositories` says which repository builds an image,
+    where provenance does not ("" for one that is not built here)."""
+
+    url: Address = "https://api.github.com"
+    token: Reference = ""
+    repositories: Mapping[str, str] = Field(default_factory=dict)  # image repository -> owner/name
+    environments: tuple[str, ...] = ("production",)
+    branches: tuple[str, ...] = ("~DEFAULT_BRANCH",)  # as rulesets write them
+    mend_teams: tuple[int, ...] = ()  # ids of teams whose pull requests a locked branch still takes
+
+
 class Protection(_Section):
     """What patchgap must never touch, beyond kube-system, its own namespace and control-plane nodes."""
 
@@ -201,6 +213,7 @@ class Settings(_Section):
     registries: RegistriesSettings = RegistriesSettings()
     advisories: AdvisoriesSettings = AdvisoriesSettings()
     sinks: tuple[SinkSettings, ...] = ()  # a folder of files where none is given
+    github: GitHubSettings = GitHubSettings()
     patch: PatchSettings = PatchSettings()
     protect: Protection = Protection()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s

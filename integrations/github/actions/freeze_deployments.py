@@ -1,0 +1,240 @@
+"""freeze_deployments at GitHub: what builds the affected artifacts promotes nothing while the incident lasts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from integrations.github.promotion import CUSTOM, Promotion, State
+from patchgap.errors import ConflictError, PatchgapError
+from patchgap.model.exposure import Artifact, repository_of
+from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import action
+
+PLATFORM = "github"
+_SOURCE = re.compile(r"github\.com[/:]([A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}?)(?:\.git)?(?:[@#/]|$)", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_LOCKED: State = {"policy": CUSTOM, "patterns": []}  # custom patterns, and none of them
+
+
+class FreezeParameters(Parameters):
+    """What other platforms read of the same step."""
+
+    reach: str = Field(default="", description="Read by Kubernetes; here it is always the repositories that build.")
+
+
+@action
+class FreezePromotion:
+    """Holds promotion in the repositories that build the affected images: their environments admit no branch, and a
+    ruleset of the incident's own name locks their production branches, but to the teams that make the mend.
+
+    Example::
+
+        freeze_deployments: {reach: affected_namespaces}
+    """
+
+    verb: ClassVar[str] = "freeze_deployments"
+    platform: ClassVar[str] = PLATFORM
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    inverse: ClassVar[str] = "unfreeze_deployments"
+    permissions: ClassVar[tuple[str, ...]] = (
+        "Metadata: read",
+        "Contents: read",
+        "Actions: read",
+        "Administration: write",
+    )
+    parameters: ClassVar[type[Parameters]] = FreezeParameters
+
+    def targets(self, parameters: FreezeParameters, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
+        """Each environment and the branches of each repository; an image that nothing is known to build is named.
+        Without a token in the settings, nothing: promotion is not held here."""
+        promotion = situation.connections.of(Promotion)
+        if not promotion.settings.token:
+            return
+        repositories: dict[str, None] = {}
+        for image, repository in sorted(_built(promotion, situation)):
+            if repository is None:
+                why = "nothing says which repository builds it: add it to github.repositories"
+                yield Uncovered(self.verb, f"promotion of {image}", why)
+            elif repository:
+                repositories[repository] = None
+        for repository in repositories:
+            try:
+                yield from _targets(promotion, repository)
+            except PatchgapError as error:
+                yield Uncovered(self.verb, f"promotion of {repository}", str(error))
+
+    def preview(self, parameters: FreezeParameters, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
+        """What would be refused. Raises ConflictError where it is another repository under that name."""
+        promotion = _same(situation, target)
+        if target.kind == "Environment":
+            now = _words(promotion.state(target.namespace, target.name))
+            return (f"branches that may deploy to {target.name}: {now} -> none",)
+        branches = ", ".join(promotion.settings.branches)
+        return (f"ruleset {_name(situation)}: {branches} take no push, but pull requests of {_teams(promotion)}",)
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        """Which branches may deploy. Raises ConflictError where it is another repository under that name."""
+        promotion, target = _same(situation, action.target), action.target
+        if target.kind == "Environment":
+            return dict(promotion.state(target.namespace, target.name))
+        return {"ruleset": _ruleset(situation)}
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        """Sets what is not set yet. Raises ConflictError where someone changed it since it was found."""
+        promotion, target = _same(situation, intent.action.target), intent.action.target
+        if target.kind != "Environment":
+            if promotion.ruleset(target.namespace, _name(situation)) is None:
+                situation.may_write()
+                promotion.lock(target.namespace, intent.found["ruleset"])
+            return self._seen(intent, situation)
+        state = promotion.state(target.namespace, target.name)
+        _ours(intent.found, state, target)
+        situation.may_write()
+        if state["policy"] != CUSTOM:
+            promotion.set_policy(target.namespace, target.name, CUSTOM)
+        promotion.refuse(target.namespace, target.name, intent.found["patterns"])
+        return self._seen(intent, situation)
+
+    def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
+        """A receipt where nothing is admitted now, or None."""
+        promotion, target = situation.connections.of(Promotion), intent.action.target
+        if target.kind == "Environment":
+            held = promotion.state(target.namespace, target.name) == _LOCKED
+            return _receipt(intent, f"no branch may deploy to {target.name}") if held else None
+        found = promotion.ruleset(target.namespace, _name(situation))
+        if found is None or not _as_set(intent.found["ruleset"], found):
+            return None
+        return _receipt(intent, f"ruleset {found['name']} locks the branches", ruleset=int(found["id"]))
+
+    def release(self, control: Control, situation: Situation) -> Receipt:
+        """Restores which branches may deploy, or deletes the ruleset; what else changed meanwhile stays as it is.
+        Raises ConflictError where someone changed the same."""
+        intent, target = control.intent, control.intent.action.target
+        promotion = _same(situation, target)
+        if target.kind != "Environment":
+            return _unlock(promotion, intent, situation)
+        found, state = intent.found, promotion.state(target.namespace, target.name)
+        _ours(found, state, target)
+        situation.may_write()
+        for pattern in found["patterns"]:
+            if list(pattern) not in state["patterns"]:
+                promotion.admit(target.namespace, target.name, pattern)
+        if found["policy"] != state["policy"]:
+            promotion.set_policy(target.namespace, target.name, found["policy"])
+        return _receipt(intent, f"branches that may deploy to {target.name}: {_words(found)}")
+
+    def _seen(self, intent: Intent, situation: Situation) -> Receipt:
+        seen = self.observe(intent, situation)
+        if seen is None:
+            raise ConflictError(
+                f"{intent.action.target} was set and does not stand", "Someone else changes it: see its audit log."
+            )
+        return seen
+
+
+def _built(promotion: Promotion, situation: Situation) -> Iterator[tuple[str, str | None]]:
+    """Each affected image's repository, with the GitHub repository that builds it: None unknown, "" none of ours."""
+    told = promotion.settings.repositories
+    for exposure in {(e.container.image, e.artifact): e for e in situation.exposures}.values():
+        artifact: Artifact = exposure.artifact
+        image = repository_of(exposure.container.image) or artifact.repository or artifact.digest
+        yield image, told[image] if image in told else _source(promotion, artifact)
+
+
+def _source(promotion: Promotion, artifact: Artifact) -> str | None:
+    """The repository of its builder's workflow, where that holds the commit that it was built from: a workflow that many
+    repositories share builds from a commit of another."""
+    builder = _SOURCE.search(artifact.provenance)
+    if builder is None or not _COMMIT.fullmatch(artifact.commit):
+        return None
+    return builder[1] if promotion.has_commit(builder[1], artifact.commit) else None
+
+
+def _targets(promotion: Promotion, repository: str) -> Iterator[Target]:
+    uid = str(promotion.repository(repository)["id"])
+    yield Target(PLATFORM, "", repository, "Branches", "production", uid)
+    for name in promotion.settings.environments:
+        if promotion.environment(repository, name) is not None:
+            yield Target(PLATFORM, "", repository, "Environment", name, uid)
+
+
+def _same(situation: Situation, target: Target) -> Promotion:
+    promotion = situation.connections.of(Promotion)
+    if str(promotion.repository(target.namespace)["id"]) != target.uid:
+        raise ConflictError(f"{target.namespace} is another repository than was planned", "Plan again.")
+    return promotion
+
+
+def _ours(found: State, state: State, target: Target) -> None:
+    """Holds where the state is the one found, the one set, or between them; anything else is someone else's."""
+    patterns = [list(p) for p in found["patterns"]]
+    between = state["policy"] == CUSTOM and all(p in patterns for p in state["patterns"])
+    if not between and (state["policy"] != found["policy"] or list(state["patterns"]) != patterns):
+        raise ConflictError(
+            f"which branches may deploy to {target.name} of {target.namespace} was changed by someone else:"
+            f" found {_words(found)}, set none, stands {_words(state)}",
+            "Settle it there by hand; patchgap changes nothing of it.",
+        )
+
+
+def _unlock(promotion: Promotion, intent: Intent, situation: Situation) -> Receipt:
+    repository = intent.action.target.namespace
+    found = promotion.ruleset(repository, _name(situation))
+    if found is None:
+        return _receipt(intent, "the ruleset is gone")
+    if not _as_set(intent.found["ruleset"], found):
+        raise ConflictError(
+            f"the ruleset {found['name']} of {repository} was changed by someone else",
+            "Delete it by hand where it is not wanted.",
+        )
+    situation.may_write()
+    promotion.unlock(repository, int(found["id"]))
+    return _receipt(intent, f"the ruleset {found['name']} is deleted")
+
+
+def _name(situation: Situation) -> str:
+    return f"patchgap-{situation.incident}"
+
+
+def _ruleset(situation: Situation) -> dict[str, Any]:
+    settings = situation.connections.of(Promotion).settings
+    teams = [{"actor_id": t, "actor_type": "Team", "bypass_mode": "pull_request"} for t in settings.mend_teams]
+    include = [b if b.startswith(("~", "refs/")) else f"refs/heads/{b}" for b in settings.branches]
+    return {
+        "name": _name(situation),
+        "target": "branch",
+        "enforcement": "active",
+        "bypass_actors": teams,
+        "conditions": {"ref_name": {"include": include, "exclude": []}},
+        "rules": [{"type": "update"}, {"type": "deletion"}, {"type": "non_fast_forward"}],
+    }
+
+
+def _as_set(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether it stands as it was set; the service adds fields of its own."""
+    kinds = {r["type"] for r in wanted["rules"]}
+    same = all(found.get(k) == wanted[k] for k in ("name", "target", "enforcement", "conditions"))
+    actors = [{k: a.get(k) for k in ("actor_id", "actor_type", "bypass_mode")} for a in found.get("bypass_actors", [])]
+    return same and actors == list(wanted["bypass_actors"]) and {r.get("type") for r in found.get("rules", [])} == kinds
+
+
+def _teams(promotion: Promotion) -> str:
+    held = promotion.settings.mend_teams
+    return f"the teams {', '.join(map(str, held))}" if held else "no team"
+
+
+def _words(state: State) -> str:
+    if state["policy"] is None:
+        return "all"
+    if state["policy"] != CUSTOM:
+        return "protected branches"
+    return ", ".join(name for name, _ in state["patterns"]) or "none"
+
+
+def _receipt(intent: Intent, said: str, **result: Any) -> Receipt:
+    return Receipt(intent.action.id, Outcome.DONE, (said,), result)
