@@ -46,21 +46,25 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     artifacts.plan(incident, made)
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
-    return _carried_out(incident, stages.ready(engine(), IncidentId(incident)))
+    broken = _carried_out(incident, stages.ready(engine(), IncidentId(incident)))
+    return _summed_up(_finish(incident), broken)
 
 
-def go_on(incident: str) -> State[Any] | None:
-    """Tries again what waited when it was last tried; None where nothing did."""
+def go_on(incident: str) -> list[str]:
+    """Tries again what waited when it was last tried; the last words of what failed now."""
     steps = stages.to_go_on(engine(), IncidentId(incident))
-    return _carried_out(incident, steps) if steps else None
+    broken = _carried_out(incident, steps) if steps else []
+    if steps:
+        _finish(incident)
+    return broken
 
 
-def _carried_out(incident: str, steps: tuple[tuple[PlannedAction, ...], ...]) -> State[Any]:
+def _carried_out(incident: str, steps: tuple[tuple[PlannedAction, ...], ...]) -> list[str]:
     broken: list[str] = []
     with engine().acting(IncidentId(incident)):  # another engine at the same incident waits for the whole of it
         for step in steps:
             broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
-    return _summed_up(_finish(incident), broken)
+    return broken
 
 
 def describe(action: PlannedAction) -> str:

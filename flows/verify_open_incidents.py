@@ -69,16 +69,18 @@ def _say(incident: IncidentId, state: State[Any]) -> State[Any]:
 
 
 def _go_on(incident: IncidentId) -> State[Any]:
-    cut_off = left_undone(engine(), incident, LEFT_BEHIND)
-    waited = None if cut_off else go_on(incident)
-    if waited is not None and not waited.is_completed():
-        return waited
-    if not cut_off and not gate_passes(incident) and not due(engine(), incident):
+    if left_undone(engine(), incident, LEFT_BEHIND):
+        return within(respond, incident)
+    broken = go_on(incident)
+    state = _looked_at(incident)
+    return Failed(message="; ".join(broken)) if broken and state.is_completed() else state
+
+
+def _looked_at(incident: IncidentId) -> State[Any]:
+    if not gate_passes(incident) and not due(engine(), incident):
         return completed("verified less than the playbook's `every` ago")
-    state = within(respond, incident) if cut_off else within(verify, incident)
-    if not cut_off and state.is_completed() and gate_passes(incident):
-        return within(recover, incident)
-    return state
+    state = within(verify, incident)
+    return within(recover, incident) if state.is_completed() and gate_passes(incident) else state
 
 
 def _take_up() -> list[str]:

@@ -14,12 +14,13 @@ from typing import Any
 
 from patchgap.errors import BrokenLedgerError
 from patchgap.incident import events
+from patchgap.incident.containing import binds, contained, containment
 from patchgap.incident.events import Approved, Opened, Waived
 from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
 from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, second_person
 from patchgap.model.finding import Finding, IncidentId
-from patchgap.model.plan import ActionId, Control, Effect, Outcome, Plan, PlannedAction
+from patchgap.model.plan import ActionId, Control, Outcome, Plan
 
 # The last state of each incident with the very entries that it is of: the same objects lead to the same state, so that a
 # fold of what has grown since goes on from there.
@@ -110,9 +111,14 @@ def _plan_refused(state: IncidentState, entry: Entry, body: events.PlanRefused) 
 
 
 def _approved(state: IncidentState, _entry: Entry, body: Approved) -> IncidentState:
-    yes = state.status is Status.AWAITING_APPROVAL and state.plan is not None and _binds(body, state.plan)
+    yes = state.status is Status.AWAITING_APPROVAL and state.plan is not None and binds(body, state.plan)
     begun = Status.CONTAINING if state.intents else Status.PLANNED
     return replace(state, status=begun if yes else state.status, approvals=(*state.approvals, body))
+
+
+def _said_yes(state: IncidentState, plan: Plan, at: datetime) -> bool:
+    """Whether a person's yes to that plan held then: a broken glass is none."""
+    return any(binds(a, plan) and a.expires_at > at for a in state.approvals)
 
 
 def _declined(state: IncidentState, _entry: Entry, body: events.Declined) -> IncidentState:
@@ -120,17 +126,13 @@ def _declined(state: IncidentState, _entry: Entry, body: events.Declined) -> Inc
     if not stands:
         return state
     others = tuple(a for a in state.approvals if a.plan_digest != body.plan_digest)  # an earlier yes counts no more
-    return replace(state, declined=body, approvals=others)
+    return replace(state, declined=body, approvals=others, waited_under={})
 
 
 def _glass_broken(state: IncidentState, _entry: Entry, body: events.GlassBroken) -> IncidentState:
     begun = Status.CONTAINING if state.intents else Status.PLANNED
     waits = state.status is Status.AWAITING_APPROVAL
     return replace(state, status=begun if waits else state.status, glass=(*state.glass, body))
-
-
-def _binds(approved: Approved, plan: Plan) -> bool:
-    return approved.plan_digest == plan.digest and second_person(approved.approver, approved.requester)
 
 
 def _intended(state: IncidentState, entry: Entry, body: events.IntentMade) -> IncidentState:
@@ -159,51 +161,14 @@ def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> In
     elif intent is not None and since is None:
         halves = (*halves, Control(intent, receipt, entry.at))
     waited = state.waited_under
-    if receipt.outcome is Outcome.WAITING and state.plan:
+    if receipt.outcome is Outcome.WAITING and state.plan and _said_yes(state, state.plan, entry.at):
         waited = {**waited, receipt.action: state.plan.digest}
     grown = replace(state, receipts=receipts, controls=controls, halves=halves, waited_under=waited)
-    return replace(grown, status=_containment(grown), times=_contained(grown, entry.at))
+    return replace(grown, status=containment(grown), times=contained(grown, entry.at))
 
 
 def _without(controls: tuple[Control, ...], action: ActionId) -> tuple[Control, ...]:
     return tuple(c for c in controls if c.intent.action.id != action)
-
-
-def _containment(state: IncidentState) -> Status:
-    """CONTAINED only where every planned action is done, or waits beside what is, and every workload covered."""
-    planned = state.plan.actions if state.plan else ()
-    settled = {r.action: r.outcome for r in state.receipts}
-    waiting = [a for a in planned if a.id not in settled]
-    if waiting:
-        yes = state.plan is not None and any(_binds(a, state.plan) for a in state.approvals)
-        asked = all(a.needs_approval for a in waiting) and not yes
-        return Status.AWAITING_APPROVAL if asked else Status.CONTAINING
-    if all(settled[a.id] in _NOT_BROKEN for a in planned) and not _holds(planned, settled):
-        return Status.CONTAINING
-    whole = planned and _holds(planned, settled)
-    return Status.CONTAINED if whole and state.plan and not state.plan.uncovered else Status.PARTIAL
-
-
-_NOT_BROKEN = (Outcome.DONE, Outcome.WAITING)
-_CHANGES = (Effect.REVERSIBLE, Effect.IRREVERSIBLE)
-
-
-def _holds(actions: Sequence[PlannedAction], settled: Mapping[ActionId, Outcome]) -> bool:
-    """Whether these contain: each is done, or it waits while something else of them that changes the world is done."""
-    outcomes = {settled.get(a.id) for a in actions}
-    if Outcome.WAITING not in outcomes:
-        return outcomes <= {Outcome.DONE}
-    changed = any(a.effect in _CHANGES and settled.get(a.id) is Outcome.DONE for a in actions)
-    return changed and outcomes <= {*_NOT_BROKEN}
-
-
-def _contained(state: IncidentState, at: datetime) -> Times:
-    settled = {r.action: r.outcome for r in state.receipts}
-    by_tier: dict[int, list[PlannedAction]] = {}
-    for action in state.plan.actions if state.plan else ():
-        by_tier.setdefault(action.tier, []).append(action)
-    whole = {tier: at for tier, actions in by_tier.items() if _holds(actions, settled)}
-    return replace(state.times, contained={**whole, **state.times.contained})  # the first time counts
 
 
 def _release_intended(state: IncidentState, entry: Entry, body: events.ReleaseIntended) -> IncidentState:

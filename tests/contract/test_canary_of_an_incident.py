@@ -19,6 +19,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
 from patchgap.settings import Settings
 from patchgap.stages import contain, detect, patch, recover, scope, verify
+from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
 
@@ -66,6 +67,11 @@ class Site:
         contain.finish(self.engine, self.incident)
         return ended
 
+    def approve(self, digest: str) -> None:
+        """A second person says yes to the plan."""
+        (code,) = self.engine.consent.approvers.issue("dana", "admin")
+        self.engine.consent.by_code(Answer(self.incident, digest, yes=True), code)
+
     def round(self) -> dict[str, Outcome]:
         """What goes on in a scheduled round."""
         return self.carry_out(contain.to_go_on(self.engine, self.incident))
@@ -99,7 +105,7 @@ def test_a_canary_waits_starts_is_promoted_and_is_gone(site: Site) -> None:
     waiting = {a.verb: a.changes[0] for a in plan.actions if "canary" in a.verb}
     assert set(waiting) == {"start_patched_canary", "promote_canary"}
     assert all("waits for a patched image" in line for line in waiting.values())
-    contain.approve(engine, incident, plan.digest, "dana", "sam")
+    site.approve(plan.digest)
     ended = site.carry_out(contain.ready(engine, incident))
     assert {v for v, o in ended.items() if o is Outcome.WAITING} == set(waiting)
     assert {o for v, o in ended.items() if v not in waiting} == {Outcome.DONE}
@@ -147,7 +153,7 @@ def test_a_withdrawn_canary_calls_a_person_and_another_mend_is_tried(site: Site)
     scope.scope(engine, incident)
     patch.name_patch(engine, incident, image(GOOD), "sam")
     plan = contain.plan(engine, incident)
-    contain.approve(engine, incident, plan.digest, "dana", "sam")
+    site.approve(plan.digest)
     ended = site.carry_out(contain.ready(engine, incident))
     assert (ended["start_patched_canary"], ended["promote_canary"]) == (Outcome.DONE, Outcome.WAITING)
     site.ahead += timedelta(minutes=61)

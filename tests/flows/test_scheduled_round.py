@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prefect.states import Failed
 
 import flows.verify_open_incidents as scheduled
 from flows.stage import completed
@@ -28,8 +27,8 @@ class Desk:
         self.broken: set[str] = set()
         self.calls: dict[str, str] = {}  # what a verification calls a person for
         self.ran: list[tuple[str, str]] = []
-        self.waited: dict[str, Any] = {}  # how what waited in an incident went on
         self.deaf: dict[str, tuple[str, ...]] = {}  # sinks that did not take what an incident has to say
+        self.waited: dict[str, list[str]] = {}  # what of an incident's waiting actions failed in this round
 
     def state_of(self, _engine: Any, incident: str) -> Any:
         if incident in self.broken:
@@ -54,7 +53,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(scheduled, "ended_lately", lambda _engine: ())
     monkeypatch.setattr(scheduled, "tell", lambda incident: made.deaf.get(incident, ()))
     monkeypatch.setattr(scheduled, "left_undone", lambda *_: False)
-    monkeypatch.setattr(scheduled, "go_on", made.waited.get)
+    monkeypatch.setattr(scheduled, "go_on", lambda incident: made.waited.get(incident, []))
     monkeypatch.setattr(scheduled, "gate_passes", lambda _incident: False)
     monkeypatch.setattr(scheduled, "due", lambda _engine, incident: incident in made.due)
     monkeypatch.setattr(scheduled, "get_run_logger", lambda: SimpleNamespace(info=lambda *_: None))
@@ -102,9 +101,11 @@ def test_a_broken_ledger_stops_its_own_incident_alone(desk: Desk) -> None:
 
 
 def test_what_waited_goes_on_in_every_round(desk: Desk) -> None:
-    """Also in an incident whose verification is not due; one whose part failed then is told, and the other verified."""
+    """Also in an incident whose verification is not due; what failed then is told, and keeps none from being verified."""
     desk.due = {TWO}
-    desk.waited |= {ONE: Failed(message="PARTIAL: the canary is withdrawn"), TWO: completed("1 targets contained")}
+    desk.waited |= {ONE: ["the canary is withdrawn"], TWO: ["the rollout is stuck"]}
     state = scheduled.verify_open_incidents.fn()
-    assert state.message == f"2 open incidents, 1 in trouble: {ONE}: PARTIAL: the canary is withdrawn"
+    assert state.message == (
+        f"2 open incidents, 2 in trouble: {ONE}: the canary is withdrawn; {TWO}: the rollout is stuck"
+    )
     assert desk.ran == [("verify", TWO)]

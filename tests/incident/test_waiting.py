@@ -113,6 +113,25 @@ def test_a_yes_to_a_plan_holds_for_what_it_found_waiting(ledger: Ledger, clock: 
     assert contain(day).outcome is Outcome.DONE
 
 
+def test_neither_a_broken_glass_nor_a_yes_that_was_taken_back_holds_for_what_waits(
+    ledger: Ledger, clock: Ticking
+) -> None:
+    """A glass is broken for a time, and the action that waited in it needs a yes afterwards; a no ends every yes."""
+    incident, _ = ledger.open(KEY, OPENED, "detect")
+    action = replace(FREEZE, needs_approval="tier 2 asks security-oncall")
+    plan = plan_for(incident, (action,))
+    soon, waits = clock.now + timedelta(minutes=30), events.ReceiptMade(made(action, Outcome.WAITING))
+
+    def after(*bodies: Any) -> bool:
+        for body in bodies:
+            ledger.append(incident, body, "dana")
+        return fold(ledger.read(incident)).consented(action, clock.now + timedelta(days=1))
+
+    assert not after(events.Planned(plan), events.GlassBroken("dana", "production is down", soon), waits)
+    assert after(events.Approved(plan.digest, "dana", "sam", soon), waits)
+    assert not after(events.Declined(plan.digest, "kim", "wait for the vendor"))
+
+
 @pytest.mark.parametrize(
     ("outcomes", "status", "contained"),
     [
