@@ -1,4 +1,5 @@
-"""`patchgap stop`: the kill switch. While it is raised, nothing writes to a control plane, whoever runs it."""
+"""`patchgap stop` and `patchgap resume`: the kill switch. While it is raised, nothing writes to a control plane, whoever
+runs it."""
 
 from __future__ import annotations
 
@@ -7,54 +8,50 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, safe
+from patchgap.cli.output import emit, safe
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.stop import Stop
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_WHY = click.option("--why", required=True, help="Why, in a sentence; it stands in every refusal.")
-_WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
 
 
-@click.group(cls=Group)
-def stop() -> None:
-    """The kill switch: while it is raised, no control plane is written to."""
-
-
-@stop.command("raise")
-@_WHY
-@_WHO
+@click.command()
+@click.option("--why", metavar="TEXT", help="Why, in a sentence; it stands in every refusal.")
+@click.option("--as", "who", metavar="NAME", help="Who decides; it is kept.")
 @_JSON
 @click.pass_obj
-def raise_(cli: Cli, why: str, who: str, as_json: bool) -> None:
-    """Stop every write from now on: containment, releases and the mend's admission. Reading goes on.
+def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
+    """The kill switch: stop every write to a control plane from now on.
 
-    What is in place stays in place. It outlives restarts, and holds for every process on this database.
+    With --why and --as it is raised: containment, releases and the mend's admission stop before their next write, in
+    every process on this database, and after a restart. Reading goes on; what is in place stays in place. With neither,
+    it is told whether it is raised, by whom, when and why.
     """
+    if (why is None) != (who is None):
+        raise click.UsageError("give both --why and --as to stop every write, or neither to see what stands")
     switch = _switch(cli)
-    switch.raise_(why, who, cli.clock())
+    if why is not None and who is not None:
+        switch.raise_(_said(why, "--why"), _said(who, "--as"), cli.clock())
     _show(switch, as_json=as_json)
 
 
-@stop.command()
-@_WHY
-@_WHO
+@click.command()
+@click.option("--why", required=True, metavar="TEXT", help="Why, in a sentence; it is kept.")
+@click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
 @_JSON
 @click.pass_obj
-def lower(cli: Cli, why: str, who: str, as_json: bool) -> None:
-    """Let writes go on. What was refused meanwhile is done when it is run again: `patchgap incident contain ID`."""
+def resume(cli: Cli, why: str, who: str, as_json: bool) -> None:
+    """Let writes go on after `patchgap stop`. What was refused meanwhile is done when it is run again."""
     switch = _switch(cli)
-    switch.lower(why, who, cli.clock())
+    switch.lower(_said(why, "--why"), _said(who, "--as"), cli.clock())
     _show(switch, as_json=as_json)
 
 
-@stop.command()
-@_JSON
-@click.pass_obj
-def show(cli: Cli, as_json: bool) -> None:
-    """Whether it is raised, by whom, when and why."""
-    _show(_switch(cli), as_json=as_json)
+def _said(text: str, option: str) -> str:
+    if not text.strip():
+        raise click.UsageError(f"{option} says nothing")
+    return text.strip()
 
 
 def _switch(cli: Cli) -> Stop:
@@ -70,6 +67,6 @@ def _show(switch: Stop, *, as_json: bool) -> None:
         emit({"raised": raised is not None, "by": raised})
     elif raised:
         click.echo(safe(f"raised by {raised.who} at {raised.at:%Y-%m-%d %H:%M:%S} UTC: {raised.why}"))
-        click.echo("nothing is written to a control plane until `patchgap stop lower`")
+        click.echo("nothing is written to a control plane until `patchgap resume`")
     else:
         click.echo("lowered: writes are allowed")

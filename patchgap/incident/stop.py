@@ -49,7 +49,7 @@ class Stop:
         if standing := self.raised():
             raise RefusedError(
                 f"the kill switch stands: {standing.who} raised it at {standing.at:%Y-%m-%d %H:%M:%SZ}: {standing.why}",
-                "Lower it with `patchgap stop lower` when the reason is gone, then run this again; it does what is left.",
+                "Lower it with `patchgap resume` when the reason is gone, then run this again; it does what is left.",
             )
 
     def _write(self, *, raised: bool, why: str, who: str, at: datetime) -> None:

@@ -6,11 +6,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from patchgap.cli.context import Cli
-from patchgap.cli.stop import stop
+from patchgap.cli.stop import resume, stop
 from patchgap.errors import RefusedError
 from patchgap.incident.stop import Stop
 from patchgap.storage import connect
@@ -19,8 +20,8 @@ NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
 BY_DANA = ("--why", "wrong cluster", "--as", "dana")
 
 
-def run(home: Path, *words: str) -> Result:
-    return CliRunner().invoke(stop, words, obj=Cli(home=home, clock=lambda: NOW))
+def run(home: Path, *words: str, command: click.Command = stop) -> Result:
+    return CliRunner().invoke(command, words, obj=Cli(home=home, clock=lambda: NOW))
 
 
 def switch(home: Path) -> Stop:
@@ -30,31 +31,36 @@ def switch(home: Path) -> Stop:
 
 def test_raised_it_refuses_writes_until_it_is_lowered(tmp_path: Path) -> None:
     """The refusal names who, why and the command that lowers it; lowered, writes go on."""
-    told = run(tmp_path, "raise", *BY_DANA)
+    told = run(tmp_path, *BY_DANA)
     assert (told.exit_code, told.stdout.splitlines()[0]) == (
         0,
         "raised by dana at 2026-11-24 07:10:00 UTC: wrong cluster",
     )
-    with pytest.raises(RefusedError, match=r"dana raised it at .*: wrong cluster\. .*`patchgap stop lower`"):
+    with pytest.raises(RefusedError, match=r"dana raised it at .*: wrong cluster\. .*`patchgap resume`"):
         switch(tmp_path).may_write()
-    assert run(tmp_path, "lower", "--why", "it was the right one", "--as", "kim").stdout == (
-        "lowered: writes are allowed\n"
+    assert (
+        run(tmp_path, "--why", "the right one", "--as", "kim", command=resume).stdout == "lowered: writes are allowed\n"
     )
     switch(tmp_path).may_write()
 
 
 def test_show_tells_a_program_what_stands(tmp_path: Path) -> None:
     """Down where nobody ever raised it; else by whom."""
-    assert json.loads(run(tmp_path, "show", "--json").stdout) == {"raised": False, "by": None}
-    run(tmp_path, "raise", *BY_DANA)
-    assert json.loads(run(tmp_path, "show", "--json").stdout) == {
+    assert json.loads(run(tmp_path, "--json").stdout) == {"raised": False, "by": None}
+    run(tmp_path, *BY_DANA)
+    assert json.loads(run(tmp_path, "--json").stdout) == {
         "raised": True,
         "by": {"why": "wrong cluster", "who": "dana", "at": "2026-11-24T07:10:00Z"},
     }
 
 
-@pytest.mark.parametrize("words", [("raise",), ("raise", "--why", "x"), ("lower", "--as", "dana")])
+@pytest.mark.parametrize(
+    "words", [("--why", "x"), ("--as", "dana"), ("--why", " ", "--as", "dana"), ("--why", "x", "--as", "")]
+)
 def test_without_a_reason_and_a_name_nothing_is_switched(tmp_path: Path, words: tuple[str, ...]) -> None:
     """Both are asked for, and the switch stays as it was."""
     assert run(tmp_path, *words).exit_code == 2
     assert switch(tmp_path).raised() is None
+    switch(tmp_path).raise_("wrong cluster", "dana", NOW)
+    assert run(tmp_path, *words, command=resume).exit_code == 2
+    assert switch(tmp_path).raised()
