@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prefect.artifacts import create_markdown_artifact
 
@@ -15,16 +15,18 @@ from flows.aside import aside
 from patchgap.cli.output import many
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.touched import Touch
+from patchgap.incident import difference
 from patchgap.incident.gate import GateVerdict
 from patchgap.model.claimed import running_now
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Plan
+from patchgap.model.plan import Plan, PlannedAction
 from patchgap.stages.detect import Detected
 from patchgap.stages.recover import Closed
 from patchgap.stages.scope import Scoped
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail", "unknown": "❓ unknown"}
 _MOST_ROWS = 500
+_MOST_LETTERS = 2000  # of a line of the diff
 _UNFIT = re.compile(r"[^a-z0-9-]+")  # in an artifact's key
 
 
@@ -55,19 +57,40 @@ def exposures(incident: str, scoped: Scoped) -> None:
 
 
 def plan(incident: str, made: Plan) -> None:
-    """Every target named, with what would change and what undoes it."""
+    """Every target named, with what would change as a diff and what undoes it."""
+    _put(incident, "plan", plan_text(incident, made))
+
+
+def plan_text(incident: str, made: Plan) -> str:
+    """The plan in Markdown: a row a target, then what changes on each, as a diff."""
     rows = [
-        (str(a.tier), str(a.step + 1), a.verb, str(a.target), "; ".join(a.changes), a.inverse or "—", a.id)
-        for a in made.actions
+        (str(a.tier), str(a.step + 1), a.verb, difference.named(a.target), a.inverse or "—", a.id) for a in made.actions
     ]
-    heads = ("tier", "step", "verb", "target", "changes", "undone by", "action")
+    heads = ("tier", "step", "verb", "target", "undone by", "action")
     notes = [f"**refused** {cell(r)}" for r in made.refusals]
     notes += [f"**needs approval** {cell(r)}" for r in made.needs_approval]
     notes += [f"**not covered** {cell(u.verb)} {cell(u.target)}: {cell(u.reason)}" for u in made.uncovered]
     notes += [f"**unknown** {cell(u.what)}: {cell(u.reason)}" for u in made.unknown]
     listed = "".join(f"\n- {note}" for note in notes)
     top = f"# Plan of {incident}\n\nPlaybook {cell(made.playbook)}, digest `{cell(made.digest)}`\n"
-    _put(incident, "plan", f"{top}\n{table(heads, rows)}\n{listed}\n")
+    return f"{top}\n{table(heads, rows)}\n{listed}\n\n{diff(made.actions)}\n"
+
+
+def diff(actions: Sequence[PlannedAction]) -> str:
+    """What changes on each target, as a block of code; nothing in it is Markdown."""
+    shown = [line for action in actions[:_MOST_ROWS] for line in _diff(action)]
+    if len(actions) > _MOST_ROWS:
+        shown.append(f"{len(actions) - _MOST_ROWS} more targets: see `patchgap incident plan`.")
+    return "\n".join(["```diff", *(line.replace("`", "'") for line in shown), "```"])
+
+
+def _diff(action: PlannedAction) -> Iterator[str]:
+    yield f"@@ tier {action.tier} {action.verb}: {_flat(difference.named(action.target))} @@"
+    yield from (f"{sign} {_flat(text)}" for sign, text in difference.lines(action))
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())[:_MOST_LETTERS]
 
 
 def evidence(incident: str, seen: Iterable[Evidence]) -> None:

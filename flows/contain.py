@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from flows import artifacts, parameters
+from flows.forms import keep_asking
 from flows.process import engine
 from flows.stage import completed, settle, stage, unit
 from patchgap.model.finding import IncidentId
@@ -47,6 +48,7 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
     broken = _carried_out(incident, stages.ready(engine(), IncidentId(incident)))
+    keep_asking(incident)
     return _summed_up(_finish(incident), broken)
 
 

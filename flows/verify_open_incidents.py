@@ -12,6 +12,7 @@ from prefect.states import Failed
 
 from flows.contain import go_on
 from flows.detect import detect
+from flows.forms import keep_asking
 from flows.process import engine
 from flows.recover import recover
 from flows.respond import gate_passes, respond
@@ -56,6 +57,7 @@ def verify_open_incidents() -> State[Any]:
 def _told(incident: IncidentId) -> State[Any]:
     before = state_of(engine(), incident).persons_called
     state = _go_on(incident)
+    keep_asking(incident)
     called = state_of(engine(), incident).persons_called[len(before) :]
     if called and state.is_completed():
         state = Failed(message=f"a person is called: {'; '.join(called)}")

@@ -14,8 +14,9 @@ from flows.runtime import local
 from flows.runtime.follow import following
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, emit, safe, wrapped
+from patchgap.incident import difference
 from patchgap.incident.story import shortened
-from patchgap.model.plan import Plan
+from patchgap.model.plan import Effect, Plan, PlannedAction
 from patchgap.stages.engine import Engine
 
 
@@ -43,13 +44,20 @@ def plan_lines(held: Plan) -> Iterator[str]:
     yield f"plan {held.digest}"
     yield f"of {held.incident}, playbook {held.playbook}"
     for action in held.actions:
-        undone = f" (undone by {action.inverse})" if action.inverse else ""
-        yield f"tier {action.tier}  {action.verb} {action.target}{undone}"
-        yield from (f"    {shortened(change)}" for change in action.changes)
+        undone = (
+            f" (undone by {action.inverse})" if action.inverse else " (nothing undoes it)" if _changes(action) else ""
+        )
+        yield f"tier {action.tier}  {action.verb}{undone}"
+        yield f"    {difference.named(action.target)}"
+        yield from (f"    {sign} {shortened(text)}" for sign, text in difference.lines(action))
     yield from (f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered)
     yield from (f"unknown  {u.what}: {u.reason}" for u in held.unknown)
     yield from (f"needs approval  {why}" for why in held.needs_approval)
     yield from (f"refused  {why}" for why in held.refusals)
+
+
+def _changes(action: PlannedAction) -> bool:
+    return action.effect in (Effect.REVERSIBLE, Effect.IRREVERSIBLE)
 
 
 def runs_here(cli: Cli, home: Path) -> bool:

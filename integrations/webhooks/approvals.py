@@ -22,6 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from integrations.webhooks.reading import bytes_of
 from patchgap.errors import BadInputError, PatchgapError, RefusedError
+from patchgap.incident import difference
 from patchgap.incident.events import Approved
 from patchgap.incident.heading import title
 from patchgap.incident.state import fold
@@ -107,6 +108,8 @@ class Approvals:
             "until": until(held, entries[state.plan_seq - 1]),
             "person": asked.person,
             "problem": problem,
+            "named": difference.named,
+            "diff": difference.lines,
             "approved": state.approved(held.digest, self._desk.clock()),
         }
         return _html("approval.html.j2", context, HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK)

@@ -6,7 +6,8 @@ bound to the plan's digest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from patchgap.errors import BadInputError, ConflictError, RefusedError
@@ -51,6 +52,22 @@ class Desk:
         self.approvers.spend(code, answer.incident)
         return self._record(answer, person)
 
+    def by_form(self, answer: Answer, code: str) -> Approved | Declined:
+        """As `by_code`, for a form that is stored by others as it was filled in: the code is spent even where the
+        answer is refused, so that what is kept there is worth nothing."""
+        try:
+            return self.by_code(answer, code)
+        except (RefusedError, BadInputError):
+            with suppress(RefusedError):  # it was no good code
+                self.approvers.spend(code, answer.incident)
+            raise
+
+    def asked(self, incident: IncidentId) -> Asked | None:
+        """The plan that waits for a yes that may still come, of whoever has a code; None where none does."""
+        state, entries = self._read(incident)
+        held = waits(state, entries, self.clock())
+        return Asked(incident, held.digest, "", until(held, entries[state.plan_seq - 1])) if held else None
+
     def by_link(self, token: str, *, yes: bool, why: str = "", code: str = "") -> Approved | Declined:
         """The answer of whom the link names; one that names nobody needs a code. Raises RefusedError as `by_code`."""
         asked = self.links.read(token, self.clock())
@@ -62,11 +79,10 @@ class Desk:
     def link(self, incident: IncidentId, person: str = "") -> str:
         """The last part of a link to the plan that waits, for that person or for whoever has a code. Raises
         RefusedError where no plan waits."""
-        state, entries = self._read(incident)
-        held = waits(state, entries, self.clock())
-        if held is None:
+        asked = self.asked(incident)
+        if asked is None:
             raise RefusedError(f"{incident} waits for nobody", f"See `patchgap incident show {incident}`.")
-        return self.links.token(Asked(incident, held.digest, person.strip(), until(held, entries[state.plan_seq - 1])))
+        return self.links.token(replace(asked, person=person.strip()))
 
     def _read(self, incident: IncidentId) -> tuple[IncidentState, tuple[Entry, ...]]:
         entries = self.ledger.read(incident)

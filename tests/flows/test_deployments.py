@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from flows.runtime.declare import deployments, file
 from tests.flows.running import ROOT, Up, run, wait_until
 
-STAGES = ["detect", "respond", "scope", "contain", "verify", "recover", "patch-window"]
+STAGES = ["detect", "respond", "scope", "contain", "approve", "verify", "recover", "patch-window"]
 ALL = [*STAGES, "refresh-inventory", "verify-open-incidents"]
 TOLD = [
     "entrypoint",
