@@ -29,6 +29,7 @@ from patchgap.incident.events import PersonCalled
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome, PlannedAction
 from patchgap.stages import contain, detect, scope
+from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 
 STEPS: tuple[dict[str, Any], ...] = ({"isolate_workloads": {}},)
@@ -141,7 +142,8 @@ def main() -> None:
         counting = Counting()
         plan = contain.plan(engine, incident)
         began, cpu = time.perf_counter(), time.process_time()
-        contain.approve(engine, incident, plan.digest, "dana", "on-call")
+        (code,) = engine.consent.approvers.issue("dana", "on-call")
+        engine.consent.by_code(Answer(incident, plan.digest, yes=True), code)
         done = contained(engine, incident, given.at_once)
         seconds, spent = time.perf_counter() - began, time.process_time() - cpu
         entry = _seconds_an_entry(engine, incident)

@@ -84,7 +84,7 @@ def test_a_playbook_in_two_files_of_one_folder_is_a_problem(tmp_path: Path) -> N
     (problem,) = raised.value.problems
     assert problem.file == str(tmp_path / "suspicious-runtime.yml")
     assert "stands in suspicious-runtime.yaml as well" in problem.what
-    assert [p.playbook for p, _ in raised.value.loaded][0] == "suspicious-runtime"
+    assert next(p.playbook for p, _ in raised.value.loaded) == "suspicious-runtime"
 
 
 def test_one_bad_file_is_reported_beside_the_sound_ones(tmp_path: Path) -> None:
