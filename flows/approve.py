@@ -74,11 +74,14 @@ def _ask(asked: Asked, attempt: int, said: str) -> str:
     """Suspends the run until the form is sent; run again after that, it takes what was sent. Returns why that was
     refused, "" where it was not."""
     left = max(1, round((asked.until - engine().clock()).total_seconds()))
-    key = f"{asked.plan.removeprefix('sha256:')[:16]}-{asked.until:%Y%m%dT%H%M%S}-{attempt}"
+    key = f"{asked.plan.removeprefix('sha256:')[:16]}-{asked.until:%Y%m%d%H%M%S}-{attempt}"
     form = PlanAnswer.with_initial_data(description=_question(asked, said))
     try:
         given = suspend_flow_run(wait_for_input=form, timeout=left, key=key)
-    except ValidationError:  # it was taken and deleted before: this process is another than the one that took it
+    except ValidationError as error:
+        if error.title != PlanAnswer.__name__:
+            raise
+        # It was taken and deleted before: this process is another than the one that took it.
         return said or "The last answer was refused."
     return _take(asked, given)
 
