@@ -17,6 +17,7 @@ from flows.drill.scenario import FOLDER
 from flows.drill.world import World
 from integrations.rehearsal import fleet
 from integrations.webhooks.sign import sign
+from tests.flows.forms import Form, client_of
 from tests.flows.running import PATCHGAP, Up, clean_environ, run, wait_until
 
 ADVISORY = FOLDER / "PYSEC-2021-874.yaml"
@@ -38,6 +39,12 @@ class Loop:
     incident: str = ""
     said: dict[str, tuple[int, Any, str]] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
+    form: list[str] = field(default_factory=list)  # what each showing of the approval's form said
+    schema: dict[str, Any] = field(default_factory=dict)
+    empty: str = ""  # how Prefect took a form without an answer
+    answered: Any = None  # the last state of the form's run
+    stored: str = ""  # what Prefect holds of the answers
+    codes_sent: tuple[str, ...] = ()
 
     def patchgap(self, *words: object, called: str = "") -> Any:
         """Runs a command with --json; its stdout must be one document."""
@@ -68,8 +75,9 @@ class Loop:
         self.incident = self.patchgap("incident", "list")[0]["id"]
         assert wait_until(lambda: self._state()["verdict"] is not None, 240)
         digest = self.patchgap("incident", "plan", self.incident)["digest"]
-        (code,) = self.patchgap("approver", "issue", "dana@example.org", "--as", "the loop")["codes"]
-        held = self.up.home / "dana.code"
+        self._answer()
+        (code,) = self.patchgap("approver", "issue", "kim@example.org", "--as", "the loop")["codes"]
+        held = self.up.home / "kim.code"
         held.write_text(code)
         self.patchgap("incident", "approve", self.incident, "--plan", digest, "--code-file", str(held))
         self.patchgap("incident", "contain", self.incident)
@@ -83,6 +91,22 @@ class Loop:
         assert wait_until(lambda: self._done("verify"), 240)
         assert wait_until(lambda: self._done("close"), 240)  # where a proof is missing for a moment, it is asked again
         self.codes = {name: code for name, (code, _, _) in self.said.items()}
+
+    def _answer(self) -> None:
+        """By the form: with a code that is none, by who reported it, and at last by a second person."""
+        codes = {
+            who: self.patchgap("approver", "issue", who, "--as", "the loop", called="issue")["codes"][0]
+            for who in ("a scanner", "dana@example.org")
+        }
+        with client_of(self.up) as client:
+            form = Form(client, self.incident)
+            for code in ("abcde-abcde-abcde-abcde-abcde-a", *codes.values()):
+                self.schema = form.shown()
+                self.empty = form.send().status.value
+                form.send(decision="approve", code=code)
+            assert wait_until(form.ended, 240), form.run()
+            self.form, self.answered, self.stored = form.said, form.run().state, form.stored()
+            self.codes_sent = tuple(codes.values())
 
     def _state(self) -> Any:
         return self.patchgap("incident", "show", self.incident)["state"]

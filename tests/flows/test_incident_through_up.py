@@ -77,6 +77,29 @@ def test_the_story_goes_to_stderr(loop: Loop) -> None:
     assert any("closing refused" in line for line in lines)
 
 
+def test_the_form_is_answered_by_a_second_person_alone(loop: Loop) -> None:
+    """A code that is none and the requester's own are refused, told, and asked for again; an empty form is sent back."""
+    first, wrong, own = loop.form
+    assert "targets wait for a yes" in first
+    assert "uid " in first
+    assert "no code that patchgap issued" in wrong.replace("\\", "")
+    assert "another person than the requester" in own
+    assert loop.empty == "REJECT"
+    assert set(loop.schema["required"]) == {"decision", "code"}
+    assert loop.answered.is_completed(), loop.answered
+    shown = loop.patchgap("incident", "show", loop.incident)
+    assert shown["state"]["approvals"][0]["approver"] == "dana@example.org"
+
+
+def test_no_code_is_left_with_prefect(loop: Loop) -> None:
+    """What a form got is deleted from Prefect, refused or taken, and stands in no log of a run; each code is spent."""
+    assert loop.stored == ""
+    left = loop.patchgap("approver", "list")
+    assert {one["person"]: one["left"] for one in left} == {"a scanner": 0, "dana@example.org": 0, "kim@example.org": 0}
+    logs = "".join(p.read_text(errors="replace") for p in (loop.up.home / "prefect").glob("*.log"))
+    assert not [code for code in loop.codes_sent if code in logs]
+
+
 def test_the_ledger_tells_the_acts_in_order(loop: Loop) -> None:
     """Opened, scoped, planned, contained, refused, mended, proved, released, closed."""
     acts = kinds(loop.up.home, loop.incident)
