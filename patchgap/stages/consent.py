@@ -74,7 +74,20 @@ class Desk:
         answer = Answer(asked.incident, asked.plan, yes, why)
         if not asked.person:
             return self.by_code(answer, code)
+        self._must_be_unused(asked)
         return self._record(answer, asked.person)
+
+    def _must_be_unused(self, asked: Asked) -> None:
+        """A link to a person serves once, and for the wait that it was made in: a plan that was declined and made again
+        has the same digest."""
+        state, entries = self._read(asked.incident)
+        held = must_wait(state, entries, asked.plan, self.clock())
+        since = entries[state.plan_seq :]
+        said = {e.body.approver for e in since if isinstance(e.body, Approved)}
+        if asked.person in said or asked.until != until(held, entries[state.plan_seq - 1]):
+            raise RefusedError(
+                f"that link of {asked.person} has served already", "Ask for a new one, or answer by a code of yours."
+            )
 
     def link(self, incident: IncidentId, person: str = "") -> str:
         """The last part of a link to the plan that waits, for that person or for whoever has a code. Raises

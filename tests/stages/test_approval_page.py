@@ -14,6 +14,7 @@ from integrations.webhooks import approvals
 from integrations.webhooks.receiver import create_app
 from integrations.webhooks.server import serving
 from patchgap.errors import BadInputError, UnreachableError
+from patchgap.incident.difference import named
 from patchgap.model.finding import IncidentId
 from patchgap.model.workload import Classification
 from patchgap.settings import WebhookSettings
@@ -84,7 +85,7 @@ def test_reading_names_every_target_and_changes_nothing(page: Page) -> None:
         plan = state_of(page.engine, page.incident).plan
         assert plan
         for action in plan.actions:
-            assert str(action.target) in answer.text
+            assert named(action.target) in answer.text
             assert action.verb in answer.text
         assert plan.digest in answer.text
         assert ("Your code" in answer.text) is not bool(person)

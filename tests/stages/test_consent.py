@@ -14,7 +14,7 @@ from patchgap.incident.events import Approved, Declined
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.metrics import measures
 from patchgap.incident.report import render
-from patchgap.incident.state import fold
+from patchgap.incident.state import fold, second_person
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
@@ -132,6 +132,47 @@ def test_a_link_to_a_person_is_their_yes_to_that_plan_alone(
     assert isinstance(said, Approved)
     assert said.approver == "dana"
     assert may_run(engine, incident)
+
+
+def test_a_link_to_a_person_serves_once(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Neither again for the same plan, nor for one of the same digest that was made after a no."""
+    incident, plan = waiting
+    first, unused = engine.consent.link(incident, "dana"), engine.consent.link(incident, "kim")
+    engine.consent.by_link(first, yes=True)
+    with pytest.raises(RefusedError, match="served already"):
+        engine.consent.by_link(first, yes=True)
+    engine.consent.by_code(Answer(incident, plan.digest, yes=False, why="a decoy"), code_of(engine, "lee"))
+    assert contain.plan(engine, incident).digest == plan.digest
+    for link in (first, unused):
+        with pytest.raises(RefusedError, match="served already"):
+            engine.consent.by_link(link, yes=True)
+    assert not may_run(engine, incident)
+
+
+def test_a_form_spends_the_code_whatever_becomes_of_the_answer(
+    engine: Engine, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """Others store what a form gets: a code that was sent is worth nothing there, the requester's own included."""
+    incident, plan = waiting
+    for person, answer in (
+        ("test", Answer(incident, plan.digest, yes=True)),
+        ("dana", Answer(incident, "sha256:" + "0" * 64, yes=True)),
+        ("dana", Answer(incident, plan.digest, yes=False)),
+    ):
+        code = code_of(engine, person)
+        with pytest.raises((RefusedError, BadInputError)):
+            engine.consent.by_form(answer, code)
+        with pytest.raises(RefusedError, match="is spent"):
+            engine.consent.by_code(Answer(incident, plan.digest, yes=True), code)
+    assert not may_run(engine, incident)
+    assert engine.consent.by_form(Answer(incident, plan.digest, yes=True), code_of(engine))
+
+
+@pytest.mark.parametrize("spelt", ["KIM Ünal", " kim  ünal ", "Kim U\u0308nal", "\uff4bim \u00fcnal", "ki\u200bm ünal"])
+def test_the_requester_is_the_same_in_any_spelling(spelt: str) -> None:
+    """Case, blanks, wide letters, combining marks and what is not seen make no second person."""
+    assert not second_person(spelt, "Kim Ünal")
+    assert second_person("dana", "Kim Ünal")
 
 
 def test_a_link_to_nobody_asks_for_a_code(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
