@@ -131,7 +131,7 @@ class Action(Protocol):
     platform: ClassVar[str]
     effect: ClassVar[Effect]
     inverse: ClassVar[str]  # the playbook's verb for `release`; "" where there is none
-    permissions: ClassVar[tuple[str, ...]]  # "get,patch apps/deployments" lines: least privilege
+    permissions: ClassVar[tuple[str, ...]]  # "get,patch apps/deployments" lines, as its platform writes them: no more
     parameters: ClassVar[type[Parameters]]
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
@@ -180,6 +180,7 @@ class InventorySource(Protocol):
     """Reads workloads from the control planes of one platform."""
 
     platform: ClassVar[str]
+    permissions: ClassVar[tuple[str, ...]]
 
     def clusters(self, connections: Connections) -> Sequence[str]:
         """The names of the configured clusters."""

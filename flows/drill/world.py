@@ -22,8 +22,10 @@ from integrations.rehearsal.metrics import MetricsSource
 from integrations.rehearsal.tickets import TicketSink
 from patchgap import registry
 from patchgap.errors import PatchgapError
+from patchgap.playbook.needs import needs
 
 PATCHGAP = "patchgap"  # the user that it is in the cluster
+HOME = "patchgap"  # the namespace that it keeps its own objects in
 ANOMALY = "drill_anomaly"
 _LOOK_EVERY = 0.2  # seconds
 
@@ -117,9 +119,10 @@ def digest_of(image: str) -> str:
 
 
 def _least_privilege() -> list[dict[str, Any]]:
-    """What `patchgap permissions --user patchgap` prints: the loop runs with this and no more."""
+    """What `patchgap permissions kubernetes --user patchgap` prints: the loop runs with this and no more."""
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": PATCHGAP}
-    return manifests(registry.load(), subject, PATCHGAP)
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
+    return [home, *manifests(needs(registry.load(), "kubernetes"), subject, PATCHGAP, HOME)]
 
 
 def _statuses(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

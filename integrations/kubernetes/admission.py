@@ -17,7 +17,7 @@ from integrations.kubernetes.resources import CONFIG_MAPS, POLICIES, POLICY_BIND
 PERMISSIONS = (
     "get,create,patch,delete admissionregistration.k8s.io/validatingadmissionpolicies",
     "get,create,patch,delete admissionregistration.k8s.io/validatingadmissionpolicybindings",
-    "get,create,patch,delete core/configmaps",
+    "get,create,patch,delete core/configmaps in home",
 )
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 

@@ -97,11 +97,17 @@ CLUSTER_SBOM_REPORTS = Resource(
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS, CRON_JOBS, PODS)
 
 _BY_KIND = {r.kind: r for r in list(globals().values()) if isinstance(r, Resource)}
+_NAMESPACED = {(r.group, r.plural) for r in _BY_KIND.values() if r.namespaced}
 
 
 def of_kind(kind: str) -> Resource:
     """The resource of a kind. Raises KeyError for a kind that patchgap does not touch."""
     return _BY_KIND[kind]
+
+
+def is_namespaced(group: str, plural: str) -> bool:
+    """Whether objects of that resource stand in a namespace; of one that is not known, False."""
+    return (group, plural) in _NAMESPACED
 
 
 def pod_template(manifest: Json) -> Json:

@@ -1,68 +1,63 @@
-"""What patchgap may do in a cluster: one ClusterRole, made of what its verbs and its watch declare and nothing else.
+"""What patchgap may do in a cluster: roles made of what its verbs, its inventory and its watch declare and nothing else.
 
-`patchgap permissions` prints it with its binding, ready for `kubectl apply`.
+`patchgap permissions kubernetes` prints them with their bindings, ready for `kubectl apply`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from integrations.kubernetes.inventory import PLATFORM
 from integrations.kubernetes.inventory.snapshot import WATCH_PERMISSIONS
-from integrations.kubernetes.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from integrations.kubernetes.resources import CLUSTER_ROLES
+from integrations.kubernetes.rules import READING, permissions, roles
+from patchgap.cli.context import Cli
 from patchgap.cli.output import emit
-from patchgap.registry import Registry, load
-
-_READING = ("get", "list", "watch")
-_VERBS = (*_READING, "create", "patch", "update", "delete")
+from patchgap.playbook.loader import in_use
+from patchgap.playbook.needs import Needs, needs
+from patchgap.registry import load
 
 
 def manifests(
-    registry: Registry, subject: Mapping[str, str], name: str, *, reads: bool = False
+    needed: Needs,
+    subject: Mapping[str, str],
+    name: str,
+    home: str,
+    namespaces: Sequence[str] = (),
+    *,
+    reads: bool = False,
 ) -> list[dict[str, Any]]:
-    """The ClusterRole of that name and its binding to `subject` (a subject as Kubernetes writes it).
+    """The roles of that name and their bindings to `subject` (a subject as Kubernetes writes it). `home` is patchgap's
+    own namespace; with `namespaces`, what changes workloads holds in those alone.
 
-    With `reads` it holds nothing but reading: enough for the inventory, the watch and most checks, not to contain, and not to
+    With `reads` it is nothing but reading: enough for the inventory, the watch and most checks, not to contain, and not to
     prove a block, which asks the server for a dry run."""
-    metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": "patchgap"}}
-    role = {"apiVersion": CLUSTER_ROLES.api_version, "kind": CLUSTER_ROLES.kind, "metadata": metadata}
-    binding = {
-        "apiVersion": CLUSTER_ROLE_BINDINGS.api_version,
-        "kind": CLUSTER_ROLE_BINDINGS.kind,
-        "metadata": metadata,
-        "roleRef": {"apiGroup": CLUSTER_ROLES.group, "kind": CLUSTER_ROLES.kind, "name": name},
-        "subjects": [dict(subject)],
-    }
-    return [{**role, "rules": rules(_declared(registry), allowed=_READING if reads else _VERBS)}, binding]
+    looking = permissions((*needed.checks, *needed.inventory, *WATCH_PERMISSIONS))
+    acting = permissions(needed.actions)
+    if reads:
+        looking, acting = (frozenset(p for p in of if p.verb in READING) for of in (looking, acting))
+    return roles(looking, acting, subject, name, home, namespaces)
 
 
-def _declared(registry: Registry) -> Iterable[str]:
-    verbs: list[Any] = [
-        by[PLATFORM] for table in (registry.actions, registry.checks) for by in table.values() if PLATFORM in by
-    ]
-    verbs += [source for source in registry.inventories if source.platform == PLATFORM]
-    return (*(line for verb in verbs for line in verb.permissions), *WATCH_PERMISSIONS)
-
-
-def rules(permissions: Iterable[str], *, allowed: Sequence[str] = _VERBS) -> list[dict[str, Any]]:
-    """The RBAC rules of lines such as `get,list apps/deployments`, one a resource, each verb of `allowed` once."""
-    wanted: dict[tuple[str, str], set[str]] = {}
-    for line in permissions:
-        verbs, _, resource = line.partition(" ")
-        group, _, plural = resource.partition("/")
-        wanted.setdefault(("" if group == "core" else group, plural), set()).update(verbs.split(","))
-    return [
-        {"apiGroups": [group], "resources": [plural], "verbs": [v for v in allowed if v in verbs]}
-        for (group, plural), verbs in sorted(wanted.items())
-        if verbs & set(allowed)
-    ]
-
-
-@click.command()
+@click.command("kubernetes")
+@click.option(
+    "--playbook",
+    "playbooks",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Only what this playbook needs; may be given again. Without it: every verb that there is.",
+)
+@click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Change workloads in this namespace alone; may be given again. Reading stays the whole cluster's.",
+)
 @click.option(
     "--service-account",
     "account",
@@ -79,8 +74,22 @@ def rules(permissions: Iterable[str], *, allowed: Sequence[str] = _VERBS) -> lis
     help="Reading only: enough for the inventory, `patchgap watch` and most checks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def permissions(account: str, user: str | None, *, reads: bool, as_json: bool) -> None:
-    """The least privilege that patchgap needs in a cluster, for `kubectl apply`."""
+@click.pass_obj
+def kubernetes(
+    cli: Cli,
+    playbooks: tuple[str, ...],
+    namespaces: tuple[str, ...],
+    account: str,
+    user: str | None,
+    *,
+    reads: bool,
+    as_json: bool,
+) -> None:
+    """The least privilege that patchgap needs in a cluster, for `kubectl apply`.
+
+    A ClusterRole, and a Role in patchgap's own namespace for what is kept there. An incident keeps the playbook that it
+    was opened with: apply the roles of a new version before it is used, and those of an old one until its incidents ended.
+    """
     namespace, _, name = account.partition("/")
     if not user and not (namespace and name):
         raise click.BadParameter("write NAMESPACE/NAME", param_hint="--service-account")
@@ -89,7 +98,16 @@ def permissions(account: str, user: str | None, *, reads: bool, as_json: bool) -
         if user
         else {"kind": "ServiceAccount", "namespace": namespace, "name": name}
     )
-    made = manifests(load(), subject, "patchgap-read-only" if reads else "patchgap", reads=reads)
+    settings, registry = cli.settings(), load()
+    needed = needs(registry, PLATFORM, in_use(playbooks, settings, registry) if playbooks else None)
+    made = manifests(
+        needed,
+        subject,
+        "patchgap-read-only" if reads else "patchgap",
+        settings.kubernetes.namespace,
+        namespaces,
+        reads=reads,
+    )
     if as_json:
         emit({"apiVersion": "v1", "kind": "List", "items": made})
         return

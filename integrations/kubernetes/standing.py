@@ -19,7 +19,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 _ROOTS = (".spec", ".data", ".binaryData")
 _DEFAULTS = (("matchPolicy", "Equivalent"),)  # what a server adds that is not empty
 _LONGEST_NAME = 200  # of 253: controllers append
-HOME_PERMISSIONS = ("get,create,patch core/namespaces",)
+HOME_PERMISSIONS = ("get core/namespaces in home",)  # to make it is its administrator's part
 
 
 def object_name(incident: str, *parts: str) -> str:

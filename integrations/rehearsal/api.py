@@ -93,15 +93,7 @@ class Api:
             self._authorize(user, Attributes(request.method.lower(), path=found))
             document, text = discover(found, self._machine.installed)
             return Answer(200, document, text)
-        asked = Attributes(
-            found.verb,
-            found.resource.group,
-            found.resource.plural,
-            found.subresource,
-            found.name if found.resource.kind == "Namespace" and not found.namespace else found.namespace,
-            found.name,
-        )
-        self._authorize(user, asked, found)
+        self._authorize(user, _asked(found, found.verb), found)
         if found.resource.group in custom.GROUPS - self._machine.installed:
             raise no_such_path()  # after the roles, as a real server: who may not list is not told what there is
         call = read_call(request, user, warnings)
@@ -210,6 +202,8 @@ class Api:
                 cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
                 raise invalid(_OPTIONS, [cause])
             body = self._typed(request, found.resource)
+            if self._machine.storage.get(found.resource.key, found.key) is None:
+                self._authorize(call.user, _asked(found, "create"), found)
             document, created = writer.apply(call, found.resource, found.key, body, found.subresource)
             return Answer(201 if created else 200, document)
         if found.resource.group in custom.GROUPS and self._patch_kind(request) == _PATCHES[2]:
@@ -333,3 +327,8 @@ def _unreadable(raw: bytes, resource: Resource) -> ApiError:
         f"parse error: invalid character '{after}' looking for beginning of object key string ({shown})"
     )
     return bad_request(message)
+
+
+def _asked(found: Route, verb: str) -> Attributes:
+    space = found.name if found.resource.kind == "Namespace" and not found.namespace else found.namespace
+    return Attributes(verb, found.resource.group, found.resource.plural, found.subresource, space, found.name)

@@ -91,6 +91,12 @@ def find(name: str, settings: Settings) -> Path:
     return known[name]
 
 
+def in_use(named: Sequence[str], settings: Settings, registry: Registry) -> tuple[Playbook, ...]:
+    """The playbooks that are named, by name or by file. Raises NotFoundError or PlaybookProblems."""
+    paths = [Path(one) if one.endswith((".yaml", ".yml")) else find(one, settings) for one in named]
+    return tuple(load(path, registry) for path in paths)
+
+
 def load_all(settings: Settings, registry: Registry) -> tuple[tuple[Playbook, str], ...]:
     """Every playbook, with the text that an incident pins. Raises PlaybookProblems with the problems of all files;
     its `loaded` holds the sound ones."""

@@ -27,7 +27,6 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.inventory import KubernetesInventory
 from integrations.kubernetes.resources import (
-    CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     CONFIG_MAPS,
     CRON_JOBS,
@@ -44,6 +43,8 @@ from integrations.kubernetes.resources import (
     STATEFUL_SETS,
     of_kind,
 )
+from integrations.kubernetes.rules import permissions as parsed
+from integrations.kubernetes.rules import roles
 from patchgap.errors import PatchgapError
 from patchgap.model.exposure import Artifact, Component, Exposure
 from patchgap.model.finding import Finding, IncidentId
@@ -147,21 +148,17 @@ class Scene:
         return self.connections(user).of(Clusters).of(CLUSTER)
 
     def person(self, name: str, *permissions: str) -> Cluster:
-        """A user who may do just that (`get,list apps/deployments`), everywhere."""
+        """A user who may do just that (`get,list apps/deployments`): everywhere, or `in home` where that is said."""
         self.plane.add_user(name)
-        rules = [_rule(p) for p in permissions]
-        role = {"apiVersion": CLUSTER_ROLES.api_version, "metadata": {"name": f"role-{name}"}}
-        self.admin.create(CLUSTER_ROLES, "", {**role, "kind": "ClusterRole", "rules": rules})
-        binding = {
-            **role,
-            "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": CLUSTER_ROLES.group, "kind": "ClusterRole", "name": f"role-{name}"},
-            "subjects": [{"apiGroup": CLUSTER_ROLES.group, "kind": "User", "name": name}],
-        }
-        self.admin.create(CLUSTER_ROLE_BINDINGS, "", binding)
+        subject = {"apiGroup": CLUSTER_ROLES.group, "kind": "User", "name": name}
+        made = roles(parsed(permissions), (), subject, f"role-{name}", HOME)
+        if any("namespace" in m["metadata"] for m in made) and not self.admin.find(NAMESPACES, "", HOME):
+            self.make(namespace(HOME))
+        for manifest in made:
+            self.admin.create(of_kind(manifest["kind"]), manifest["metadata"].get("namespace", ""), manifest)
         seen = self.seen_by(name)
-        if rules:
-            self.eventually(lambda: _may(seen, rules[-1]))
+        if anywhere := [r for r in made[0]["rules"] if "resourceNames" not in r]:
+            self.eventually(lambda: _may(seen, anywhere[-1]))
         return seen
 
     def make(self, *manifests: Mapping[str, Any]) -> None:
@@ -329,9 +326,3 @@ def _may(seen: Cluster, rule: Mapping[str, Any]) -> bool:
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     answer = seen.request("POST", path, body={**body, "spec": {"resourceAttributes": asked}})
     return bool(answer["status"]["allowed"])
-
-
-def _rule(permission: str) -> dict[str, Any]:
-    verbs, _, resource = permission.partition(" ")
-    group, _, plural = resource.partition("/")
-    return {"apiGroups": ["" if group == "core" else group], "resources": [plural], "verbs": verbs.split(",")}

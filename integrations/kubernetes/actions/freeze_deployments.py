@@ -55,6 +55,7 @@ class FreezeDeployments:
         *admission.PERMISSIONS,
         *standing.HOME_PERMISSIONS,
         *gitops.PERMISSIONS,
+        "get core/namespaces",
         "get,patch apps/deployments",
         "get apps/statefulsets",
         "get apps/daemonsets",

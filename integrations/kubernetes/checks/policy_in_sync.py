@@ -42,7 +42,7 @@ class PolicyInSync:
     permissions: ClassVar[tuple[str, ...]] = (
         "get,list admissionregistration.k8s.io/validatingadmissionpolicies",
         "get,list admissionregistration.k8s.io/validatingadmissionpolicybindings",
-        "get,list core/configmaps",
+        "get,list core/configmaps in home",
         "get,list networking.k8s.io/networkpolicies",
         *(p.replace("list ", "get,list ") for p in LIVE_PERMISSIONS),
         *proof.PERMISSIONS,

@@ -35,7 +35,7 @@ def watch(cli: Cli, kubeconfig: Path | None, context: str | None, *, as_json: bo
     """Keep the exposure graph live: follow every configured cluster, or the one that is named.
 
     Ends on SIGINT (Ctrl-C) or SIGTERM, and not before: a cluster that does not answer is recorded as unknown and tried
-    again. What happens is told on stderr. Needs `list` and `watch`, as in `patchgap permissions --read-only`.
+    again. What happens is told on stderr. Needs `list` and `watch`, as in `patchgap permissions kubernetes --read-only`.
     """
     stop = threading.Event()
     followers = _followers(cli.narrowed(kubeconfig, context), stop, _listener(as_json=as_json))
