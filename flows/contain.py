@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import get_run_logger
@@ -47,7 +48,7 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
     artifacts.plan(incident, made)
     if plan_only:
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
-    broken = _carried_out(incident, stages.ready(engine(), IncidentId(incident)))
+    broken = _carried_out(incident, lambda: stages.admitted(engine(), IncidentId(incident)))
     keep_asking(incident)
     return _summed_up(_finish(incident), broken)
 
@@ -55,16 +56,16 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
 def go_on(incident: str) -> list[str]:
     """Tries again what waited when it was last tried; the last words of what failed now."""
     steps = stages.to_go_on(engine(), IncidentId(incident))
-    broken = _carried_out(incident, steps) if steps else []
+    broken = _carried_out(incident, lambda: steps) if steps else []
     if steps:
         _finish(incident)
     return broken
 
 
-def _carried_out(incident: str, steps: tuple[tuple[PlannedAction, ...], ...]) -> list[str]:
+def _carried_out(incident: str, due: Callable[[], tuple[tuple[PlannedAction, ...], ...]]) -> list[str]:
     broken: list[str] = []
     with engine().acting(IncidentId(incident)):  # another engine at the same incident waits for the whole of it
-        for step in steps:
+        for step in due():
             broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
     return broken
 

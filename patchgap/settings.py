@@ -200,6 +200,15 @@ class Protection(_Section):
     workloads: tuple[str, ...] = ()  # cluster/namespace/Kind/name, each part may be *
 
 
+class Ceilings(_Section):
+    """The most that patchgap changes, whatever a playbook says; above it nothing of a plan runs. Nothing stands here: no
+    limit besides the playbooks'."""
+
+    per_action: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)  # verb -> targets of a plan
+    per_incident: int | None = Field(default=None, ge=1)  # workloads, over all plans of an incident
+    per_hour: int | None = Field(default=None, ge=1)  # workloads, over all incidents
+
+
 class Settings(_Section):
     """Everything that is configured. `home` holds the database, evidence and reports."""
 
@@ -216,6 +225,7 @@ class Settings(_Section):
     github: GitHubSettings = GitHubSettings()
     patch: PatchSettings = PatchSettings()
     protect: Protection = Protection()
+    limits: Ceilings = Ceilings()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
 
     @property

@@ -121,8 +121,7 @@ def digest_of(image: str) -> str:
 def _least_privilege() -> list[dict[str, Any]]:
     """What `patchgap permissions kubernetes --user patchgap` prints: the loop runs with this and no more."""
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": PATCHGAP}
-    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
-    return [home, *manifests(needs(registry.load(), "kubernetes"), subject, PATCHGAP, HOME)]
+    return manifests(needs(registry.load(), "kubernetes"), subject, PATCHGAP, HOME)
 
 
 def _statuses(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -17,9 +17,19 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, RefusedError
-from patchgap.incident import tables
+from patchgap.incident import quota, tables
 from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
-from patchgap.incident.events import Body, Closed, Dismissed, Opened, PersonTold, Scoped, SignalJoined, decode
+from patchgap.incident.events import (
+    Body,
+    Closed,
+    Dismissed,
+    IntentMade,
+    Opened,
+    PersonTold,
+    Scoped,
+    SignalJoined,
+    decode,
+)
 from patchgap.incident.lease import must_be_last
 from patchgap.incident.redact import SecretError, secret_in
 from patchgap.model.codec import canonical, plain
@@ -57,11 +67,13 @@ class IncidentRow:
 
 
 class Ledger:
-    """The record of every incident, in one database. Two writers never fork a chain."""
+    """The record of every incident, in one database. Two writers never fork a chain. An intent that would change more
+    within an hour than `per_hour` (of all incidents together) is not recorded: OverHourError."""
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, per_hour: int | None = None) -> None:
         self._engine = engine
         self._clock = clock
+        self._per_hour = per_hour
         self._fence: int | None = None
         self._read: dict[str, tuple[list[Link], tuple[Entry, ...]]] = {}  # what was found whole, by incident
 
@@ -129,11 +141,25 @@ class Ledger:
             raise RefusedError(f"{row.id} is {row.status}", "An ended incident takes no entry: open another one.")
         if isinstance(body, Opened):
             raise RefusedError(f"{row.id} is open already", "Join a further signal instead.")
+        if isinstance(body, IntentMade) and (names := body.intent.action.reached):
+            quota.take(connection, row.id, names, self._clock(), self._per_hour, intended=True)
         at, seq = self._now(), row.seq + 1
         link = Link(row.id, seq, row.head, seal(row.id, seq, row.head, at, actor, text), at, actor, text)
         _insert(connection, link)
         _follow(connection, link, body)
         return link
+
+    def admit(self, incident: IncidentId, names: Collection[str]) -> None:
+        """Counts all that a plan is about to change toward the hour's limit, before its first intent, so that none of
+        them is cut off half-way. Raises OverHourError, with none of them counted."""
+        with writing(self._engine) as connection:
+            self._for_update(connection, incident)
+            quota.take(connection, incident, names, self._clock(), self._per_hour, intended=False)
+
+    def over_hour(self, incident: IncidentId, names: Collection[str]) -> tuple[str, ...]:
+        """Why `admit` would refuse these now; empty where it would not. Records nothing."""
+        with self._engine.connect() as connection:
+            return quota.over(connection, incident, names, self._clock(), self._per_hour)
 
     def read(self, incident: IncidentId) -> tuple[Entry, ...]:
         """Every entry, oldest first, its chain verified. Raises NotFoundError, or BrokenLedgerError naming the first

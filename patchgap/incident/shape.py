@@ -168,10 +168,11 @@ class IncidentState:
 
     @property
     def ever_contained(self) -> bool:
-        """Whether anything that can be undone was done, whatever became of it since."""
+        """Whether anything was changed to contain it, whatever became of that since; a rotation counts too, which nothing
+        undoes."""
         undone = {a for a, r in self.released.items() if r.outcome is Outcome.DONE}
-        return any(i.action.inverse for i in self.intents.values() if i.action.id in undone) or any(
-            c.intent.action.inverse for c in self.controls
+        return any(i.action.reached for i in self.intents.values() if i.action.id in undone) or any(
+            c.intent.action.reached for c in self.controls
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The incident's tables: the signals' inbox, the incidents with their open keys, the ledger, the kill switch, the leases.
+"""The incident's tables: the signals' inbox, the incidents with their open keys, the ledger, the kill switch, the leases, the hour's count.
 
 Times are canonical text (UTC, ending in Z), so that what is hashed is what is stored, on every database.
 """
@@ -84,4 +84,13 @@ approver_code = sa.Table(  # a code of one use that a person was given; what it 
     sa.Column("expires_at", sa.String(40), nullable=False),
     sa.Column("used_at", sa.String(40), nullable=False),  # "" while it is not spent
     sa.Column("used_for", sa.String(40), nullable=False),  # the incident
+)
+
+touched = sa.Table(  # what each incident intends to change: the hour's limit counts them
+    "touched",
+    metadata,
+    sa.Column("incident", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(1000), primary_key=True),  # a workload, or a target that serves none
+    sa.Column("at", sa.Float(53), nullable=False, index=True),  # seconds since 1970
+    sa.Column("intended", sa.Boolean, nullable=False),  # else only admitted, whole, with its plan
 )

@@ -64,6 +64,14 @@ class PlannedAction:
     inverse: str = ""  # the verb that undoes it; "" for none
     needs_approval: str = ""  # why it waits for a person's yes to the plan; "" where it does not
 
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """The names of what it changes, as limits count them: workloads, or the target where it serves none; nothing
+        where it only reads or tells people."""
+        if self.effect in (Effect.READS, Effect.NOTIFIES):
+            return ()
+        return self.target.workloads or (str(self.target),)
+
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:

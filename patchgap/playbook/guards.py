@@ -82,13 +82,18 @@ def _is_control_plane(workload: Workload) -> bool:
 
 
 def over(
-    limits: Limits, tier: int, mine: Collection[str], actions: Iterable[PlannedAction], estate: Iterable[Workload]
+    limits: Limits,
+    tier: int,
+    mine: Collection[str],
+    actions: Iterable[PlannedAction],
+    estate: Iterable[Workload],
+    before: Collection[str] = (),
 ) -> tuple[str, ...]:
     """A sentence with the figures for each limit that changing the tier's workloads breaks; empty where all hold.
 
     `mine` names the tier's workloads: a target shared with another tier (a block of the whole cluster) counts in each
     for its own. A target that names no workload counts as one itself, in the tier that plans it. A share of an
-    environment that is not known is broken."""
+    environment that is not known is broken. `before` is what the incident intended to change under earlier plans."""
     known = {str(w.ref): w for w in estate}
     changing = [a for a in actions if a.effect in CHANGES]
     reached = {name: a.target for a in changing for name in a.target.workloads if name in mine}
@@ -105,9 +110,29 @@ def over(
         for what, count, limit in counts
         if limit is not None and count > limit
     ]
+    if any(a.tier == tier for a in changing):
+        told += beyond(limits.per_action or {}, limits.per_incident, [a for a in changing if a.tier == tier], before)
     if limits.share is not None:
         told += _over_share(limits.share, tier, environments, Counter(w.environment for w in known.values()))
     return tuple(told)
+
+
+def beyond(
+    per_action: Mapping[str, int], per_incident: int | None, actions: Iterable[PlannedAction], before: Collection[str]
+) -> list[str]:
+    """A sentence for each verb with more targets than it may have, and where the incident would come to change more
+    than it may, what it changed `before` included, each thing counted once."""
+    planned = list(actions)
+    verbs = Counter(a.verb for a in planned)
+    told = [
+        f"{verb} would have {verbs[verb]} targets, and its limit is {limit}"
+        for verb, limit in sorted(per_action.items())
+        if verbs[verb] > limit
+    ]
+    reached = {name for a in planned for name in a.reached} | set(before)
+    if per_incident is not None and len(reached) > per_incident:
+        told.append(f"the incident would have changed {len(reached)} workloads in all, and its limit is {per_incident}")
+    return told
 
 
 def _namespace(name: str, target: Target) -> tuple[str, str]:

@@ -176,6 +176,15 @@ class Limits(_Part):
     )
     namespaces: StrictInt | None = Field(default=None, ge=1, description="This many namespaces.", examples=["3"])
     environments: StrictInt | None = Field(default=None, ge=1, description="This many environments.", examples=["1"])
+    per_action: Mapping[Name, Annotated[StrictInt, Field(ge=1)]] | None = Field(
+        default=None, description="This many targets of a verb of the tier.", examples=["{rotate_credentials: 10}"]
+    )
+    per_incident: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        description="This many workloads over all plans of the incident, each counted once.",
+        examples=["60"],
+    )
 
 
 class ApprovalRule(_Part):

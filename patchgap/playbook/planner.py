@@ -19,14 +19,15 @@ from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Approval, Effect, Plan, PlannedAction, Target, Uncovered
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Workload
-from patchgap.playbook.guards import CHANGES, Guard, over
+from patchgap.playbook.guards import CHANGES, Guard, beyond, over
 from patchgap.playbook.language import Playbook, Step, Tier
 from patchgap.playbook.quantities import in_words
 from patchgap.playbook.tiers import assign, exposed
 from patchgap.ports import Action, Parameters, Situation
 from patchgap.registry import Registry
-from patchgap.settings import Protection
+from patchgap.settings import Ceilings, Protection
 
+NO_CEILINGS = Ceilings()
 SituationFor = Callable[[tuple[Exposure, ...]], Situation]
 
 
@@ -90,12 +91,16 @@ def plan(
     protection: Protection,
     patchgap_namespace: str,
     now: datetime,
+    ceilings: Ceilings = NO_CEILINGS,
+    before: Collection[str] = (),
+    over_hour: Callable[[Collection[str]], Sequence[str]] = lambda _names: (),
 ) -> Plan:
     """The plan for every workload of the finding. `estate` are all known workloads: shares are counted on them.
 
     Where a limit or a protected object refuses, `refusals` says so and nothing of the plan may run. An unreachable
     cluster is in `unknown`, and what it holds in `uncovered`. Raises NotFoundError for a verb that no integration
-    has any more, BadInputError for a protection that protects nothing."""
+    has any more, BadInputError for a protection that protects nothing. `before` names what the incident changed under
+    earlier plans, `over_hour` says why the hour has no room for what is named to it."""
     choices = assign(playbook, finding)
     counted = exposed(playbook.scope, finding.exposures)
     draft = _Draft(unknown=list(finding.unknown))
@@ -118,7 +123,9 @@ def plan(
         if tier.limits is not None:
             mine = {str(ref) for ref, choice in choices.items() if choice.tier == tier.tier}
             mine |= _bystanders(draft, tier.tier, scoped)
-            draft.refusals += over(tier.limits, tier.tier, mine, draft.actions, known.values())
+            draft.refusals += over(tier.limits, tier.tier, mine, draft.actions, known.values(), before)
+    draft.refusals += beyond(ceilings.per_action, ceilings.per_incident, draft.actions, before)
+    draft.refusals += over_hour({name for a in draft.actions for name in a.reached})
     return _finished(playbook, draft, incident, now)
 
 

@@ -109,6 +109,11 @@ def meant(source: Source, playbook: Playbook) -> None:
     _order(source, playbook)
     _sense(source, playbook.verify, ("verify",))
     for number, tier in enumerate(playbook.tiers):
+        contained = {step.verb for step in tier.contain}
+        for verb in (tier.limits.per_action or {}) if tier.limits else ():
+            if verb not in contained:
+                span = source.span(("tiers", number, "limits", "per_action"))
+                source.refuse(span, f"{verb} is limited, and this tier does not contain it", nearest(verb, contained))
         if tier.verify is not None:
             _sense(source, tier.verify, ("tiers", number, "verify"))
 

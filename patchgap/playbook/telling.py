@@ -123,6 +123,9 @@ def _tier(tier: Tier, registry: Registry) -> Iterator[tuple[int, str]]:
             )
             if count is not None
         ]
+        held += [f"{count} targets of {verb}" for verb, count in (limits.per_action or {}).items()]
+        if limits.per_incident is not None:
+            held.append(f"{limits.per_incident} workloads over the whole incident")
         if limits.share is not None:
             held.append(f"{percent(limits.share)} of the known workloads of an environment")
         yield 0, f"Nothing at all is changed where it would be more than {listed(held)}."

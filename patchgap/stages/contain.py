@@ -11,6 +11,7 @@ from patchgap.errors import NotFoundError, RefusedError
 from patchgap.incident import conduct
 from patchgap.incident.events import PatchNamed, PersonCalled, Planned, PlanRefused, ReceiptMade, Scoped, SignalJoined
 from patchgap.incident.ledger import Entry
+from patchgap.incident.quota import OverHourError
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
@@ -54,6 +55,9 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         protection=engine.settings.protect,
         patchgap_namespace=engine.settings.kubernetes.namespace,
         now=engine.clock(),
+        ceilings=engine.settings.limits,
+        before=frozenset(name for intent in state.intents.values() for name in intent.action.reached),
+        over_hour=lambda names: engine.ledger.over_hour(incident, names),
     )
     held = state.plan
     if record and (answered_no or held is None or held.digest != made.digest):
@@ -122,6 +126,19 @@ def to_go_on(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction,
         return receipt.outcome is Outcome.WAITING or (receipt.outcome is Outcome.FAILED and named > seq)
 
     return _steps(a for a in state.plan.actions if goes_on(a))
+
+
+def admitted(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:
+    """The steps that are ready, counted toward the hour's limit before the first of them. Raises RefusedError as `ready`
+    does, and where the hour has no room for all of them: then a person is called, and nothing of them runs."""
+    steps = ready(engine, incident)
+    try:
+        engine.ledger.admit(incident, {name for step in steps for a in step for name in a.reached})
+    except OverHourError as error:
+        why = f"nothing of {incident} was contained: {error.problem}"
+        engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
+        raise
+    return steps
 
 
 def _plan_of(state: IncidentState) -> Plan:

@@ -66,7 +66,7 @@ class Engine:
     def open(cls, settings: Settings, clock: Clock, given: Iterable[Connection] = ()) -> Engine:
         """Opens the database (creating or migrating it) and finds the verbs; reaches no control plane yet."""
         database = storage.connect(settings.database_url)
-        ledger = Ledger(database, clock)
+        ledger = Ledger(database, clock, settings.limits.per_hour)
         return cls(
             settings=settings,
             graph=Graph(database),

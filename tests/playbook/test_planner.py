@@ -273,6 +273,10 @@ ELSEWHERE = tuple(workload(f"e{n}", environment="staging") for n in range(7))
         ("{namespaces: 1}", "2 namespaces, and its limit is 1"),
         ("{namespaces: 2}", ""),
         ("{environments: 1}", ""),
+        ("{per_action: {scale_to_zero: 2}}", "scale_to_zero would have 3 targets, and its limit is 2"),
+        ("{per_action: {scale_to_zero: 3, isolate_workloads: 3}}", ""),
+        ("{per_incident: 2}", "changed 3 workloads in all, and its limit is 2"),
+        ("{per_incident: 3}", ""),
     ],
 )
 def test_limits_refuse_whole_with_their_figures(planned: Planned, limits: str, says: str) -> None:
