@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
-from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_kind
+from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_object
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.attribution import agent
 from patchgap.errors import NotFoundError, RefusedError, UnreachableError
@@ -190,7 +190,7 @@ class Cluster:
 
     def apply(self, manifest: Json, *, dry_run: bool = False) -> dict[str, Any]:
         """Server-side apply as `patchgap`, never forced. Raises ConflictError naming the field and its owner."""
-        resource, meta = of_kind(manifest["kind"]), manifest["metadata"]
+        resource, meta = of_object(manifest), manifest["metadata"]
         path = resource.path(meta.get("namespace", ""), _named(meta["name"]))
         return self._write("PATCH", path, manifest, APPLY, dry_run=dry_run)
 
@@ -261,6 +261,11 @@ class Cluster:
         except RefusedError:
             return True
         return True
+
+    def groups(self) -> frozenset[str]:
+        """The API groups that are served: by them a product tells that it is installed."""
+        found = self.request("GET", "/apis").get("groups") or ()
+        return frozenset(str(g["name"]) for g in found)
 
     def identity(self) -> str:
         """The user name that the API server knows these credentials by; asked once."""

@@ -89,6 +89,18 @@ KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations",
 HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
 SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 
+CILIUM_POLICIES = Resource("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy")
+CILIUM_CLUSTER_POLICIES = Resource(
+    "cilium.io", "v2", "ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy", namespaced=False
+)
+CALICO_POLICIES = Resource("projectcalico.org", "v3", "networkpolicies", "NetworkPolicy")
+CALICO_GLOBAL_POLICIES = Resource(
+    "projectcalico.org", "v3", "globalnetworkpolicies", "GlobalNetworkPolicy", namespaced=False
+)
+ADMIN_POLICIES = Resource(
+    "policy.networking.k8s.io", "v1alpha1", "adminnetworkpolicies", "AdminNetworkPolicy", namespaced=False
+)
+
 SBOM_REPORTS = Resource("aquasecurity.github.io", "v1alpha1", "sbomreports", "SbomReport")
 CLUSTER_SBOM_REPORTS = Resource(
     "aquasecurity.github.io", "v1alpha1", "clustersbomreports", "ClusterSbomReport", namespaced=False
@@ -96,8 +108,10 @@ CLUSTER_SBOM_REPORTS = Resource(
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, JOBS, CRON_JOBS, PODS)
 
-_BY_KIND = {r.kind: r for r in list(globals().values()) if isinstance(r, Resource)}
-_NAMESPACED = {(r.group, r.plural) for r in _BY_KIND.values() if r.namespaced}
+_ALL = tuple(r for r in list(globals().values()) if isinstance(r, Resource))
+_BY_KIND = {r.kind: r for r in reversed(_ALL)}  # where a product took a kind's name, Kubernetes' own is meant
+_BY_NAME = {(r.api_version, r.kind): r for r in _ALL}
+_NAMESPACED = {(r.group, r.plural) for r in _ALL if r.namespaced}
 
 
 def of_kind(kind: str) -> Resource:
@@ -108,6 +122,12 @@ def of_kind(kind: str) -> Resource:
 def is_namespaced(group: str, plural: str) -> bool:
     """Whether objects of that resource stand in a namespace; of one that is not known, False."""
     return (group, plural) in _NAMESPACED
+
+
+def of_object(manifest: Json) -> Resource:
+    """The resource of a manifest or a reference, by its apiVersion too where it has one: Calico's NetworkPolicy is not
+    Kubernetes'. Raises KeyError as `of_kind`."""
+    return _BY_NAME.get((manifest.get("apiVersion", ""), manifest["kind"])) or of_kind(manifest["kind"])
 
 
 def pod_template(manifest: Json) -> Json:

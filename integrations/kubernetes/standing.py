@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from integrations.kubernetes.cluster import FIELD_MANAGER, Cluster
-from integrations.kubernetes.resources import NAMESPACES, Json, of_kind
+from integrations.kubernetes.resources import NAMESPACES, Json, of_kind, of_object
 from patchgap.errors import ConflictError
 
 INCIDENT = "patchgap.dev/incident"
@@ -93,7 +93,7 @@ def remove(cluster: Cluster, objects: Sequence[Mapping[str, str]]) -> tuple[str,
     Raises ConflictError, before anything is deleted, where one is another object or someone else has changed it."""
     live = []
     for made in reversed(objects):
-        found = cluster.find(of_kind(made["kind"]), made["namespace"], made["name"])
+        found = cluster.find(of_object(made), made["namespace"], made["name"])
         if found is None:
             continue
         if found["metadata"]["uid"] != made["uid"]:
@@ -104,13 +104,13 @@ def remove(cluster: Cluster, objects: Sequence[Mapping[str, str]]) -> tuple[str,
         _refuse_changed(cluster, found)
         live.append(made)
     for made in live:
-        cluster.delete(of_kind(made["kind"]), made["namespace"], made["name"], made["uid"])
+        cluster.delete(of_object(made), made["namespace"], made["name"], made["uid"])
     return tuple(f"deleted {m['kind']} {m['name']}" for m in live) or ("it was gone already",)
 
 
 def _found(cluster: Cluster, manifest: Json) -> dict[str, Any] | None:
     meta = manifest["metadata"]
-    return cluster.find(of_kind(manifest["kind"]), meta.get("namespace", ""), meta["name"])
+    return cluster.find(of_object(manifest), meta.get("namespace", ""), meta["name"])
 
 
 def _stands(cluster: Cluster, manifest: Json) -> bool:
@@ -119,8 +119,9 @@ def _stands(cluster: Cluster, manifest: Json) -> bool:
 
 
 def _reference(live: Json) -> dict[str, str]:
-    meta = live["metadata"]
+    meta, plain = live["metadata"], live["apiVersion"] == of_kind(live["kind"]).api_version
     return {
+        **({} if plain else {"apiVersion": live["apiVersion"]}),  # where its kind alone does not say it
         "kind": live["kind"],
         "namespace": meta.get("namespace", ""),
         "name": meta["name"],

@@ -125,7 +125,7 @@ class RehearsalCluster:
         return self._tokens[name]
 
     def install(self, *products: str) -> None:
-        """Serve the kinds of these products from now on: `argocd`, `flux` or `keda`. Raises KeyError for another."""
+        """Serve the kinds of these products from now on, as `custom.PRODUCTS` names them. Raises KeyError for another."""
         for product in products:
             self._machine.installed |= custom.groups_of(product)
 

@@ -1,6 +1,6 @@
 """Kinds that are not Kubernetes' own, served once their product is installed on the cluster, as its CRDs would have it.
 
-Owns the rows of the three products that argue with containment; their fields are stored as they come, without a schema.
+Owns the rows of the products that argue with containment or enforce it; their fields are stored as they come, without a schema.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Custom:
     kind: str
     short: tuple[str, ...]
     has_status: bool = True
+    namespaced: bool = True
 
 
 PRODUCTS: dict[str, tuple[Custom, ...]] = {
@@ -28,6 +29,39 @@ PRODUCTS: dict[str, tuple[Custom, ...]] = {
     "flux": (
         Custom("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease", ("hr",)),
         Custom("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization", ("ks",)),
+    ),
+    "cilium": (
+        Custom("cilium.io", "v2", "ciliumnetworkpolicies", "CiliumNetworkPolicy", ("cnp",)),
+        Custom(
+            "cilium.io",
+            "v2",
+            "ciliumclusterwidenetworkpolicies",
+            "CiliumClusterwideNetworkPolicy",
+            ("ccnp",),
+            namespaced=False,
+        ),
+    ),
+    "calico": (  # as Calico's own API server has them: it gives no status
+        Custom("projectcalico.org", "v3", "networkpolicies", "NetworkPolicy", ("caliconp",), has_status=False),
+        Custom(
+            "projectcalico.org",
+            "v3",
+            "globalnetworkpolicies",
+            "GlobalNetworkPolicy",
+            ("gnp",),
+            has_status=False,
+            namespaced=False,
+        ),
+    ),
+    "adminpolicies": (
+        Custom(
+            "policy.networking.k8s.io",
+            "v1alpha1",
+            "adminnetworkpolicies",
+            "AdminNetworkPolicy",
+            ("anp",),
+            namespaced=False,
+        ),
     ),
     "keda": (Custom("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", ("so",)),),
 }

@@ -10,7 +10,9 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from integrations.rehearsal import custom
 from integrations.rehearsal.document import Json
+from integrations.rehearsal.resources import Resource
 
 
 def _fill(document: Json, **values: Any) -> None:
@@ -308,8 +310,8 @@ _BY_KIND: dict[str, Callable[[Json], None]] = {
 }
 
 
-def fill(kind: str, document: Json) -> None:
-    """Fill in a document's defaults; a kind without any is left as it is."""
-    function = _BY_KIND.get(kind)
-    if function is not None:
+def fill(resource: Resource, document: Json) -> None:
+    """Fill in a document's defaults; a kind without any, and another product's, is left as it is."""
+    function = _BY_KIND.get(resource.kind)
+    if function is not None and resource.group not in custom.GROUPS:
         function(document)

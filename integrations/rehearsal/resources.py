@@ -286,6 +286,7 @@ RESOURCES: tuple[Resource, ...] = (
             one.version,
             one.plural,
             one.kind,
+            namespaced=one.namespaced,
             short=one.short,
             subresources=_status(one.kind) if one.has_status else (),
             generation=True,

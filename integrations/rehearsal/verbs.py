@@ -69,7 +69,7 @@ class Writer:
 
     def _store_new(self, call: Call, resource: Resource, kind: Type, document: Json, manager: Manager | None) -> Json:
         metadata = document["metadata"]
-        defaults.fill(resource.kind, document)
+        defaults.fill(resource, document)
         metadata["uid"] = self.world.uid()
         metadata["creationTimestamp"] = self.world.now()
         metadata.pop("resourceVersion", None)
@@ -114,7 +114,7 @@ class Writer:
             old = self._live(resource, key)
             new = edit(clone(old))
             self._same_object(resource, old, new)
-            defaults.fill(resource.kind, new)
+            defaults.fill(resource, new)
             strategy.keep_parts(resource, subresource, old, new)
             manager = Manager(call.manager, "Update", resource.group_version, subresource)
             new["metadata"]["managedFields"] = old["metadata"].get("managedFields")
@@ -165,7 +165,7 @@ class Writer:
                 return self._store_new(call, resource, kind, made, None), True
             self._check_version(resource, old, decoded)
             new = apply(old, asked, kind)
-            defaults.fill(resource.kind, new)
+            defaults.fill(resource, new)
             strategy.keep_parts(resource, subresource, old, new)
             return self._store_changed(call, resource, key, (old, new), subresource), False
 

@@ -1,24 +1,25 @@
 """isolate_workloads: the workload's pods, those to come included, neither reach nor are reached over the network.
 
-Owns the choice between the workload's own selector and a quarantine label, and the telling of what leaks.
+Owns the choice between the workload's own selector and a quarantine label. The policies' forms are `isolation`'s.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from integrations.kubernetes import selectors, standing
+from pydantic import Field
+
+from integrations.kubernetes import enforcement, isolation, leaks, selectors, standing
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
 from integrations.kubernetes.inventory.states import is_over, live_pods
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, scoped, still
-from integrations.kubernetes.resources import NETWORK_POLICIES, PODS, WORKLOADS, Json, pod_template
+from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_template
 from patchgap.errors import NotFoundError, RefusedError
-from patchgap.model.codec import digest
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -29,18 +30,26 @@ _ON_HOST = "its pods use the host's network, which no NetworkPolicy reaches"
 
 
 class IsolationParameters(Parameters):
-    """None: an isolation is whole."""
+    """In which form the policy is made; an isolation is whole in each."""
+
+    form: Literal["auto", "kubernetes", "cilium", "calico"] = Field(
+        default="auto",
+        description="Whose policy denies the traffic: Cilium's and Calico's deny rules beat other policies' allows, so"
+        " `auto` takes them where their plugin runs and their kinds are served.",
+    )
 
 
 @action
 class IsolateWorkloads:
-    """Denies all traffic from and to the workload's pods, by a NetworkPolicy on the workload's own selector.
+    """Denies all traffic from and to the workload's pods, by a network policy on the workload's own selector.
 
-    Where that selector also selects other workloads' pods, the target's pods get a quarantine label instead.
+    Where that selector also selects other workloads' pods, the target's pods get a quarantine label instead. What else
+    lets traffic through, and whether a network plugin enforces the policy, is told by name.
 
     Example::
 
-        isolate_workloads: {}
+        isolate_workloads:
+          form: auto
     """
 
     verb: ClassVar[str] = "isolate_workloads"
@@ -48,7 +57,8 @@ class IsolateWorkloads:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "release_isolation"
     permissions: ClassVar[tuple[str, ...]] = (
-        "get,list,create,patch,delete networking.k8s.io/networkpolicies",
+        *isolation.PERMISSIONS,
+        *leaks.PERMISSIONS,
         "get,patch core/pods",
         *LIVE_PERMISSIONS,
         *(f"get {r.permission}" for r in WORKLOADS),
@@ -57,38 +67,44 @@ class IsolateWorkloads:
 
     def targets(
         self,
-        parameters: IsolationParameters,  # noqa: ARG002  (the protocol's)
+        parameters: IsolationParameters,
         situation: Situation,
     ) -> Iterable[Target | Uncovered]:
-        """The workloads themselves; one on the host's network is uncovered."""
+        """The workloads themselves; one on the host's network, or whose cluster lacks the form, is uncovered."""
 
         def served(workload: Workload, manifest: dict[str, Any]) -> Target | str:
-            return _ON_HOST if _on_host(manifest) else Target.of(workload.ref)
+            lacking = isolation.why_not(cluster_of(situation, workload.ref.cluster), parameters.form)
+            return _ON_HOST if _on_host(manifest) else lacking or Target.of(workload.ref)
 
         return each_live(self.verb, situation, served)
 
     def preview(
         self,
-        parameters: IsolationParameters,  # noqa: ARG002  (the protocol's)
+        parameters: IsolationParameters,
         target: Target,
         situation: Situation,
     ) -> tuple[str, ...]:
-        """The policy, the labels where it needs them, and what would leak."""
+        """The policy, the labels where it needs them, what would leak, and what enforces it."""
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target)
         label = {_key(situation, target): str(situation.incident)}
         labelled = view.unlabelled(label) if view.shared else []
         for pod in labelled:
             _label(cluster, pod, label, dry_run=True)
         said = [f"Pod {p['metadata']['name']}: label {_key(situation, target)} is added" for p in labelled]
-        lines = standing.preview(cluster, [_policy(situation, target, view)])
-        return (*lines, *said, *_leak_lines(_leaks(cluster, target, view)))
+        enforced = enforcement.enforcement(cluster)
+        form = isolation.form_of(cluster, parameters.form, enforced)
+        lines = standing.preview(cluster, [_policy(situation, target, view, form)])
+        leaking = _leaks(cluster, target, view, form).lines
+        return (*lines, *said, *leaking, *view.on_host, isolation.told(enforced, form))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How the pods are selected; kept, since a selector's neighbours may change. And what leaks already: what
         somebody lets through later is drift."""
-        view = _view(situation, action.target)
-        leaks = _leaks(cluster_of(situation, action.target.cluster), action.target, view)
-        return {"shared": view.shared, "others": list(view.others), "leaks": leaks}
+        view, cluster = _view(situation, action.target), cluster_of(situation, action.target.cluster)
+        asked = IsolationParameters.model_validate(action.parameters).form
+        form = isolation.form_of(cluster, asked, enforcement.enforcement(cluster))
+        found = _leaks(cluster, action.target, view, form).found
+        return {"shared": view.shared, "others": list(view.others), "leaks": found, "form": form}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Puts the policy; labels the pods where the selector is shared."""
@@ -98,7 +114,7 @@ class IsolateWorkloads:
             label = {_key(situation, target): str(situation.incident)}
             for pod in view.unlabelled(label):
                 _label(cluster, pod, label)
-        objects = standing.put(cluster, [_policy(situation, target, view)])
+        objects = standing.put(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))])
         return _receipt(intent, cluster, view, objects)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
@@ -109,25 +125,44 @@ class IsolateWorkloads:
         if still(situation, target) is None:
             return done(intent, (f"{target} was deleted or replaced; its policy stands",))
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
-        return _receipt(intent, cluster, view, standing.stand(cluster, [_policy(situation, target, view)]))
+        return _receipt(
+            intent,
+            cluster,
+            view,
+            standing.stand(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
+        )
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from what this control wants; () where it does not."""
         target = intent.action.target
         cluster = cluster_of(situation, target.cluster)
         if still(situation, target) is None:  # deleted or replaced: the policy must stand, there are no pods to hold
-            gone = cluster.find(NETWORK_POLICIES, target.namespace, _name(situation, target)) is None
-            return (f"NetworkPolicy {target.namespace}/{_name(situation, target)} is gone",) if gone else ()
+            kind = isolation.FORMS[isolation.form_found(intent.found)][0]
+            gone = cluster.find(kind, target.namespace, _name(situation, target)) is None
+            return (f"{kind.kind} {target.namespace}/{_name(situation, target)} is gone",) if gone else ()
         view = _view(situation, target, intent.found["shared"])
         key = _key(situation, target)
         outside = view.unlabelled({key: str(situation.incident)}) if view.shared else []
         before: Mapping[str, str] = intent.found.get("leaks") or {}
-        opened = [n for n, d in _leaks(cluster, target, view).items() if before.get(n) != d]
+        now = _leaks(cluster, target, view, isolation.form_found(intent.found)).found
+        opened = [n for n, d in now.items() if before.get(n) != d]
         return (
-            *standing.differences(cluster, [_policy(situation, target, view)]),
+            *standing.differences(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
             *(f"Pod {target.namespace}/{p['metadata']['name']} lacks the label {key}" for p in outside),
-            *(f"NetworkPolicy {target.namespace}/{n} was added or changed and lets traffic through" for n in opened),
+            *(f"{leaks.named(n, target.namespace)} was added or changed and lets traffic through" for n in opened),
         )
+
+    def wholeness(self, intent: Intent, situation: Situation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What lets traffic of the pods through now, and what of it, or of its enforcement, is unknown; in sentences."""
+        target = intent.action.target
+        if still(situation, target) is None:
+            return (), ()  # no pods are left to reach
+        cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
+        found = _leaks(cluster, target, view, isolation.form_found(intent.found))
+        through = [f"{target}: {leaks.named(n, target.namespace)} lets traffic through" for n in found.found]
+        through += [f"{target}: {line}" for line in view.on_host]
+        doubt = isolation.doubt(enforcement.enforcement(cluster), isolation.form_found(intent.found))
+        return tuple(through), tuple(f"{target}: {line}" for line in (*found.untold, doubt) if line)
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Deletes the policy that was made, and takes the labels off that patchgap put on."""
@@ -142,7 +177,9 @@ class IsolateWorkloads:
     def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
         """What is there of its policy now, also of one that was cut off."""
         cluster = cluster_of(situation, intent.action.target.cluster)
-        return standing.stand(cluster, [_headed(situation, intent.action.target)])
+        return standing.stand(
+            cluster, [isolation.policy(isolation.form_found(intent.found), _head(situation, intent.action.target), {})]
+        )
 
 
 class _View:
@@ -159,6 +196,8 @@ class _View:
         met = [name for name, labels in made if everything or selectors.selects(self.selector, labels)]
         self.others = tuple(sorted(met))
         self.shared = (everything or bool(met)) if shared is None else shared
+        on_host = sorted(str(p["metadata"]["name"]) for p in self.pods if (p.get("spec") or {}).get("hostNetwork"))
+        self.on_host = tuple(f"Pod {name} uses the host's network, which no policy reaches" for name in on_host)
 
     def unlabelled(self, label: Mapping[str, str]) -> list[Json]:
         """The live pods without the quarantine label."""
@@ -213,25 +252,21 @@ def _name(situation: Situation, target: Target) -> str:
     return standing.object_name(situation.incident, "isolate", target.kind, target.name)
 
 
-def _policy(situation: Situation, target: Target, view: _View) -> dict[str, Any]:
+def _policy(situation: Situation, target: Target, view: _View, form: str) -> dict[str, Any]:
     label = {_key(situation, target): str(situation.incident)}
     selector = {"matchLabels": label} if view.shared else dict(view.selector)
     if selectors.is_empty(selector):
         raise RefusedError(
             f"{target}: an empty selector would isolate the whole namespace", "Scale the workload to zero instead."
         )
-    return {**_headed(situation, target), "spec": {"podSelector": selector, "policyTypes": ["Ingress", "Egress"]}}
+    return isolation.policy(form, _head(situation, target), selector)
 
 
-def _headed(situation: Situation, target: Target) -> dict[str, Any]:
+def _head(situation: Situation, target: Target) -> dict[str, Any]:
     return {
-        "apiVersion": NETWORK_POLICIES.api_version,
-        "kind": NETWORK_POLICIES.kind,
-        "metadata": {
-            "name": _name(situation, target),
-            "namespace": target.namespace,
-            "labels": standing.labels(situation.incident, situation.owner),
-        },
+        "name": _name(situation, target),
+        "namespace": target.namespace,
+        "labels": standing.labels(situation.incident, situation.owner),
     }
 
 
@@ -244,26 +279,22 @@ def _label(cluster: Cluster, pod: Json, label: Mapping[str, str | None], *, dry_
         return  # it ended meanwhile: there is nothing to hold or to release
 
 
-def _leaks(cluster: Cluster, target: Target, view: _View) -> dict[str, str]:
-    """Other policies that select these pods and allow something, by name with their content's digest: policies add up,
-    a deny overrides none."""
-    found = {}
-    for policy in cluster.all_of(NETWORK_POLICIES, target.namespace):
-        spec = policy.get("spec") or {}
-        allows = spec.get("ingress") or spec.get("egress")
-        if allows and any(selectors.selects(spec.get("podSelector") or {}, labels) for labels in view.labels):
-            found[str(policy["metadata"]["name"])] = digest(spec)
-    return dict(sorted(found.items()))
-
-
-def _leak_lines(leaks: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"NetworkPolicy {n} also selects these pods and still allows what it allows" for n in leaks)
+def _leaks(cluster: Cluster, target: Target, view: _View, form: str) -> leaks.Leaks:
+    return leaks.leaks(cluster, target.namespace, view.labels, form)
 
 
 def _receipt(intent: Intent, cluster: Cluster, view: _View, objects: tuple[dict[str, str], ...]) -> Receipt:
-    target = intent.action.target
-    leaks = sorted(_leaks(cluster, target, view))
-    detail = [f"{len(view.pods)} pod(s) of {target} deny all traffic", *_leak_lines(leaks)]
+    target, form = intent.action.target, isolation.form_found(intent.found)
+    found, enforced = _leaks(cluster, target, view, form), enforcement.enforcement(cluster)
+    whole = not (found.found or found.untold or isolation.doubt(enforced, form) or view.on_host)
+    said = "deny all traffic" if whole else "are asked to deny all traffic, but that is not proved to be whole"
+    detail = [
+        f"{len(view.pods)} pod(s) of {target} {said}",
+        *found.lines,
+        *view.on_host,
+        isolation.told(enforced, form),
+    ]
     if view.shared:
         detail.append("its selector is shared: pods are held by a label, and a new pod only after the next run")
-    return done(intent, detail, objects=list(objects), leaks=leaks, by_label=view.shared)
+    told = {"form": form, "enforced_by": enforced.plugin, "whole": whole, "untold": found.untold}
+    return done(intent, detail, objects=list(objects), leaks=list(found.found), by_label=view.shared, **told)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from integrations.kubernetes import gitops, proof, standing
+from integrations.kubernetes import gitops, isolation, leaks, proof, standing
 from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
@@ -43,7 +43,8 @@ class PolicyInSync:
         "get,list admissionregistration.k8s.io/validatingadmissionpolicies",
         "get,list admissionregistration.k8s.io/validatingadmissionpolicybindings",
         "get,list core/configmaps in home",
-        "get,list networking.k8s.io/networkpolicies",
+        *(f"get,list {r.permission}" for r, _ in isolation.FORMS.values()),
+        *leaks.PERMISSIONS,
         *(p.replace("list ", "get,list ") for p in LIVE_PERMISSIONS),
         *proof.PERMISSIONS,
         *gitops.READING,
