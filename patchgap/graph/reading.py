@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _NAMED = re.compile(r":([a-z]\w*)")  # the statements are our own; none holds a colon or a per cent sign otherwise
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-SCHEMA = "0012"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
+SCHEMA = "0013"  # the schema that the query below knows; a test holds it to patchgap.storage.HEAD
 
 
 class Run(Protocol):

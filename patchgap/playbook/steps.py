@@ -89,7 +89,7 @@ def checked(source: Source, step: Written, kind: str, registry: Registry) -> dic
     found = (registry.actions if kind == ACTIONS else registry.checks)[step.verb]
     dumped: dict[str, Any] = {}
     durations: set[str] = set()
-    for model in {part.parameters for part in found.values()}:
+    for model in dict.fromkeys(found[p].parameters for p in sorted(found)):
         durations |= set(times(model))
         made = _validated(source, step, model)
         if made is None:

@@ -17,6 +17,7 @@ from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
+from integrations.kubernetes.canaries import CANARY_OF
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.checks.digests_retired import DigestsRetired
 from integrations.kubernetes.checks.package_absent import PackageAbsent
@@ -209,7 +210,7 @@ def test_the_kill_switch_stops_an_action_between_its_writes(scene: Scene, action
         if len(asked) > 1:
             raise RefusedError("the kill switch stands", "Lower it.")
 
-    bare = by(scene, "inc-20261124-7k3f", "trainer")
+    bare = scene.ready_for(action, scene.workload("trainer"))
     target = scene.targets(action, bare)[0]
     intent = scene.intent(action, target, bare)
     writes = counted(scene.admin)
@@ -258,8 +259,8 @@ def test_what_was_done_by_halves_is_released_whole(scene: Scene, action: Any, nt
     """A control whose apply failed on the way is released without its receipt, nothing of the incident is left, and
     until then it is known and no stray."""
     scene.make({"apiVersion": "v1", "kind": "Pod", **template("trainer", image(GOOD)), "metadata": shell_meta()})
+    bare = scene.ready_for(action, scene.workload("trainer"))
     before = specs(scene)
-    bare = by(scene, "inc-20261124-7k3f", "trainer")
     target = scene.targets(action, bare)[0]
     intent = scene.intent(action, target, bare)
     reached = scene.seen_by("admin")
@@ -286,10 +287,11 @@ def shell_meta() -> dict[str, Any]:
 
 
 def specs(scene: Scene) -> dict[str, Any]:
-    """Replicas, annotations of patchgap's and labels of what runs."""
+    """Replicas, annotations of patchgap's and labels of what runs; a canary's own pods come and go with it."""
     live = scene.admin.get(DEPLOYMENTS, "training", "trainer")
     notes = [k for k in live["metadata"].get("annotations") or {} if k.startswith("patchgap.dev/")]
-    labels = {k for p in scene.admin.all_of(PODS, "training") for k in p["metadata"]["labels"] if "patchgap" in k}
+    worn = [p["metadata"]["labels"] for p in scene.admin.all_of(PODS, "training")]
+    labels = {k for of in worn if CANARY_OF not in of for k in of if "patchgap" in k}
     return {"replicas": live["spec"]["replicas"], "notes": notes, "labels": labels}
 
 

@@ -38,7 +38,7 @@ with leases.hold(incident) as token:
     for line in sys.stdin:
         try:
             leases.must_hold(incident, token)
-            ledger.append(incident, PersonCalled(line.strip()), "other", token)
+            ledger.under(token).append(incident, PersonCalled(line.strip()), "other")
         except PatchgapError as error:
             print(type(error).__name__, flush=True)
         else:
@@ -108,7 +108,7 @@ def test_an_engine_that_was_paused_past_its_lease_writes_nothing_more(desk: Desk
             os.kill(child.pid, signal.SIGCONT)
             assert token == 2
             assert said(child, "too late") == "LeaseLostError"
-            desk.ledger.append(desk.incident, PersonCalled("in time"), "here", token)
+            desk.ledger.under(token).append(desk.incident, PersonCalled("in time"), "here")
         assert said(child, "later still") == "LeaseLostError"
     called = [e.body.why for e in desk.ledger.read(desk.incident) if isinstance(e.body, PersonCalled)]
     assert called == ["in time"]
@@ -132,10 +132,10 @@ def test_the_ledger_takes_no_entry_of_an_earlier_token(desk: Desk) -> None:
         assert second > first
         head = desk.ledger.read(desk.incident)[-1].hash
         with pytest.raises(LeaseLostError, match="took over"):
-            desk.ledger.append(desk.incident, PersonCalled("late"), "here", first)
+            desk.ledger.under(first).append(desk.incident, PersonCalled("late"), "here")
         with pytest.raises(LeaseLostError, match="took over"):
-            desk.ledger.append_if(desk.incident, head, PersonCalled("late"), "here", first)
-        assert desk.ledger.append_if(desk.incident, head, PersonCalled("now"), "here", second)
+            desk.ledger.under(first).append_if(desk.incident, head, PersonCalled("late"), "here")
+        assert desk.ledger.under(second).append_if(desk.incident, head, PersonCalled("now"), "here")
 
 
 def test_the_threads_of_one_engine_share_its_lease(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,9 +22,12 @@ _LOCKED: State = {"policy": CUSTOM, "patterns": []}  # custom patterns, and none
 
 
 class FreezeParameters(Parameters):
-    """What other platforms read of the same step."""
+    """What other platforms read of the same step, and their default."""
 
-    reach: str = Field(default="", description="Read by Kubernetes; here it is always the repositories that build.")
+    reach: Literal["affected_namespaces", "affected_workloads"] = Field(
+        default="affected_namespaces",
+        description="Read by Kubernetes; here it is always the repositories that build.",
+    )
 
 
 @action
