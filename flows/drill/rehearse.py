@@ -181,11 +181,11 @@ def _go_on(drill: _Drill, incident: IncidentId) -> None:
 
 
 def _undone(state: IncidentState) -> list[str]:
-    """The verbs that may run and of which a target is not done."""
-    done = {r.action for r in state.receipts if r.outcome is Outcome.DONE}
+    """The verbs that may run and of which a target is neither done nor waits for something to be there."""
+    settled = {r.action for r in state.receipts if r.outcome in (Outcome.DONE, Outcome.WAITING)}
     planned = state.plan.actions if state.plan else ()
     waits = state.plan is not None and not state.approvals
-    return list(dict.fromkeys(a.verb for a in planned if a.id not in done and not (waits and a.needs_approval)))
+    return list(dict.fromkeys(a.verb for a in planned if a.id not in settled and not (waits and a.needs_approval)))
 
 
 def _approve(drill: _Drill, incident: IncidentId) -> None:
