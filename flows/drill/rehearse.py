@@ -3,22 +3,21 @@ flows, the owning team's rollouts. What differs between scenarios is their files
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from flows.drill import mending
 from flows.drill.ends import as_foreseen
 from flows.drill.inject import Injected
+from flows.drill.played import DEFECT, ON_CALL, PATIENCE, Drill, now, until
 from flows.drill.runners import ByStages, InProduction, Runner
-from flows.drill.scenario import Moment, Scenario
-from flows.drill.stage import home_for, leave_this_machines_own, settings_for
+from flows.drill.scenario import Scenario
+from flows.drill.stage import home_for, leave_this_machines_own, sboms_of, settings_for
 from flows.drill.telling import Telling
-from flows.drill.world import World, digest_of, reference_of
+from flows.drill.world import World
 from flows.runtime.follow import following
 from flows.runtime.stack import Stack
 from integrations.rehearsal import fleet
@@ -29,15 +28,10 @@ from patchgap.incident.state import IncidentState
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
 from patchgap.settings import Settings
-from patchgap.stages import patch
 from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
 
-PATIENCE = 60.0  # seconds that any one act may take
-ON_CALL = "on-call@example.org"
 _TRIES = 5  # of a containment that meets faults
-_DEFECT = "This is a defect of patchgap: please report it."
 
 
 @dataclass(frozen=True)
@@ -53,33 +47,11 @@ class Rehearsed:
     closed: bool
 
 
-@dataclass(frozen=True)
-class _Drill:
-    scenario: Scenario
-    tell: Telling
-    world: World
-    runner: Runner
-    engine: Engine
-    home: Path
-
-    def run(self, flow: str, **parameters: str) -> Any:
-        return self.runner.run(flow, **parameters)
-
-    def state(self, incident: IncidentId) -> IncidentState:
-        return state_of(self.engine, incident)
-
-    def after(self, moment: Moment) -> None:
-        """What the world does then."""
-        for deed in (d for d in self.scenario.deeds if d.after == moment):
-            self.tell.loud(f"   The world: {deed.say}")
-            self.world.do(deed)
-
-
 def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (), quick: bool = False) -> Rehearsed:
     """Plays the scenario from beginning to end and stops everything that it started, whatever happens. `quick` runs
     the stages in this process, without a Prefect server."""
     tell = Telling()
-    home = home_for(scenario, root, _now())
+    home = home_for(scenario, root, now())
     secret = leave_this_machines_own(home)
     tell.loud(f"REHEARSAL of {scenario.scenario}: {scenario.summary}")
     tell.loud(
@@ -89,17 +61,19 @@ def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (),
     with ExitStack() as open_:
         then = "the stages in this process, without Prefect" if quick else "patchgap as in production"
         tell.act("The stage", f"A rehearsal cluster, a metrics source and a ticket sink on loopback; then {then}.")
-        world = open_.enter_context(World(home, scenario))
+        world = open_.enter_context(World(home, scenario, small=quick))
         settings = settings_for(scenario, home, world)
-        engine = Engine.open(settings, _now)
+        engine = Engine.open(settings, now)
         if quick:
-            _feed(tell, settings)
+            _feed(tell, settings, scenario)
             runner: Runner = ByStages(engine)
         else:
-            stack = _beside(lambda: open_.enter_context(Stack(settings, port=0)), lambda: _feed(tell, settings))
+            stack = _beside(
+                lambda: open_.enter_context(Stack(settings, port=0)), lambda: _feed(tell, settings, scenario)
+            )
             runner = InProduction(stack, home, secret)
             tell.say(f"Prefect's UI is at {stack.address.ui_url} while this runs; the drill's folder is {home}.")
-        drill = _Drill(scenario, tell, world, runner, engine, home)
+        drill = Drill(scenario, tell, world, runner, engine, home)
         drill.run("refresh-inventory")
         tell.say(f"{len(engine.graph.workloads())} workloads of {fleet.CLUSTER} are in the exposure graph.")
         told = open_.enter_context(following(engine, lambda line: tell.line(line.split("  ", 2)[-1])))
@@ -118,14 +92,15 @@ def _beside(slow: Callable[[], Stack], meanwhile: Callable[[], None]) -> Stack:
         return started.result()
 
 
-def _feed(tell: Telling, settings: Settings) -> None:
-    engine = Engine.open(settings, _now)
-    for path in fleet.sboms():
-        engine.graph.add_sbom(read_sbom(path, None), _now())
-    tell.say(f"{len(fleet.sboms())} SBOMs of the fleet's images are read.")
+def _feed(tell: Telling, settings: Settings, scenario: Scenario) -> None:
+    engine = Engine.open(settings, now)
+    paths = (*fleet.sboms(), *sboms_of(scenario, settings.home))
+    for path in paths:
+        engine.graph.add_sbom(read_sbom(path, None), now())
+    tell.say(f"{len(paths)} SBOMs of the fleet's images are read.")
 
 
-def _play(drill: _Drill) -> Rehearsed:
+def _play(drill: Drill) -> Rehearsed:
     incident = _signal(drill)
     drill.after("contained")
     _go_on(drill, incident)
@@ -133,8 +108,9 @@ def _play(drill: _Drill) -> Rehearsed:
     drill.after("approved")
     _close_too_early(drill, incident)
     drill.after("refused_closing")
+    mending.canaries(drill, incident)
     if drill.scenario.mend:
-        _mend(drill, incident)
+        mending.rollouts(drill, incident)
     drill.after("mended")
     if drill.scenario.ends.state == "closed":
         if drill.state(incident).ending is None:
@@ -149,7 +125,7 @@ def _play(drill: _Drill) -> Rehearsed:
     return Rehearsed(incident, drill.home, *papers, drill.tell.seconds, closed)
 
 
-def _signal(drill: _Drill) -> IncidentId:
+def _signal(drill: Drill) -> IncidentId:
     """Delivers the signal and waits until containment and a first verification are through."""
     document = drill.scenario.envelope()
     drill.tell.act(
@@ -158,16 +134,16 @@ def _signal(drill: _Drill) -> IncidentId:
         " follow by themselves.",
     )
     drill.after("before_signal")
-    signal = drill.runner.deliver(document, _now())
-    row = _until(lambda: drill.engine.inbox.get(signal), lambda r: r.state not in ("received", "started"), "the signal")
+    signal = drill.runner.deliver(document, now())
+    row = until(lambda: drill.engine.inbox.get(signal), lambda r: r.state not in ("received", "started"), "the signal")
     if row.incident is None:
         raise PatchgapError(f"the signal opened no incident: {row.reason}", f"Look into {drill.home}.")
     incident = IncidentId(row.incident)
-    _until(lambda: drill.state(incident), lambda s: s.verdict is not None, "the first verification")
+    until(lambda: drill.state(incident), lambda s: s.verdict is not None, "the first verification")
     return incident
 
 
-def _go_on(drill: _Drill, incident: IncidentId) -> None:
+def _go_on(drill: Drill, incident: IncidentId) -> None:
     """Where a target failed, the same command does what is left, and no more."""
     if not (undone := _undone(drill.state(incident))):
         return
@@ -188,7 +164,7 @@ def _undone(state: IncidentState) -> list[str]:
     return list(dict.fromkeys(a.verb for a in planned if a.id not in settled and not (waits and a.needs_approval)))
 
 
-def _approve(drill: _Drill, incident: IncidentId) -> None:
+def _approve(drill: Drill, incident: IncidentId) -> None:
     """A second person says yes where the playbook asks for one; the worse tier did not wait for it."""
     held = drill.state(incident).plan
     if held is None or not held.needs_approval:
@@ -206,13 +182,13 @@ def _approve(drill: _Drill, incident: IncidentId) -> None:
     _go_on(drill, incident)
 
 
-def _say_yes(drill: _Drill, incident: IncidentId, plan: str, person: str) -> None:
+def _say_yes(drill: Drill, incident: IncidentId, plan: str, person: str) -> None:
     desk = drill.engine.consent
     (code,) = desk.approvers.issue(person, ON_CALL)
     desk.by_code(Answer(incident, plan, yes=True), code)
 
 
-def _close_too_early(drill: _Drill, incident: IncidentId) -> None:
+def _close_too_early(drill: Drill, incident: IncidentId) -> None:
     drill.tell.act(
         "Closing too early", "Everything is contained, a ticket is open. That proves nothing about what runs:"
     )
@@ -221,35 +197,11 @@ def _close_too_early(drill: _Drill, incident: IncidentId) -> None:
     if not ran.completed:
         return
     if not (verdict := drill.state(incident).verdict) or not verdict.passed:
-        raise PatchgapError(f"{incident} closed without proof", _DEFECT)
+        raise PatchgapError(f"{incident} closed without proof", DEFECT)
     drill.tell.say("It was proved by then: the quiet that the playbook asks for had passed already.")
 
 
-def _mend(drill: _Drill, incident: IncidentId) -> None:
-    """The team tries what the freeze must refuse, then the mend is named and rolled out."""
-    tell, scenario = drill.tell, drill.scenario
-    tell.act(
-        "The mend", f"The drill plays the team {fleet.TEAM}. Any other image than the mend is refused by the freeze:"
-    )
-    state = drill.state(incident)
-    wanted = {digest_of(image): mend for image, mend in scenario.mend.items()}
-    exposed = {e.workload.ref: e.artifact.digest for e in state.finding.exposures if e.artifact.digest in wanted}
-    first = min(exposed)
-    refused = drill.world.team.roll_out(first.namespace, first.kind, first.name, fleet.image("python"))
-    if not refused:
-        raise PatchgapError("the freeze admitted an image that is no mend", _DEFECT)
-    tell.line(f"✗ {fleet.TEAM} rolls out another image: {refused}")
-    for digest, mend in wanted.items():
-        reference = reference_of(mend)
-        tell.command(f"patchgap incident patch {incident} --image {reference[:60]}… --as {ON_CALL}")
-        patch.name_patch(drill.engine, incident, reference, ON_CALL)
-        for ref in sorted(r for r, held in exposed.items() if held == digest):
-            if problem := drill.world.team.roll_out(ref.namespace, ref.kind, ref.name, reference):
-                raise PatchgapError(f"the mend was refused on {ref}: {problem}", f"Look into {drill.home}.")
-            tell.line(f"{fleet.TEAM} rolls the patched image out to {ref.namespace}/{ref.kind}/{ref.name}")
-
-
-def _verify(drill: _Drill, incident: IncidentId) -> None:
+def _verify(drill: Drill, incident: IncidentId) -> None:
     drill.tell.act(
         "Verify", "Each check reads the live control planes; the incident stays open until every one is proved."
     )
@@ -259,10 +211,10 @@ def _verify(drill: _Drill, incident: IncidentId) -> None:
         drill.run("verify", incident=incident)
         return drill.state(incident)
 
-    _until(round_, lambda s: s.verdict is not None and s.verdict.passed, "the gate")
+    until(round_, lambda s: s.verdict is not None and s.verdict.passed, "the gate")
 
 
-def _close(drill: _Drill, incident: IncidentId) -> None:
+def _close(drill: Drill, incident: IncidentId) -> None:
     tell = drill.tell
     tell.act("Recover and close", "What was contained is released in the playbook's order, proved again, and closed.")
     tell.command(f"patchgap incident close {incident}")
@@ -271,14 +223,14 @@ def _close(drill: _Drill, incident: IncidentId) -> None:
         raise PatchgapError(f"{incident} did not close: {ran.message}", f"Look into {drill.home}.")
 
 
-def _told(drill: _Drill, incident: IncidentId) -> None:
+def _told(drill: Drill, incident: IncidentId) -> None:
     drill.run("refresh-inventory")  # so that what is explored afterwards is the fleet as it ended
     drill.tell.act("How good the response was")
     for line in measures([drill.state(incident)]).lines():
         drill.tell.say(line)
 
 
-def _stays_open(drill: _Drill, incident: IncidentId) -> None:
+def _stays_open(drill: Drill, incident: IncidentId) -> None:
     """The closing is refused, for the reason that the scenario foresees."""
     drill.tell.act("What stays open", "Closing is refused, with every reason; nothing is released unproved.")
     drill.tell.command(f"patchgap incident close {incident}")
@@ -287,16 +239,3 @@ def _stays_open(drill: _Drill, incident: IncidentId) -> None:
     if ran.completed or drill.scenario.ends.because not in reasons:
         raise PatchgapError(f"{incident} is open for another reason: {reasons or 'none'}", f"Look into {drill.home}.")
     drill.tell.say(f"Open: {reasons}.")
-
-
-def _until(look: Callable[[], Any], good: Callable[[Any], bool], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not good(seen := look()):
-        if time.monotonic() > deadline:
-            raise PatchgapError(f"{what} did not come within {PATIENCE:g} s", "See the logs in the drill's folder.")
-        time.sleep(0.2)
-    return seen
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -24,6 +24,7 @@ from patchgap.model.plan import Outcome
 from patchgap.model.signal import SignalId
 from patchgap.stages import contain, detect, recover, scope, verify
 from patchgap.stages.engine import Engine
+from patchgap.stages.incidents import open_incidents
 from patchgap.stages.situation import state_of
 
 
@@ -70,6 +71,7 @@ class ByStages:
             "contain": self._contain,
             "verify": self._verify,
             "recover": self._recover,
+            "verify-open-incidents": self._round,
         }
 
     def deliver(self, document: dict[str, Any], now: datetime) -> SignalId:  # noqa: ARG002  (the protocol's)
@@ -98,10 +100,21 @@ class ByStages:
     def _contain(self, incident: str) -> str:
         of = IncidentId(incident)
         contain.plan(self._engine, of)
-        for step in contain.ready(self._engine, of):
+        for step in contain.admitted(self._engine, of):
             for action in step:
                 contain.carry_out(self._engine, of, action.id)
         return contain.finish(self._engine, of).status
+
+    def _round(self) -> str:
+        """What waited is tried again, and each open incident is verified."""
+        for incident in open_incidents(self._engine):
+            if steps := contain.to_go_on(self._engine, incident):
+                for action in (a for step in steps for a in step):
+                    contain.carry_out(self._engine, incident, action.id)
+                contain.finish(self._engine, incident)
+            if verify.due(self._engine, incident):
+                self._verify(incident)
+        return "looked at"
 
     def _verify(self, incident: str) -> str:
         of = IncidentId(incident)

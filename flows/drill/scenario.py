@@ -15,8 +15,10 @@ from ruamel.yaml.error import YAMLError
 
 from flows import osv_text
 from flows.drill import inject
+from patchgap import registry
 from patchgap.errors import BadInputError, NotFoundError
 from patchgap.incident.envelope import ClaimsMade, read
+from patchgap.playbook import loader
 
 FOLDER = Path(__file__).parent / "scenarios"
 Moment = Literal["before_signal", "contained", "approved", "refused_closing", "mended"]
@@ -41,6 +43,31 @@ class Anomaly(_Part):
         return self
 
 
+class Canary(_Part):
+    """An image (a reference by digest, or the stem of an SBOM of the fleet) that is named and started as a canary."""
+
+    say: str = Field(min_length=1, description="What is told of it.")
+    image: str
+    withdrawn: bool = Field(default=False, description="It must be withdrawn; else it must be promoted.")
+
+
+class Kept(_Part):
+    """A GitOps object and the workloads (NAMESPACE/KIND/NAME) of the fleet that it keeps as Git has them."""
+
+    kind: Literal["Application", "Kustomization", "HelmRelease"]
+    name: str
+    keeps: tuple[str, ...] = Field(min_length=1)
+
+
+class Scaled(_Part):
+    """Somebody scales a workload, and how many replicas it has once everyone else has had their say."""
+
+    what: str = Field(description="NAMESPACE/KIND/NAME.")
+    to: int
+    becomes: int
+    by: Literal["hand", "git"] = "hand"
+
+
 class Deed(_Part):
     """Something that the world does, after that moment of the drill."""
 
@@ -48,6 +75,7 @@ class Deed(_Part):
     say: str = Field(min_length=1, description="What is told of it.")
     tag: Mapping[str, str] = Field(default_factory=dict, description="A tag, and the digest that it means from now on.")
     restart: str = Field(default="", description="NAMESPACE/KIND/NAME whose pods start anew.")
+    scale: Scaled | None = None
     inject: tuple[str, ...] = Field(default=(), description="Faults of the API server, as --inject takes them.")
     heal: bool = Field(default=False, description="The API server answers again.")
 
@@ -87,11 +115,23 @@ class Scenario(_Part):
     times_scale: float = Field(gt=0, le=1)
     objects: tuple[Mapping[str, Any], ...] = ()  # besides the fleet's
     tags: Mapping[str, str] = Field(default_factory=dict)
+    images: Mapping[str, tuple[str, ...]] = {}  # a reference by digest and the purls of its SBOM, besides the fleet's
+    playbook: str = ""  # the text of one that takes the place of the shipped one of its name
     anomaly: Anomaly
+    signals: Mapping[str, Anomaly] = {}  # further metrics, by the names that a playbook asks for them
+    git: tuple[Kept, ...] = ()
+    canaries: tuple[Canary, ...] = ()  # one after the other, before the mend
     deeds: tuple[Deed, ...] = ()
     mend: Mapping[str, str] = Field(default_factory=dict)
     approver: str
     ends: End
+
+    @field_validator("playbook")
+    @classmethod
+    def _sound(cls, text: str) -> str:
+        if text:
+            loader.parse(text, "playbook", registry.load())
+        return text
 
     @model_validator(mode="after")
     def _one_signal(self) -> Self:

@@ -12,6 +12,9 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from packageurl import PackageURL
+from ruamel.yaml import YAML
+
 from flows.drill.scenario import Scenario
 from flows.drill.world import ANOMALY, World
 from integrations.rehearsal import fleet
@@ -45,17 +48,47 @@ def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
     """Writes the settings as a person would and reads them back."""
     file = home / "patchgap.toml"
     quoted = json.dumps  # a JSON string is a TOML string
+    own = f"playbooks = [{quoted(str(_playbooks(scenario, home)))}]\n" if scenario.playbook else ""
+    queries = "".join(f"{name} = {quoted(name)}\n" for name in (ANOMALY, *scenario.signals))
     file.write_text(
-        f"times_scale = {scenario.times_scale}\n\n"
+        f"times_scale = {scenario.times_scale}\n{own}\n"
         f"{cluster_settings(world.kubeconfig)}\n"
         f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
-        f"[prometheus.queries]\n{ANOMALY} = {quoted(ANOMALY)}\n\n"
+        f"[prometheus.queries]\n{queries}\n"
         f'[[sinks]]\nname = "tickets"\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n'
         "options = {updates = true}\n\n"
         "[webhook]\nport = 0\n",
         encoding="utf-8",
     )
     return settings.load(os.environ, file=file)
+
+
+def _playbooks(scenario: Scenario, home: Path) -> Path:
+    """The folder with the scenario's own playbook."""
+    folder = home / "playbooks"
+    folder.mkdir()
+    name = YAML(typ="safe").load(scenario.playbook)["playbook"]
+    (folder / f"{name}.yaml").write_text(scenario.playbook, encoding="utf-8")
+    return folder
+
+
+def sboms_of(scenario: Scenario, home: Path) -> list[Path]:
+    """Writes the SBOM of each of the scenario's own images."""
+    paths = []
+    for number, (reference, purls) in enumerate(scenario.images.items()):
+        name, digest = reference.split("@")
+        parts = [PackageURL.from_string(purl) for purl in purls]
+        document = {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.5",
+            "metadata": {"component": {"type": "container", "name": name, "version": digest, "bom-ref": "root"}},
+            "components": [
+                {"type": "library", "name": p.name, "version": p.version, "purl": p.to_string()} for p in parts
+            ],
+        }
+        paths.append(home / f"image-{number}.cdx.json")
+        paths[-1].write_text(json.dumps(document), encoding="utf-8")
+    return paths
 
 
 def cluster_settings(kubeconfig: Path) -> str:

@@ -22,7 +22,7 @@ class Team:
     def roll_out(self, namespace: str, kind: str, name: str, image: str) -> str:
         """Sets the image of the only container; "" where it was admitted, else the API server's own words."""
         held = self._cluster.get(of_kind(kind), namespace, name)
-        body = _with_image(held, image)
+        body = with_image(held, image)
         try:
             self._cluster.patch(of_kind(kind), namespace, name, {"spec": body})
         except RefusedError as error:
@@ -30,7 +30,8 @@ class Team:
         return ""
 
 
-def _with_image(held: Mapping[str, Any], image: str) -> dict[str, Any]:
+def with_image(held: Mapping[str, Any], image: str) -> dict[str, Any]:
+    """The part of a workload's spec that sets the image of its containers."""
     cron = "jobTemplate" in held["spec"]
     template = held["spec"]["jobTemplate"]["spec"]["template"] if cron else held["spec"]["template"]
     containers = [{**c, "image": image} for c in template["spec"]["containers"]]

@@ -3,15 +3,17 @@ sink, and the team that owns the workloads. What it holds and does besides is th
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from flows.drill import inject
-from flows.drill.scenario import Anomaly, Deed, Scenario
+from flows.drill.git import Git
+from flows.drill.scenario import Anomaly, Deed, Scaled, Scenario
 from flows.drill.team import Team, alone
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
@@ -22,6 +24,7 @@ from integrations.rehearsal.metrics import MetricsSource
 from integrations.rehearsal.tickets import TicketSink
 from patchgap import registry
 from patchgap.errors import PatchgapError
+from patchgap.model.workload import WorkloadRef
 from patchgap.playbook.needs import needs
 
 PATCHGAP = "patchgap"  # the user that it is in the cluster
@@ -31,12 +34,15 @@ _LOOK_EVERY = 0.2  # seconds
 
 
 class World:
-    """Started whole, stopped whole. `home` is where the kubeconfigs are written."""
+    """Started whole, stopped whole. `home` is where the kubeconfigs are written; `small` runs each workload of the fleet
+    with two replicas at the most."""
 
-    def __init__(self, home: Path, scenario: Scenario) -> None:
+    def __init__(self, home: Path, scenario: Scenario, *, small: bool = False) -> None:
         self._stack = ExitStack()
         self._over = threading.Event()
-        every = [*fleet.manifests(), *scenario.objects, *_least_privilege()]
+        self._stack.enter_context(_logged(home / "world.log"))
+        running = list(fleet.manifests(most=2) if small else fleet.manifests())
+        every = [*running, *scenario.objects, *_least_privilege()]
         self.cluster = self._stack.enter_context(RehearsalCluster.start(name=fleet.CLUSTER, objects=every, step=0.15))
         for tag, digest in scenario.tags.items():
             self.cluster.images[tag] = digest
@@ -48,14 +54,28 @@ class World:
         self.team = Team(self.cluster.write_kubeconfig(home / "team.kubeconfig.yaml", user=fleet.TEAM))
         eyes = self.cluster.write_kubeconfig(home / "world.kubeconfig.yaml")
         self._seen = Clusters(alone(eyes)).of(fleet.CLUSTER)
+        self._git = Git(self.cluster, self._seen, scenario.git, running)
         self.cluster.settle()
         self.metrics.set(ANOMALY, 1.0)
-        still = _still(scenario.anomaly, self._seen)
+        followed = {ANOMALY: scenario.anomaly, **scenario.signals}
+        still = {name: _still(anomaly, self._seen) for name, anomaly in followed.items()}
         self._watcher = threading.Thread(target=self._follow, args=(still,), name="drill-anomaly", daemon=True)
         self._watcher.start()
 
-    def do(self, deed: Deed) -> None:
-        """Does what the scenario says."""
+    def is_kept(self, ref: WorkloadRef) -> bool:
+        """Whether Git says what it is."""
+        return self._git.keeper_of(ref) is not None
+
+    def roll_out(self, ref: WorkloadRef, image: str) -> str:
+        """The team sets the image of the only container, through Git where that keeps the workload; "" where it was
+        admitted, else the words of who refused."""
+        if self._git.keeper_of(ref) is not None:
+            return self._git.roll_out(ref, image)
+        return self.team.roll_out(ref.namespace, ref.kind, ref.name, image)
+
+    def do(self, deed: Deed) -> str:
+        """Does what the scenario says; a sentence of what came of it, where there is one. Raises PatchgapError where
+        something else came of it than the scenario says."""
         for tag, digest in deed.tag.items():
             self.cluster.images[tag] = digest
         if deed.restart:
@@ -67,14 +87,31 @@ class World:
             self.cluster.heal()
         for spec in deed.inject:
             inject.read(spec).into(self.cluster)
+        return self._scale(deed.scale) if deed.scale else ""
 
-    def _follow(self, still: Callable[[], bool]) -> None:
-        """The metric says what a probe would see."""
+    def _scale(self, wanted: Scaled) -> str:
+        namespace, kind, name = wanted.what.split("/")
+        change = {"replicas": wanted.to}
+        if wanted.by == "git":
+            self._git.commit(wanted.what, change)
+        else:
+            self._seen.patch(of_kind(kind), namespace, name, {"spec": change})
+        self.cluster.settle()
+        stands = self._seen.get(of_kind(kind), namespace, name)["spec"]["replicas"]
+        if stands != wanted.becomes:
+            raise PatchgapError(
+                f"{wanted.what} has {stands} replicas and not {wanted.becomes}", "See the drill's folder."
+            )
+        return f"scaled to {wanted.to}, {wanted.what} now has {stands} replicas"
+
+    def _follow(self, still: Mapping[str, Callable[[], bool]]) -> None:
+        """The metrics say what probes would see."""
         while not self._over.wait(_LOOK_EVERY):
-            try:
-                self.metrics.set(ANOMALY, 1.0 if still() else 0.0)
-            except PatchgapError:  # the API server is ill: nobody knows better
-                self.metrics.set(ANOMALY, 1.0)
+            for name, goes_on in still.items():
+                try:
+                    self.metrics.set(name, 1.0 if goes_on() else 0.0)
+                except PatchgapError:  # the API server is ill: nobody knows better
+                    self.metrics.set(name, 1.0)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +122,18 @@ class World:
         self._over.set()
         self._watcher.join(timeout=5)
         self._stack.close()
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """What the cluster's controllers log goes into a file, and not between the lines of the story."""
+    logger, handler = logging.getLogger("integrations.rehearsal"), logging.FileHandler(path, encoding="utf-8")
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    yield
+    logger.propagate = before
+    logger.removeHandler(handler)
+    handler.close()
 
 
 def _still(anomaly: Anomaly, seen: Cluster) -> Callable[[], bool]:

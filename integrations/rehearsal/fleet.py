@@ -9,7 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def sboms() -> tuple[Path, ...]:
     return tuple(sorted(p for p in SBOMS.iterdir() if p.name.endswith((".cdx.json", ".cdx.json.gz"))))
 
 
+@cache
 def image(stem: str) -> str:
     """The reference, by digest, of the image that the SBOM of that name describes."""
     for suffix in (".cdx.json", ".cdx.json.gz"):
@@ -82,15 +84,15 @@ def image(stem: str) -> str:
     raise FileNotFoundError(f"{SBOMS} has no SBOM of {stem}")
 
 
-def manifests() -> Iterator[dict[str, Any]]:
-    """Every object of the fleet, namespaces first."""
+def manifests(*, most: int = 1 << 30) -> Iterator[dict[str, Any]]:
+    """Every object of the fleet, namespaces first; `most` caps the replicas of each workload."""
     for name, labels in _NAMESPACES.items():
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
     for namespace, account in sorted({(r.namespace, r.account) for r in _FLEET if r.account != "default"}):
         yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}
     yield from _access()
     for row in _FLEET:
-        yield _manifest(row)
+        yield _manifest(replace(row, replicas=min(row.replicas, most)))
 
 
 def _access() -> Iterator[dict[str, Any]]:
