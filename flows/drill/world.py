@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,6 @@ from flows.drill import inject
 from flows.drill.git import Git
 from flows.drill.scenario import Anomaly, Deed, Scaled, Scenario
 from flows.drill.team import Team, alone
-from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.resources import of_kind
 from integrations.kubernetes.role import manifests
@@ -31,6 +30,7 @@ PATCHGAP = "patchgap"  # the user that it is in the cluster
 HOME = "patchgap"  # the namespace that it keeps its own objects in
 ANOMALY = "drill_anomaly"
 _LOOK_EVERY = 0.2  # seconds
+_Objects = Sequence[Mapping[str, Any]]
 
 
 class World:
@@ -58,7 +58,7 @@ class World:
         self.cluster.settle()
         self.metrics.set(ANOMALY, 1.0)
         followed = {ANOMALY: scenario.anomaly, **scenario.signals}
-        still = {name: _still(anomaly, self._seen) for name, anomaly in followed.items()}
+        still = {name: _still(anomaly, self.cluster.objects()) for name, anomaly in followed.items()}
         self._watcher = threading.Thread(target=self._follow, args=(still,), name="drill-anomaly", daemon=True)
         self._watcher.start()
 
@@ -104,14 +104,12 @@ class World:
             )
         return f"scaled to {wanted.to}, {wanted.what} now has {stands} replicas"
 
-    def _follow(self, still: Mapping[str, Callable[[], bool]]) -> None:
-        """The metrics say what probes would see."""
+    def _follow(self, still: Mapping[str, Callable[[_Objects], bool]]) -> None:
+        """The metrics say what probes would see, whether or not the API server answers."""
         while not self._over.wait(_LOOK_EVERY):
+            stored = self.cluster.objects()
             for name, goes_on in still.items():
-                try:
-                    self.metrics.set(name, 1.0 if goes_on() else 0.0)
-                except PatchgapError:  # the API server is ill: nobody knows better
-                    self.metrics.set(name, 1.0)
+                self.metrics.set(name, 1.0 if goes_on(stored) else 0.0)
 
     def __enter__(self) -> Self:
         return self
@@ -136,25 +134,30 @@ def _logged(path: Path) -> Iterator[None]:
     handler.close()
 
 
-def _still(anomaly: Anomaly, seen: Cluster) -> Callable[[], bool]:
+def _still(anomaly: Anomaly, before: _Objects) -> Callable[[_Objects], bool]:
     """Whether it goes on."""
     if anomaly.account:
-        accounts = of_kind("ServiceAccount")
-        first = seen.get(accounts, anomaly.namespace, anomaly.account)["metadata"]["uid"]
-
-        def misused() -> bool:
-            now = seen.find(accounts, anomaly.namespace, anomaly.account)
-            return now is not None and now["metadata"]["uid"] == first
-
-        return misused
+        first = _uids(before, anomaly)
+        return lambda stored: bool(first & _uids(stored, anomaly))
     bad = digest_of(anomaly.image)
 
-    def leaking() -> bool:
-        held = seen.all_of(of_kind("NetworkPolicy"), anomaly.namespace, labels="patchgap.dev/incident")
-        pods = seen.all_of(of_kind("Pod"), anomaly.namespace)
+    def leaking(stored: _Objects) -> bool:
+        here = [o for o in stored if o["metadata"].get("namespace") == anomaly.namespace]
+        policies = [o for o in here if o["kind"] == "NetworkPolicy"]
+        held = any("patchgap.dev/incident" in (p["metadata"].get("labels") or {}) for p in policies)
+        pods = [o for o in here if o["kind"] == "Pod"]
         return not held and any(bad in s.get("imageID", "") for p in pods for s in _statuses(p))
 
     return leaking
+
+
+def _uids(stored: _Objects, anomaly: Anomaly) -> set[str]:
+    meant = ("ServiceAccount", anomaly.namespace, anomaly.account)
+    return {
+        o["metadata"]["uid"]
+        for o in stored
+        if (o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) == meant
+    }
 
 
 def reference_of(image: str) -> str:
