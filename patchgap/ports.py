@@ -121,7 +121,8 @@ class Action(Protocol):
     """A verb on one platform. One file a verb: integrations/<platform>/actions/<verb>.py.
 
     The class docstring starts with a sentence and holds a YAML example after a line `Example::`. One that has nothing
-    to do without another verb of the same tier names it in a class variable `follows`.
+    to do without another verb of the same tier names it in a class variable `follows`; one that must see what others
+    change names those in `precedes`.
     All methods may read the control plane; only `apply` and `release` write. Each is called with the kill switch
     checked and, for `apply`, with the intent already durable. Any PatchgapError is this target's failure, not the
     step's; but a WaitingError of `find` or `apply` is none: the action waits for what it says, and each round tries

@@ -89,6 +89,10 @@ class Registry:
         """The verb without which this one has nothing to do: it must stand before it in its tier; "" where none must."""
         return next((f for a in self.actions.get(verb, {}).values() if (f := getattr(a, "follows", ""))), "")
 
+    def precedes(self, verb: str) -> frozenset[str]:
+        """The verbs that must not stand before this one in a tier: they change what it is there to see."""
+        return frozenset(v for a in self.actions.get(verb, {}).values() for v in getattr(a, "precedes", ()))
+
 
 V = TypeVar("V")
 

@@ -5,6 +5,7 @@ Knows the language and what a verb does, not how a text is read.
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 from patchgap.playbook.language import Matcher, Playbook, Verify
@@ -26,7 +27,7 @@ def written(source: Source, document: dict[str, Any], registry: Registry) -> Non
             continue
         path = ("tiers", number, "contain")
         seen: dict[str, int] = {}
-        earlier: set[str] = set()
+        earlier: dict[str, int] = {}
         for at, step in each(quiet, tier.get("contain"), path):
             if step is None:
                 whole = False
@@ -35,6 +36,8 @@ def written(source: Source, document: dict[str, Any], registry: Registry) -> Non
             contained.add(step.verb)
             _once(source, step, seen, at)
             _follows(source, step, earlier, registry)
+            _precedes(source, step, earlier, at, registry)
+            earlier.setdefault(step.verb, at)
             if "approval" not in tier:
                 _accepted(source, step, registry)
     if whole:
@@ -53,13 +56,27 @@ def _once(source: Source, step: Written, seen: dict[str, int], number: int) -> N
     seen.setdefault(same, number)
 
 
-def _follows(source: Source, step: Written, earlier: set[str], registry: Registry) -> None:
+def _follows(source: Source, step: Written, earlier: Container[str], registry: Registry) -> None:
     first = registry.follows(step.verb)
     if first and first not in earlier:
         span = source.span(step.path)
         what = f"{step.verb} has nothing to do without {first} before it in this tier; add that, or take this out"
         source.refuse(span, what, corrected=source.without(span, span))
-    earlier.add(step.verb)
+
+
+def _precedes(source: Source, step: Written, earlier: Mapping[str, int], at: int, registry: Registry) -> None:
+    """Names each step that would have changed what this one is there to see. A step that stands earlier in the tier too
+    has seen it."""
+    late = [v for v in earlier if v in registry.precedes(step.verb)]
+    if not late or step.verb in earlier:
+        return
+    span = source.span(step.path)
+    told = " and ".join(f"{v} (step {earlier[v] + 1})" for v in late)
+    source.refuse(
+        span,
+        f"{step.verb} (step {at + 1}) comes after {told}, which {'changes' if len(late) == 1 else 'change'} what it is"
+        f" there to see; move {step.verb} before {late[0]}",
+    )
 
 
 def _accepted(source: Source, step: Written, registry: Registry) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from integrations.kubernetes.actions.capture_forensics import CaptureForensics
 from patchgap.errors import PatchgapError, RefusedError, UnreachableError
 from patchgap.model.exposure import Artifact, Component, Exposure, Standing
 from patchgap.model.finding import Finding, IncidentId
@@ -148,8 +149,10 @@ def verbs(**changed: Verb) -> Registry:
     """The verbs of the shipped playbooks; `changed` replaces some by name."""
     promotion = Verb("promote_canary", Effect.REVERSIBLE, "withdraw_promotion", parameters=Promotion)
     promotion.follows = "start_patched_canary"
+    capture = Verb("capture_forensics", Effect.READS)
+    capture.precedes = CaptureForensics.precedes
     actions = [
-        Verb("capture_forensics", Effect.READS),
+        capture,
         Verb("cordon_nodes", Effect.REVERSIBLE, "uncordon_nodes"),
         Verb("freeze_deployments", Effect.REVERSIBLE, "unfreeze_deployments", "namespace", Reach),
         Verb("isolate_workloads", Effect.REVERSIBLE, "release_isolation"),

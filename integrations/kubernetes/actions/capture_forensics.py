@@ -42,6 +42,13 @@ class CaptureForensics:
     platform: ClassVar[str] = PLATFORM
     effect: ClassVar[Effect] = Effect.READS
     inverse: ClassVar[str] = ""
+    precedes: ClassVar[tuple[str, ...]] = (
+        "isolate_workloads",
+        "scale_to_zero",
+        "evict_workloads",
+        "rotate_credentials",
+        "promote_canary",
+    )
     permissions: ClassVar[tuple[str, ...]] = (
         *LIVE_PERMISSIONS,
         *(f"get {r.permission}" for r in WORKLOADS),
