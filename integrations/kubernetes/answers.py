@@ -14,6 +14,7 @@ from typing import Any
 from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
 
 _LONGEST = 300  # characters of a foreign message that are shown
+_LONGEST_PAUSE = 5.0  # seconds
 _BUDGET = "DisruptionBudget"
 _RBAC = re.compile(r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 _IN_NAMESPACE = re.compile(r'in the namespace "([^"]+)"')
@@ -97,6 +98,20 @@ def is_passing(code: int, body: bytes = b"") -> bool:
         return False
     return code == HTTPStatus.TOO_MANY_REQUESTS or (
         code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED
+    )
+
+
+def pause(attempt: int, retry_after: str) -> float:
+    """How many seconds to wait after that attempt, where the server asked for so many ("" for none)."""
+    asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    return min(max(asked, 0.1 * float(1 << attempt)), _LONGEST_PAUSE)
+
+
+def foreign(cluster: str, call: str, body: bytes, wanted: str = "JSON object") -> UnreachableError:
+    """The error for an answer that is none of an API server's."""
+    return UnreachableError(
+        f"cluster {cluster} answered {call} with no {wanted}: " + trimmed(body[:80].decode("utf-8", "replace")),
+        "Check that its address is a Kubernetes API server's.",
     )
 
 

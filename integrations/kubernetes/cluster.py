@@ -15,17 +15,18 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from integrations.kubernetes.answers import ExpiredError, error_of, is_passing, trimmed
-from integrations.kubernetes.resources import NAMESPACES, SELF_REVIEWS, Json, Resource, of_object
+from integrations.kubernetes.answers import ExpiredError, error_of, foreign, is_passing, pause
+from integrations.kubernetes.resources import NAMESPACES, PODS, SELF_REVIEWS, Json, Resource, of_object
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.attribution import agent
-from patchgap.errors import NotFoundError, RefusedError, UnreachableError
+from patchgap.errors import NotFoundError, RefusedError
 
 T = TypeVar("T")
 
 SYSTEM = "kube-system"
 FIELD_MANAGER = "patchgap"
 JSON = "application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -33,7 +34,6 @@ APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _PAGE = 500
 _QUIET = 90.0  # seconds without a line of a watch: a server sends a bookmark each minute
 _ATTEMPTS = 4
-_LONGEST_PAUSE = 5.0  # seconds
 
 
 class Cluster:
@@ -66,39 +66,45 @@ class Cluster:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> dict[str, Any]:
-        """One call, repeated for 429 and 5xx a bounded number of times."""
+        """One call that answers with a JSON object, repeated for 429 and 5xx a bounded number of times."""
+        answer = self._answered(method, path, query, body, content_type, accept)
+        try:
+            document = msgspec.json.decode(answer)
+        except ValueError as error:
+            raise foreign(self.name, f"{method} {path}", answer) from error
+        if not isinstance(document, dict):
+            raise foreign(self.name, f"{method} {path}", answer)
+        return document
+
+    def log(self, namespace: str, pod: str, query: Mapping[str, str]) -> bytes:
+        """A container's log by the options of `pods/log`; b"" of a pod on no node. Raises RefusedError for none."""
+        path = PODS.path(namespace, _named(pod), "log")
+        return self._answered("GET", path, query, None, JSON, f"{JSON}, */*")  # text alone is answered 406
+
+    def _answered(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Json | None, content_type: str, accept: str
+    ) -> bytes:
         url = path + ("?" + urlencode(query) if query else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "User-Agent": agent(), **({"Content-Type": content_type} if data else {})}
         answer = self._settled(method, url, headers, data)
         if answer.code >= HTTPStatus.BAD_REQUEST:
             raise error_of(self.name, f"{method} {path}", answer.code, answer.body)
-        try:
-            document = msgspec.json.decode(answer.body)
-        except ValueError as error:
-            raise self._foreign(method, path, answer.body) from error
-        if not isinstance(document, dict):
-            raise self._foreign(method, path, answer.body)
-        return document
-
-    def _foreign(self, method: str, path: str, body: bytes, wanted: str = "JSON object") -> UnreachableError:
-        return UnreachableError(
-            f"cluster {self.name} answered {method} {path} with no {wanted}: "
-            + trimmed(body[:80].decode("utf-8", "replace")),
-            "Check that its address is a Kubernetes API server's.",
-        )
+        return answer.body
 
     def _settled(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> HttpAnswer:
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._transport.send(method, url, headers, data)
             if not is_passing(answer.code, answer.body) or attempt == _ATTEMPTS:
                 break
-            self._sleep(_pause(attempt, answer.retry_after))
+            self._sleep(pause(attempt, answer.retry_after))
         return answer
 
-    def get(self, resource: Resource, namespace: str, name: str, subresource: str = "") -> dict[str, Any]:
-        """The object. Raises NotFoundError."""
-        return self.request("GET", resource.path(namespace, _named(name), subresource))
+    def get(
+        self, resource: Resource, namespace: str, name: str, subresource: str = "", *, accept: str = JSON
+    ) -> dict[str, Any]:
+        """The object; with `accept=TABLE` what is printed of it: of a Secret no value. Raises NotFoundError."""
+        return self.request("GET", resource.path(namespace, _named(name), subresource), accept=accept)
 
     def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """The object, or None where there is none."""
@@ -163,7 +169,7 @@ class Cluster:
             page = self.request("GET", resource.path(namespace), query=query, accept=accept)
             # An empty object is no empty list.
             if "items" not in page or not str(page.get("kind", "")).endswith("List"):
-                raise self._foreign("GET", resource.path(namespace), json.dumps(page).encode(), "list")
+                raise foreign(self.name, f"GET {resource.path(namespace)}", json.dumps(page).encode(), "list")
             yield page
             following = (page.get("metadata") or {}).get("continue")
             if not following:
@@ -281,10 +287,10 @@ class Cluster:
 
     def until(self, seconds: float, condition: Callable[[], T | None]) -> T | None:
         """What `condition` answers once it is not None, asked at growing intervals; None when the time is over."""
-        waited, pause = 0.0, 0.1
+        waited, wait = 0.0, 0.1
         while (answer := condition()) is None and waited < seconds:
-            self._sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, 2.0)
+            self._sleep(wait)
+            waited, wait = waited + wait, min(wait * 2, 2.0)
         return answer
 
 
@@ -292,8 +298,3 @@ def _named(name: str) -> str:
     if not name or "/" in name or name in {".", ".."}:  # a list's path, or a parent's, is not an object's
         raise RefusedError(f"{name!r} is no object's name", "Name the object whole.")
     return name
-
-
-def _pause(attempt: int, retry_after: str) -> float:
-    asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
-    return min(max(asked, 0.1 * float(1 << attempt)), _LONGEST_PAUSE)

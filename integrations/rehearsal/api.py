@@ -47,17 +47,20 @@ _PATCHES = (
 
 @dataclass
 class Answer:
-    """What is written back: a document (or text), or a watch for the server to follow."""
+    """What is written back: a document (text, or bytes as they are), or a watch for the server to follow."""
 
     status: int
     document: Any = None
     text: str = ""
+    raw: bytes | None = None
     warnings: list[str] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
     watch: tuple[Resource, str, Query] | None = None
 
     def body(self) -> bytes:
         """The bytes of the answer."""
+        if self.raw is not None:
+            return self.raw
         return self.text.encode() if self.text else encode(self.document)
 
 
@@ -75,7 +78,7 @@ class Api:
             user = self._authenticate(request)
             return user.name, self._routed(request, user, warnings)
         except ApiError as failure:
-            answer = Answer(failure.code, failure.document(), failure.text, warnings, failure.headers)
+            answer = Answer(failure.code, failure.document(), failure.text, None, warnings, failure.headers)
             return user.name, answer
 
     def _authenticate(self, request: Request) -> User:
@@ -112,6 +115,10 @@ class Api:
     def _serve(self, request: Request, found: Route, call: Call) -> Answer:
         if found.subresource in ("scale", "eviction", "token", "binding"):
             return self._special(request, found, call)
+        if found.subresource == "log":
+            tables.asked_form(request.headers.get("accept", ""))
+            log = self._machine.logs.read(found.key, request.query)
+            return Answer(204, raw=b"") if log is None else Answer(200, raw=log)
         if found.verb == "watch":
             query = read_query(request)
             query.matcher(found.resource)
@@ -162,7 +169,7 @@ class Api:
         del call
         form = tables.asked_form(request.headers.get("accept", ""))
         document = self._machine.reader.get(found.resource, found.key)
-        if form.name == "Table" and not (form.optional and found.resource.kind != "Pod"):
+        if form.name == "Table" and not (form.optional and found.resource.kind not in ("Pod", "Secret")):
             metadata = {"resourceVersion": document["metadata"]["resourceVersion"]}
             return Answer(200, tables.table(found.resource, [document], metadata, self._ages([document])))
         return Answer(200, tables.partial(document) if form.name == "PartialObjectMetadata" else document)
@@ -171,7 +178,7 @@ class Api:
         del call
         form = tables.asked_form(request.headers.get("accept", ""))
         items, metadata = self._machine.reader.select(found.resource, found.namespace, read_query(request))
-        if form.name == "Table" and not (form.optional and found.resource.kind != "Pod"):
+        if form.name == "Table" and not (form.optional and found.resource.kind not in ("Pod", "Secret")):
             return Answer(200, tables.table(found.resource, items, metadata, self._ages(items)))
         if form.name == "PartialObjectMetadataList":
             return Answer(200, tables.partial_list(items, metadata))

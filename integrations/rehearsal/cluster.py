@@ -165,6 +165,22 @@ class RehearsalCluster:
         """How many calls are still to be spoilt."""
         return self._server.faults.left
 
+    def say(self, namespace: str, pod: str, container: str, text: str) -> None:
+        """Lines that a container writes to its log. Raises KeyError where there is no such pod."""
+        self._machine.logs.write(self._pod(namespace, pod)["metadata"]["uid"], container, text)
+
+    def crash(self, namespace: str, pod: str, container: str, code: int = 1) -> None:
+        """A container ends with that code and is started again: its log becomes the previous one's."""
+        found = self._pod(namespace, pod)
+        self._kubelet.restart(found, container, code)
+        self._machine.logs.roll(found["metadata"]["uid"], container)
+
+    def _pod(self, namespace: str, name: str) -> Json:
+        found = self._machine.storage.get("pods", (namespace, name))
+        if found is None:
+            raise KeyError(f"{namespace}/{name}")
+        return found
+
     def objects(self) -> list[dict[str, Any]]:
         """Every object that is stored now, whole, with its kind; for whoever judges what was done to the cluster."""
         return [

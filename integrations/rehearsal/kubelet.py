@@ -95,6 +95,21 @@ class Kubelet:
             self._run(pod)
         return None
 
+    def restart(self, pod: Json, container: str, code: int) -> None:
+        """One of its containers ended with that code and runs again."""
+        now = self._hands.world.now()
+        ended = {"exitCode": code, "reason": "Error" if code else "Completed", "startedAt": now, "finishedAt": now}
+
+        def again(one: Json) -> Json:
+            if one["name"] != container:
+                return one
+            running = {"running": {"startedAt": now}}
+            count = one["restartCount"] + 1
+            return {**one, "state": running, "lastState": {"terminated": ended}, "restartCount": count}
+
+        statuses = [again(one) for one in pod["status"].get("containerStatuses") or ()]
+        self._hands.set_status("pods", pod, {**pod["status"], "containerStatuses": statuses})
+
     def _wait(self, token: str, pod: Json) -> float:
         now = self._hands.world.clock()
         due = self._seen.setdefault(token, now + min(self._step, _grace(pod)))

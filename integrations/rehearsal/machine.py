@@ -8,6 +8,7 @@ from __future__ import annotations
 from integrations.rehearsal.admission import BuiltIn
 from integrations.rehearsal.call import World
 from integrations.rehearsal.deletion import Deleter
+from integrations.rehearsal.logs import Logs
 from integrations.rehearsal.policies import StoredPolicies
 from integrations.rehearsal.rbac import Authorizer
 from integrations.rehearsal.reading import Reader
@@ -32,4 +33,5 @@ class Machine:
         self.deleter = Deleter(self.writer)
         self.reader = Reader(self.storage)
         self.reviews = Reviews(self.authorizer, self.tokens, world)
+        self.logs = Logs(self.storage, world)
         self.subresources = Subresources(self.writer, self.deleter, self.tokens)

@@ -28,7 +28,7 @@ _NAMED = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "
 _UNNAMED = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _TRUE = ("1", "true", "True", "t")
 _GROUPS = frozenset(group for group, _, _ in BY_PATH)
-_OTHER_SUBRESOURCES = frozenset(["attach", "exec", "log", "portforward", "proxy", "resize", "rollback"])
+_OTHER_SUBRESOURCES = frozenset(["attach", "exec", "portforward", "proxy", "resize", "rollback"])
 
 
 @dataclass(frozen=True)

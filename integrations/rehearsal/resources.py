@@ -132,7 +132,7 @@ RESOURCES: tuple[Resource, ...] = (
         short=("po",),
         categories=("all",),
         returns_deleted=True,
-        subresources=tuple(p for p in _POD_PARTS if p[0] not in ("attach", "log")),
+        subresources=tuple(p for p in _POD_PARTS if p[0] != "attach"),
         generation=True,
         field_labels=_POD_FIELDS,
     ),

@@ -186,6 +186,8 @@ class Server:
             stream = self._watch(*answer.watch, request)
             return StreamingResponse(stream, media_type="application/json", headers=headers)
         kind = "text/plain; charset=utf-8" if answer.text else "application/json"
+        if answer.raw is not None:
+            headers["Content-Type"], kind = "text/plain", ""
         response = Response(answer.body(), answer.status, headers, kind)
         for words in answer.warnings:
             text = words.replace("\\", "\\\\").replace('"', '\\"')

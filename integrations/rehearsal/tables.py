@@ -1,12 +1,13 @@
 """The other forms of an answer: tables and metadata alone, as the Accept header asks.
 
-Owns the printed columns of pods; a table of any other kind is 501.
+Owns the printed columns of pods and of Secrets (whose values no table holds); a table of any other kind is 501.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from integrations.rehearsal.document import Json, dig
 from integrations.rehearsal.resources import Resource
@@ -30,6 +31,31 @@ _COLUMNS = (
     ("Node", "", "NodeName indicates in which node this pod is scheduled.", 1),
     ("Nominated Node", "", "nominatedNodeName is set only when this pod preempts other pods on the node.", 1),
     ("Readiness Gates", "", "If specified, all readiness gates will be evaluated for pod readiness.", 1),
+)
+
+
+_SECRET_COLUMNS = (
+    ("Name", "name", _NAME_WORDS, 0),
+    (
+        "Type",
+        "",
+        (
+            "Used to facilitate programmatic handling of secret data. More info: "
+            "https://kubernetes.io/docs/concepts/configuration/secret/#secret-types"
+        ),
+        0,
+    ),
+    (
+        "Data",
+        "",
+        (
+            "Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The serialized "
+            "form of the secret data is a base64 encoded string, representing the arbitrary (possibly non-string) data value "
+            "here. Described in https://tools.ietf.org/html/rfc4648#section-4"
+        ),
+        0,
+    ),
+    _COLUMNS[4],
 )
 
 
@@ -76,14 +102,15 @@ def partial_list(items: list[Json], metadata: Json) -> Json:
 
 
 def table(resource: Resource, items: list[Json], metadata: Json, age: dict[str, str]) -> Json:
-    """A table of pods; `age` gives each uid's printed age."""
-    if resource.kind != "Pod":
+    """A table of pods or of Secrets; `age` gives each uid's printed age."""
+    if resource.kind not in ("Pod", "Secret"):
         raise not_implemented(f"tables of {resource.key}")
+    printed, cells = (_COLUMNS, _cells) if resource.kind == "Pod" else (_SECRET_COLUMNS, _cells_of_secret)
     columns = [
         {"name": name, "type": "string", "format": form, "description": words, "priority": priority}
-        for name, form, words, priority in _COLUMNS
+        for name, form, words, priority in printed
     ]
-    rows = [{"cells": _cells(pod, age[pod["metadata"]["uid"]]), "object": partial(pod)} for pod in items]
+    rows = [{"cells": cells(item, age[item["metadata"]["uid"]]), "object": partial(item)} for item in items]
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -93,7 +120,11 @@ def table(resource: Resource, items: list[Json], metadata: Json, age: dict[str, 
     }
 
 
-def _cells(pod: Json, age: str) -> list[str]:
+def _cells_of_secret(secret: Json, age: str) -> list[Any]:
+    return [secret["metadata"]["name"], secret.get("type", "Opaque"), len(secret.get("data") or ()), age]
+
+
+def _cells(pod: Json, age: str) -> list[Any]:
     statuses = dig(pod, "status", "containerStatuses") or []
     ready = sum(1 for one in statuses if one.get("ready"))
     restarts = sum(int(one.get("restartCount", 0)) for one in statuses)

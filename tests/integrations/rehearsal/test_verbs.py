@@ -167,7 +167,7 @@ def test_a_missing_namespace_is_named(admin: Caller) -> None:
         "/apis/storage.k8s.io/v1/storageclasses",
         "/apis/autoscaling/v1",
         "/openapi/v3",
-        "/api/v1/namespaces/work/pods/p/log",
+        "/api/v1/namespaces/work/pods/p/exec",
     ],
 )
 def test_what_is_not_served_is_said_to_be_missing(admin: Caller, path: str) -> None:
