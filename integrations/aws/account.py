@@ -5,6 +5,7 @@ Owns the credentials, the transport's bounds, and that no write goes out while t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -137,6 +138,7 @@ def _python(operation: str) -> str:
 def _session(settings: AwsAccount) -> Any:
     import boto3  # imported late: half a second, and only where an account is asked
 
+    logging.getLogger("botocore").setLevel(logging.INFO)  # its debug log holds what is sent and answered, secrets too
     session = boto3.session.Session(profile_name=settings.profile or None, region_name=settings.regions[0])
     return _assumed(session, settings) if settings.role_arn else session
 
