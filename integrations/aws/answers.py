@@ -39,6 +39,7 @@ _NOT_THERE = frozenset(
     {
         "404",
         "ClusterNotFoundException",
+        "ImageNotFoundException",
         "InvalidGroup.NotFound",
         "NoSuchBucket",
         "NoSuchEntity",

@@ -24,7 +24,7 @@ from patchgap.registry import check
 class DigestsRetired:
     """No task, task definition in use, function or published version of one holds an affected digest.
 
-    What a service or a function can go back to counts like what runs: nothing on AWS denies a single digest. Earlier
+    What a service or a function can go back to counts like what runs, also where a block holds its image back. Earlier
     revisions of a task definition that no service names are not looked at.
 
     Example::

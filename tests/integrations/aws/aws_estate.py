@@ -20,6 +20,7 @@ import boto3
 from moto.core.authorization import enable_iam_authentication
 from moto.ecs.models import ecs_backends
 from moto.iam.access_control import IAMRequestBase
+from played import place
 
 from integrations.aws.accounts import Accounts
 from integrations.aws.inventory import AwsInventory
@@ -163,6 +164,12 @@ class Estate:
         except self.client("iam").exceptions.NoSuchEntityException:
             return self.role(name)
 
+    def repository(self, name: str = "checkout", *digests: str) -> None:
+        """An ECR repository with images of these digests."""
+        self.client("ecr").create_repository(repositoryName=name)
+        for digest in digests or (BAD, GOOD):
+            place(NUMBER, REGION, name, digest)
+
     def clear(self) -> None:
         """Away with all workloads."""
         ecs, functions = self.client("ecs"), self.client("lambda")
@@ -207,11 +214,10 @@ class Estate:
         for g in ec2.describe_security_groups()["SecurityGroups"]:
             found[f"group {g['GroupName']}"] = {k: g[k] for k in ("GroupId", "IpPermissions", "IpPermissionsEgress")}
         for r in ecr.describe_repositories()["repositories"]:
-            try:
-                text = ecr.get_repository_policy(repositoryName=r["repositoryName"])["policyText"]
-            except ecr.exceptions.RepositoryPolicyNotFoundException:
-                text = "null"
-            found[f"repository {r['repositoryName']}"] = json.loads(text)
+            name = r["repositoryName"]
+            images = ecr.describe_images(repositoryName=name)["imageDetails"]
+            tags = ecr.list_tags_for_resource(resourceArn=r["repositoryArn"])["tags"]
+            found[f"repository {name}"] = {i["imageDigest"]: i["imageStatus"] for i in images}, tags
         return found
 
     def inventory(self, connections: Connections | None = None) -> ClusterInventory:

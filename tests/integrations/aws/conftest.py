@@ -10,6 +10,7 @@ import pytest
 from aws_estate import REGION, Estate
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
+from played import played
 from wire import WIRE, Wire, hooked
 
 
@@ -18,7 +19,7 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with hooked():
+    with hooked(), played():
         yield f"http://{host}:{port}"
     server.stop()
 

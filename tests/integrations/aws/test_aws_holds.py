@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from aws_estate import INCIDENT, NAME, REGION, Estate, enforced, intended, preview, refused, standing, targets
+from aws_estate import (
+    BAD,
+    INCIDENT,
+    NAME,
+    REGION,
+    Estate,
+    enforced,
+    intended,
+    preview,
+    refused,
+    standing,
+    targets,
+)
 from wire import Cut, Wire
 
+from integrations.aws.actions.block_artifacts import BlockArtifacts
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
@@ -72,7 +86,21 @@ def rewrite(estate: Estate) -> None:
     iam.put_role_policy(RoleName="checkout-task", PolicyName=name, PolicyDocument=json.dumps(document))
 
 
+def stored(estate: Estate) -> None:
+    """A service whose image is in ECR, beside a mended one."""
+    estate.service()
+    estate.repository()
+
+
+def moved(estate: Estate, *to: str) -> None:
+    """Somebody restores the image that the incident archived, and archives it again of their own."""
+    asked = {"repositoryName": "checkout", "imageId": {"imageDigest": BAD}}
+    for where in to or ("STANDARD", "ARCHIVE"):
+        estate.client("ecr").update_image_storage_class(**asked, targetStorageClass=where)
+
+
 CASES = (
+    Case("image", BlockArtifacts(), stored, "checkout", moved, f"checkout@{BAD}: ACTIVE -> ARCHIVED"),
     Case("service", IsolateWorkloads(), Estate.service, "checkout", regroup, "minimum: 100 -> 0"),
     Case("function", IsolateWorkloads(), Estate.function, "report", reserve, "reserved: none -> 0"),
     Case(
@@ -185,7 +213,7 @@ def cut(wire: Wire, after: int, run: Callable[[], Any]) -> None:
 def unmade(facts: Any) -> str:
     """Facts without the numbers that AWS gives to what is made anew."""
     groups = {v["GroupId"]: k for k, v in facts.items() if k.startswith("group ")}
-    text = repr(facts)
+    text = re.sub(r"(-7k3f)=\d+", r"\1", repr(facts))  # a tag's moment
     for number, name in groups.items():
         text = text.replace(number, name)
     return text

@@ -1,0 +1,159 @@
+"""block_artifacts: no task and no function pulls an affected image from ECR any more.
+
+Owns which images are held back: those digests alone, so that the mend in the same repository can be pulled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from integrations.aws import images
+from integrations.aws.accounts import PLATFORM
+from integrations.aws.images import ACTIVE, ARCHIVED, Archive, Image, Place
+from integrations.aws.reach import account_of, done, scoped
+from integrations.kubernetes.actions.block_artifacts import BlockArtifacts as OnKubernetes
+from integrations.kubernetes.actions.block_artifacts import blocked, exposed_digests
+from patchgap.errors import PatchgapError
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.workload import Workload
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import action
+
+KIND = "EcrRepository"
+
+
+@action
+class BlockArtifacts:
+    """Puts the affected images, by digest, into ECR's archive, whence nothing can pull them.
+
+    What runs keeps running; a task that would start with the image does not. Taking an image out again takes ECR up to 20
+    minutes, and it charges 90 days of storage for each image that was archived.
+
+    Example::
+
+        block_artifacts:
+          expires: 30d
+    """
+
+    verb: ClassVar[str] = "block_artifacts"
+    platform: ClassVar[str] = PLATFORM
+    effect: ClassVar[Effect] = Effect.REVERSIBLE
+    inverse: ClassVar[str] = "unblock_artifacts"
+    permissions: ClassVar[tuple[str, ...]] = images.PERMISSIONS
+    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+
+    def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
+        """A target a repository of the account; a workload whose affected image is elsewhere is uncovered."""
+        served: dict[tuple[str, Place], list[str]] = {}
+        for w in scoped(situation):
+            places = _places(situation, w)
+            for place in places:
+                if place is None or place.number != situation.identities.get(w.ref.cluster, place.number):
+                    yield Uncovered(
+                        self.verb, str(w.ref), "its affected image is not in an ECR registry of this account"
+                    )
+                else:
+                    served.setdefault((w.ref.cluster, place), []).append(str(w.ref))
+        for (name, place), workloads in served.items():
+            named = tuple(dict.fromkeys(workloads))
+            try:
+                account = account_of(situation, name)
+                found = images.repository(account, place.region, place.name)
+                if images.images(account, place.region, found, _refused(situation)):
+                    yield Target(PLATFORM, name, place.region, KIND, place.name, found["uid"], named)
+                    continue
+                why = f"repository {place.name} holds none of the affected digests"
+            except PatchgapError as error:
+                why = str(error)
+            yield from (Uncovered(self.verb, w, why) for w in named)
+
+    def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
+        """Each image and what becomes of it. AWS has no dry run of these calls."""
+        held = _held(target, situation)
+        images.refuse_many(target.name, len(held))
+        return tuple(f"{target.name}@{i.digest}: {i.status} -> {ARCHIVED}" for i in held.values())
+
+    def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
+        """How each image was before any incident held it, and when the block is due for removal."""
+        asked = OnKubernetes.parameters.model_validate(action.parameters)
+        begun = next((c for c in situation.controls if c.intent.action.id == action.id), None)
+        expires = (situation.clock() + asked.expires).isoformat(timespec="seconds")  # type: ignore[attr-defined]
+        states = {d: ACTIVE if i.holders else i.status for d, i in _held(action.target, situation).items()}
+        return {"expires": begun.intent.found["expires"] if begun else expires, "images": states}
+
+    def apply(self, intent: Intent, situation: Situation) -> Receipt:
+        """Puts every affected image into the archive that is there by now."""
+        target, held = intent.action.target, _held(intent.action.target, situation)
+        images.refuse_many(target.name, len(held))
+        archive = _archive(target, situation)
+        for image in held.values():
+            archive.hold(image)
+        return self._receipt(intent, _held(target, situation))
+
+    def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
+        """A receipt where every affected image of the repository is in the archive."""
+        held = images.gone(_held, intent.action.target, situation)
+        if held is None:
+            return done(intent, (f"{intent.action.target} is gone",))
+        return None if _left(held, situation) else self._receipt(intent, held)
+
+    def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
+        """Which affected images can be pulled; () where none can, or where the repository is gone."""
+        held = images.gone(_held, intent.action.target, situation)
+        return () if held is None else _left(held, situation)
+
+    def release(self, control: Control, situation: Situation) -> Receipt:
+        """Takes out of the archive what this incident put there, unless another one holds it too."""
+        target = control.intent.action.target
+        held = images.gone(_of_any_digest, target, situation)
+        if held is None:
+            return done(control.intent, (f"{target} is gone: nothing is to restore",))
+        archive = _archive(target, situation)
+        mine = [i for i in held.values() if str(situation.incident) in i.holders]
+        said = tuple(archive.let_go(i) for i in mine)
+        return done(control.intent, said or (f"nothing of {target} is held by this incident",))
+
+    def _receipt(self, intent: Intent, held: Mapping[str, Image]) -> Receipt:
+        said = tuple(f"{d} cannot be pulled" for d in sorted(held))
+        return done(intent, (*said, f"expires {intent.found['expires']}"), digests=sorted(held))
+
+
+def _refused(situation: Situation) -> frozenset[str]:
+    return blocked(situation, exposed_digests(situation))
+
+
+def _places(situation: Situation, workload: Workload) -> tuple[Place | None, ...]:
+    """Where the images of the workload's exposures come from; None for one from elsewhere."""
+    mine = [e for e in situation.exposures if e.workload.ref == workload.ref]
+    return tuple(dict.fromkeys(images.place_of(e.container.image) for e in mine))
+
+
+def _held(target: Target, situation: Situation) -> dict[str, Image]:
+    """The affected images of the planned repository. Raises NotFoundError, ConflictError."""
+    account = account_of(situation, target.cluster)
+    found = images.repository(account, target.namespace, target.name, target.uid)
+    return images.images(account, target.namespace, found, _refused(situation))
+
+
+def _of_any_digest(target: Target, situation: Situation) -> dict[str, Image]:
+    """Every image of the repository: what was blocked may not count as affected any more."""
+    account = account_of(situation, target.cluster)
+    found = images.repository(account, target.namespace, target.name, target.uid)
+    return images.images(account, target.namespace, found, None)
+
+
+def _archive(target: Target, situation: Situation) -> Archive:
+    account = account_of(situation, target.cluster)
+    arn = target.uid.partition("#")[0]
+    return Archive(account, target.namespace, arn, target.name, str(situation.incident))
+
+
+def _left(held: Mapping[str, Image], situation: Situation) -> tuple[str, ...]:
+    incident = str(situation.incident)
+
+    def stands(image: Image) -> bool:
+        held = image.holders.get(incident) == image.restored or not image.holders
+        return image.status == ARCHIVED and held
+
+    return tuple(f"{d} is {i.status}: it is not held in the archive" for d, i in sorted(held.items()) if not stands(i))
