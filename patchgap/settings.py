@@ -153,6 +153,28 @@ class RegistriesSettings(_Section):
     hosts: tuple[RegistrySettings, ...] = ()
 
 
+def _store(text: str) -> str:
+    if (
+        text
+        and not (text.startswith("s3://") and text.removeprefix("s3://").strip("/"))
+        and not Path(text).is_absolute()
+    ):
+        raise ValueError("it is neither a folder nor a bucket; write /PATH or s3://BUCKET/PREFIX")
+    return text
+
+
+class ForensicsSettings(_Section):
+    """Where what was captured is kept: `forensics` of the data folder where `to` is empty, a folder, or a bucket, whose
+    credentials are those that AWS's own tools find. Logs are bounded, and told where they are cut."""
+
+    to: Annotated[str, AfterValidator(_store)] = ""
+    region: str = "us-east-1"  # of the bucket
+    profile: str = ""
+    endpoint: Address = ""  # anything that speaks S3; "" for AWS itself
+    log_bytes: int = Field(default=1 << 20, ge=1)  # of each container's log
+    logs_bytes: int = Field(default=64 << 20, ge=1)  # of all logs of one workload
+
+
 class AdvisoriesSettings(_Section):
     """A local mirror of advisories: a folder of OSV records or of OSV's zips, or one of those."""
 
@@ -223,6 +245,7 @@ class Settings(_Section):
     advisories: AdvisoriesSettings = AdvisoriesSettings()
     sinks: tuple[SinkSettings, ...] = ()  # a folder of files where none is given
     github: GitHubSettings = GitHubSettings()
+    forensics: ForensicsSettings = ForensicsSettings()
     patch: PatchSettings = PatchSettings()
     protect: Protection = Protection()
     limits: Ceilings = Ceilings()

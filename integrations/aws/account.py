@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
 from threading import RLock
@@ -89,6 +89,10 @@ class Account:
             return arn
         head, _, rest = arn.partition(":assumed-role/")
         return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
+
+    def reading(self, service: str, operation: str) -> AbstractContextManager[None]:
+        """While the body of an answer is read: its errors as those of the call."""
+        return self._told(service, operation, "")
 
     def _call(self, service: str, operation: str, region: str, asked: Json, *, once: bool = False) -> Json:
         client = self._client(service, region, once=once)

@@ -63,6 +63,7 @@ _CHANGED = frozenset(
         "DependencyViolation",
         "EntityAlreadyExists",
         "InvalidGroup.Duplicate",
+        "PreconditionFailed",
         "PreconditionFailedException",
         "ResourceConflictException",
         "ResourceInUseException",

@@ -18,16 +18,35 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _SHAPED = (
-    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # a JWT
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # a JWT
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
     re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"\b(gh[pousr]_|github_pat_|xox[abposr]-|sk-|glpat-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
     re.compile(r"://[^/\s:@]*:[^/\s@]+@"),  # an address with a password
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/_.=-]{8,}"),
     re.compile(  # an assignment or an option in a line of shell, JSON or a URL's query
-        r"(?i)(password|passwd|pwd|secret|token|api_?-?key|access_?-?key|credential)[a-z0-9_.-]*[\"']?\s*[=:]\s*[\"']?[^\s\"'$&|;]"
+        r"(?i)(password|passwd|pwd|secret|token|api_?-?key|access_?-?key|credential)[a-z0-9_.-]{0,40}[\"']?\s{0,4}[=:]\s{0,4}[\"']?[^\s\"'$&|;]"
     ),
-    re.compile(r"(?i)--?[a-z0-9_.-]*(password|passwd|secret|token|api_?-?key)[a-z0-9_.-]*\s+[^\s$-]"),
+    re.compile(
+        r"(?i)(?<![a-z0-9_.-])-[a-z0-9_.-]{0,40}(password|passwd|secret|token|api_?-?key)[a-z0-9_.-]{0,40}\s+[^\s$-]"
+    ),
+)
+# The same shapes in a text, each to its end; `before` stays. Who writes a log may be the attacker: nothing here may
+# take longer than the text is long.
+_WHOLE = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    re.compile(r"\b(?:gh[pousr]_|github_pat_|xox[abposr]-|sk-|glpat-|hf_|npm_|pypi-)[A-Za-z0-9_-]{10,}"),
+    re.compile(r"(?P<before>://)[^/\s:@]*:[^/\s@]+(?=@)"),
+    re.compile(r"(?i)(?P<before>\b(?:bearer|basic)\s+)[A-Za-z0-9+/_.=-]{8,}"),
+    re.compile(
+        r"(?i)(?P<before>(?:password|passwd|pwd|secret|token|api_?-?key|access_?-?key|credential)[a-z0-9_.-]{0,40}[\"']?"
+        r"[ \t]{0,4}[=:][ \t]{0,4})(?:\"(?:[^\"\\\n]|\\.)*\"?|'[^'\n]*'?|[^\s\"'$&|;,}][^\s&|;,}]*)"
+    ),
+    re.compile(
+        r"(?i)(?P<before>(?<![a-z0-9_.-])-[a-z0-9_.-]{0,40}(?:password|passwd|secret|token|api_?-?key)[a-z0-9_.-]{0,40}[ \t]{1,4})[^\s$-]\S*"
+    ),
 )
 _LONG = re.compile(r"^[A-Za-z0-9+/_=-]{32,}$")  # no words, no path: a key as likely as not
 _ARGUMENT = re.compile(r"^((?:--?)?[A-Za-z0-9_.-]+)=(.*)$", re.DOTALL)
@@ -45,6 +64,14 @@ def redacted(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(cleaned.get("metadata"), dict):
         cleaned["metadata"].pop("managedFields", None)
     return cleaned
+
+
+def without_secrets(text: str) -> str:
+    """A text that a program wrote, such as a log, with what has the shape of a credential redacted, and no more of it:
+    the lines stay, and so do digests and addresses."""
+    for shape in _WHOLE:
+        text = shape.sub(lambda m: (m.groupdict().get("before") or "") + REDACTED, text)
+    return text
 
 
 def _clean(value: Any, *, suspect: bool = False) -> Any:

@@ -34,6 +34,7 @@ def scene(control_plane: Any, tmp_path: Path) -> Scene:
     beside["metadata"] |= {"name": "beside", "namespace": "training"}
     made.make(namespace(), namespace(HOME), account())
     made.make({"apiVersion": "v1", "kind": "Secret", "type": TOKEN_TYPE, "metadata": secret})
+    made.make({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "training"}})
     made.make(*(workload(kind) for kind in KINDS), {"apiVersion": "v1", "kind": "Pod", **beside})
     return made
 
@@ -41,7 +42,8 @@ def scene(control_plane: Any, tmp_path: Path) -> Scene:
 def workload(kind: str) -> dict[str, Any]:
     """One that the control plane keeps, named after its kind."""
     if kind == "Deployment":
-        return deployment("deployment", serviceAccountName="trainer")
+        pull = [{"name": "db"}]
+        return deployment("deployment", serviceAccountName="trainer", imagePullSecrets=pull)
     name, picture = kind.lower(), image(BAD)
     group = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}.get(kind, "apps/v1")
     pod = template(name, picture, serviceAccountName="trainer")

@@ -1,26 +1,28 @@
 """capture_forensics: what the workload was, kept before anything of it is changed.
 
-Owns what is captured and where it is put. It reads no Secret, and what looks like one in a manifest is redacted.
+Owns what is captured. It reads no Secret's value, and what looks like one in a manifest or a log is redacted.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
+from integrations.keeping import Place, keep, kept, place_of
+from integrations.kubernetes.accounts import account_of
 from integrations.kubernetes.answers import ForbiddenError
-from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.cluster import TABLE, Cluster
+from integrations.kubernetes.container_logs import Bounds, Logs, read_logs
+from integrations.kubernetes.grants import reach_of
 from integrations.kubernetes.inventory.families import Family, controller_of, families
-from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
+from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, RBAC, read
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live
 from integrations.kubernetes.redaction import redacted
-from integrations.kubernetes.resources import EVENTS, SERVICE_ACCOUNTS, WORKLOADS, Json, pod_template
-from patchgap.errors import BadInputError, NotFoundError, RefusedError
-from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
+from integrations.kubernetes.resources import EVENTS, SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
+from integrations.kubernetes.secrets_used import secrets_used
+from patchgap.errors import NotFoundError, RefusedError
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
@@ -31,7 +33,7 @@ class ForensicsParameters(Parameters):
 
 @action
 class CaptureForensics:
-    """Writes the workload's manifest, owner chain, pods, events and service account to patchgap's home.
+    """Keeps the workload's manifests, owner chain, events, logs and what its account may do, in a folder or a bucket.
 
     Example::
 
@@ -53,7 +55,10 @@ class CaptureForensics:
         *LIVE_PERMISSIONS,
         *(f"get {r.permission}" for r in WORKLOADS),
         "list core/events",
+        "get core/pods/log",
         "get core/serviceaccounts",
+        "get core/secrets",  # their names and types
+        *(f"list {r.permission}" for r in RBAC),
     )
     parameters: ClassVar[type[Parameters]] = ForensicsParameters
 
@@ -71,9 +76,9 @@ class CaptureForensics:
         target: Target,
         situation: Situation,
     ) -> tuple[str, ...]:
-        """The folder that would be written; nothing in the cluster changes."""
+        """Where it would be kept; nothing in the cluster changes."""
         live(situation, target)
-        return (f"manifests, pods and events are written to {_folder(situation, target)}",)
+        return (f"manifests, events, logs and its account's reach are kept in {_place(situation, target).shown}",)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """Nothing: a capture changes nothing."""
@@ -81,64 +86,90 @@ class CaptureForensics:
         return {}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Writes the files, mode 0600. A second run keeps what the first one saw: it is nearer to the incident."""
+        """Keeps the files, once: what the first run saw is nearer to the incident. Raises ConflictError where a file of
+        it was changed since."""
         target = intent.action.target
-        folder = _folder(situation, target)
-        if not (folder / "index.json").is_file():
-            _write(folder, _captured(situation, target))
-        files = _kept(folder)
-        return done(intent, (f"{len(files)} files in {folder}",), folder=str(folder), files=files)
+        place = _place(situation, target)
+        if not kept(place):
+            keep(place, _captured(situation, target), situation.may_write)
+        return _receipt(intent, place)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
-        """A receipt where every file is there with the digest that the index gives it."""
-        folder = _folder(situation, intent.action.target)
-        files = _kept(folder)
-        if not files or any(_digest(folder / n) != d for n, d in files.items()):
-            return None
-        return Receipt(
-            intent.action.id,
-            Outcome.DONE,
-            (f"{len(files)} files in {folder}",),
-            {"folder": str(folder), "files": files},
-        )
+        """A receipt where every file is there with the digest that the index gives it. Raises ConflictError where one
+        was changed since."""
+        place = _place(situation, intent.action.target)
+        return _receipt(intent, place) if kept(place) else None
 
     def release(self, control: Control, situation: Situation) -> Receipt:  # noqa: ARG002  (the protocol's)
         """There is nothing to undo."""
         raise RefusedError("capture_forensics changes nothing and cannot be released", "Leave it out of recover.")
 
 
-def _folder(situation: Situation, target: Target) -> Path:
-    parts = (str(situation.incident), target.cluster, target.namespace, f"{target.kind}-{target.name}")
-    if any(p in {"", ".", ".."} or "/" in p or "\\" in p for p in parts):
-        raise RefusedError(f"{target} has no name that a folder can bear", "Rename the cluster in patchgap.toml.")
-    return situation.connections.settings.home.joinpath("forensics", *parts)
+def _place(situation: Situation, target: Target) -> Place:
+    """Another object of the same name has another place."""
+    name = f"{target.kind}-{target.name}-{target.uid[:8]}"
+    return place_of(situation.connections.settings, str(situation.incident), target.cluster, target.namespace, name)
 
 
-def _captured(situation: Situation, target: Target) -> dict[str, Any]:
+def _receipt(intent: Intent, place: Place) -> Receipt:
+    """What is kept, by its own record: the digests prove the files, and what is missing of them is said."""
+    files = kept(place)
+    captured = json.loads(place.read("captured.json") or b"{}")
+    logs = sum(1 for name in files if name.startswith("log_"))
+    detail = (
+        f"{len(files) - logs} documents and {logs} logs in {place.shown}",
+        *captured.get("dangerous", ()),
+        *captured.get("missing", ()),
+    )
+    return done(intent, detail, folder=place.shown, files=dict(files))
+
+
+def _captured(situation: Situation, target: Target) -> dict[str, bytes]:
     cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
-    snapshot = read(cluster, WORKLOADS, target.namespace)
+    snapshot, roles = read(cluster, WORKLOADS, target.namespace), read(cluster, RBAC)
     family = next(
         (f for f in families(snapshot) if f.head["metadata"]["uid"] == manifest["metadata"]["uid"]), Family(manifest)
     )
     parts = [family.head, *family.replica_sets, *family.jobs, *family.pods]
-    uids = {p["metadata"]["uid"] for p in parts}
-    account = str((pod_template(manifest).get("spec") or {}).get("serviceAccountName") or "default")
-    return {
+    account = account_of(manifest)
+    settings = situation.connections.settings.forensics
+    logs = read_logs(cluster, family.pods, Bounds(settings.log_bytes, settings.logs_bytes))
+    documents: dict[str, Any] = {
         "workload": redacted(manifest),
         "owners": [_link(p) for p in parts],
         "replicasets": [redacted(r) for r in family.replica_sets],
         "jobs": [redacted(j) for j in family.jobs],
         "pods": [redacted(p) for p in family.pods],
-        "events": _events(cluster, target.namespace, uids),
+        "events": _events(cluster, target.namespace, {p["metadata"]["uid"] for p in parts}),
         "serviceaccount": _account(cluster, target.namespace, account),
-        "captured": {
-            "at": situation.clock().isoformat(timespec="seconds"),
-            "incident": str(situation.incident),
-            "target": str(target),
-            "uid": target.uid,
-            "untold": dict(snapshot.untold),
-        },
+        "secrets": _secrets(cluster, target.namespace, parts),
+        "reach": reach_of(roles, target.namespace, account),
+        "logs": logs.entries,
     }
+    documents["captured"] = {
+        "at": situation.clock().isoformat(timespec="seconds"),
+        "incident": str(situation.incident),
+        "target": str(target),
+        "uid": target.uid,
+        "untold": dict(snapshot.untold),
+        "dangerous": [f"ServiceAccount {account} {s}" for s in documents["reach"]["dangerous"]],
+        "missing": _missing(documents, snapshot.why_not(WORKLOADS), logs),
+    }
+    written = {f"{n}.json": json.dumps(d, indent=2, sort_keys=True).encode() for n, d in documents.items()}
+    return {**written, **logs.files}
+
+
+def _missing(documents: Mapping[str, Any], unlisted: str, logs: Logs) -> list[str]:
+    """What a capture does not hold, a sentence each."""
+    parts = {n: d["untold"] for n, d in documents.items() if isinstance(d, dict) and isinstance(d.get("untold"), str)}
+    secrets = [s["untold"] for s in documents["secrets"] if s.get("untold")]
+    return [
+        *([f"not all of it could be listed: {unlisted}"] if unlisted else ()),
+        *(f"{name} is missing: {why}" for name, why in parts.items() if why),
+        *dict.fromkeys(f"a Secret's type is missing: {why}" for why in secrets),
+        *([f"{logs.cut} log(s) are kept in part: see logs.json"] if logs.cut else ()),
+        *logs.untold,
+    ]
 
 
 def _link(manifest: Json) -> dict[str, str]:
@@ -164,37 +195,21 @@ def _account(cluster: Cluster, namespace: str, name: str) -> Any:
         return {"untold": f"there is no service account {name}"}
 
 
-def _write(folder: Path, captured: Mapping[str, Any]) -> None:
+def _secrets(cluster: Cluster, namespace: str, parts: Iterable[Json]) -> list[dict[str, Any]]:
+    """The name and the type of each Secret that the workload uses, and how. The server prints them: no value comes."""
+    used: dict[str, set[str]] = {}
+    for name, ways in (u for p in parts for u in secrets_used(p).items()):
+        used.setdefault(name, set()).update(ways)
+    return [{"name": n, "used_by": sorted(ways), **_type_of(cluster, namespace, n)} for n, ways in sorted(used.items())]
+
+
+def _type_of(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name, document in captured.items():
-            _write_file(folder / f"{name}.json", document)
-        index = {f"{name}.json": _digest(folder / f"{name}.json") for name in captured}
-        _write_file(folder / "index.json", index)  # last: its presence says that the capture is whole
-    except OSError as error:
-        raise BadInputError(
-            folder,
-            f"the forensics cannot be written: {error.strerror}",
-            "Make PATCHGAP_HOME writable, with space left.",
-        ) from error
-
-
-def _write_file(path: Path, document: Any) -> None:
-    path.unlink(missing_ok=True)  # of a capture that was cut off
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2, sort_keys=True)
-
-
-def _kept(folder: Path) -> dict[str, str]:
-    try:
-        index: dict[str, str] = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return index
-
-
-def _digest(path: Path) -> str:
-    try:
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+        table = cluster.get(SECRETS, namespace, name, accept=TABLE)
+    except ForbiddenError as error:
+        return {"untold": f"patchgap may not {error.permission}"}
+    except NotFoundError:
+        return {"untold": f"there is no Secret {name}"}
+    columns = [c["name"] for c in table["columnDefinitions"]]
+    [row] = table["rows"]
+    return {"type": str(row["cells"][columns.index("Type")]), "uid": str(row["object"]["metadata"]["uid"])}

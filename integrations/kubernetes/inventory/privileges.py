@@ -41,6 +41,15 @@ class Subject(NamedTuple):
     name: str
 
 
+class Grant(NamedTuple):
+    """One rule that an account has: where it holds, and by which role and binding ("ClusterRole/view")."""
+
+    scope: str
+    rule: Mapping[str, Any]
+    role: str
+    binding: str
+
+
 class PrivilegeReader:
     """Answers for the workloads of one snapshot; each account's reach is worked out once."""
 
@@ -78,20 +87,22 @@ class PrivilegeReader:
     def _of_account(self, namespace: str, account: str) -> tuple[bool, tuple[str, ...]]:
         key = (namespace, account)
         if key not in self._reach:
-            granted = list(self._grants(namespace, account))
-            lines = sorted({line for scope, rule in granted if (line := _line(rule, scope))})
-            admin = any(scope == EVERYWHERE and _is_everything(rule) for scope, rule in granted)
+            granted = list(self.grants(namespace, account))
+            lines = sorted({line for g in granted if (line := _line(g.rule, g.scope))})
+            admin = any(g.scope == EVERYWHERE and _is_everything(g.rule) for g in granted)
             self._reach[key] = admin, tuple(lines)
         return self._reach[key]
 
-    def _grants(self, namespace: str, account: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def grants(self, namespace: str, account: str) -> Iterator[Grant]:
+        """Every rule that the account has, without what every account may do: discovery and asking about itself."""
         for subject in subjects_of(namespace, account):
             for binding in self._bindings.get(subject, ()):
                 role, within = binding["roleRef"], binding["metadata"].get("namespace", "")
                 if role["name"] in _DISCOVERY:
                     continue
                 for rule in self._rules.get((role["kind"], within if role["kind"] == "Role" else "", role["name"]), ()):
-                    yield within or EVERYWHERE, rule
+                    named = (f"{role['kind']}/{role['name']}", f"{binding['kind']}/{binding['metadata']['name']}")
+                    yield Grant(within or EVERYWHERE, rule, *named)
 
     @cached_property
     def _bindings(self) -> dict[Subject, list[Json]]:
