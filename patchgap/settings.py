@@ -62,6 +62,26 @@ class ClusterSettings(_Section):
     region: str = ""
 
 
+class RotatorSettings(_Section):
+    """Who gives a Secret another value: a webhook of the team's own, or a person. `secrets` are CLUSTER/NAMESPACE/NAME,
+    each part may hold *; with `labels`, the Secret must bear them all."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
+    kind: Literal["webhook", "person"] = "webhook"
+    secrets: tuple[Annotated[str, Field(pattern=r"^[^/\s]+/[^/\s]+/[^/\s]+$")], ...] = Field(min_length=1)
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    url: Address = ""
+    token: Reference = ""
+    timeout_seconds: float = Field(default=10, gt=0)
+    wait_seconds: float = Field(default=20, ge=0)  # for the changed value, before the next round looks again
+
+    @model_validator(mode="after")
+    def _asked_how(self) -> RotatorSettings:
+        if (self.kind == "webhook") != bool(self.url and self.token):
+            raise ValueError(f'the rotator {self.name!r} needs a url and a token, or is kind = "person" without')
+        return self
+
+
 class KubernetesSettings(_Section):
     """How to read workloads, and where patchgap keeps its own objects."""
 
@@ -73,6 +93,13 @@ class KubernetesSettings(_Section):
     classification_label: str = "patchgap.dev/classification"
     writes_to_annotation: str = "patchgap.dev/writes-to"
     internet_exposed_label: str = "patchgap.dev/internet-exposed"
+    rotators: tuple[RotatorSettings, ...] = ()
+
+    @field_validator("rotators")
+    @classmethod
+    def _rotators_once(cls, rotators: tuple[RotatorSettings, ...]) -> tuple[RotatorSettings, ...]:
+        _once(r.name for r in rotators)
+        return rotators
 
     @field_validator("clusters")
     @classmethod

@@ -5,7 +5,7 @@ Owns what a rotation must read and prove. A token that it asks for stays in memo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ _LIFETIME = 600  # seconds: the shortest that the API grants
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A workload whose pods run as the account."""
+    """A workload whose pods use what is rotated."""
 
     family: Family
 
@@ -52,13 +52,19 @@ def account_of(manifest: Json) -> str:
 def consumers(cluster: Cluster, namespace: str, account: str) -> tuple[Consumer, ...]:
     """Every workload of the namespace that runs as the account, by its template or by a live pod.
     Raises RefusedError where they cannot all be told."""
+    return consumers_of(cluster, namespace, lambda manifest: account_of(manifest) == account)
+
+
+def consumers_of(cluster: Cluster, namespace: str, uses: Callable[[Json], bool]) -> tuple[Consumer, ...]:
+    """Every workload of the namespace of which that holds, by its manifest or by a live pod's. Raises RefusedError where
+    they cannot all be told."""
     snapshot = read(cluster, WORKLOADS, namespace)
     if untold := snapshot.why_not(WORKLOADS):
         raise RefusedError(
-            f"cluster {cluster.name}: who uses ServiceAccount {namespace}/{account} cannot be told: {untold}",
+            f"cluster {cluster.name}: who uses what is to be rotated in {namespace} cannot be told: {untold}",
             "Grant that permission: a rotation must know every workload that it restarts.",
         )
-    return tuple(Consumer(f) for f in families(snapshot) if any(account_of(m) == account for m in (f.head, *f.pods)))
+    return tuple(Consumer(f) for f in families(snapshot) if any(uses(m) for m in (f.head, *f.pods)))
 
 
 def token_secrets(cluster: Cluster, namespace: str, account: str) -> tuple[dict[str, Any], ...]:

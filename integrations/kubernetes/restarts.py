@@ -16,17 +16,20 @@ _MARK = "patchgap.dev/restarted-for"
 _RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
-def restart_mark(incident: str) -> str:
-    """The annotation of a pod that was restarted for an incident: one a key, so that another rotation keeps it."""
-    return f"{_MARK}.{incident}"
+def restart_mark(incident: str, part: str = "") -> str:
+    """The annotation of a pod that was restarted for an incident: one a key, so that another rotation keeps it. `part`
+    tells restarts of one incident apart, each for another thing that was rotated."""
+    return f"{_MARK}.{incident}" + (f".{part}" if part else "")
 
 
-def restart(cluster: Cluster, consumer: Consumer, situation: Situation, *, dry_run: bool = False) -> None:
-    """Rolls its pods, once an incident; does nothing where that is not due. Raises NotFoundError and ConflictError."""
-    if not is_due(consumer, situation):
+def restart(
+    cluster: Cluster, consumer: Consumer, situation: Situation, part: str = "", *, dry_run: bool = False
+) -> None:
+    """Rolls its pods, once an incident and part; does nothing where that is not due. Raises NotFoundError and ConflictError."""
+    if not is_due(consumer, situation, part):
         return
     head = consumer.head
-    mark = {"metadata": {"annotations": {restart_mark(str(situation.incident)): "true"}}}
+    mark = {"metadata": {"annotations": {restart_mark(str(situation.incident), part): "true"}}}
     body = {"metadata": {"uid": head["metadata"]["uid"]}, "spec": {"template": mark, **_resumed(head)}}
     meta = head["metadata"]
     cluster.patch(of_kind(head["kind"]), meta["namespace"], meta["name"], body, dry_run=dry_run)
@@ -52,18 +55,18 @@ def _is_paused(head: Json) -> bool:
     return head["kind"] == "Deployment" and bool(head["spec"].get("paused") and _resumed(head).get("paused", True))
 
 
-def is_due(consumer: Consumer, situation: Situation) -> bool:
+def is_due(consumer: Consumer, situation: Situation, part: str = "") -> bool:
     """Whether patchgap restarts this kind and has not done so for the incident."""
     if consumer.head["kind"] not in _RESTARTS:
         return False
     template = consumer.head["spec"]["template"].get("metadata") or {}
-    return restart_mark(str(situation.incident)) not in (template.get("annotations") or {})
+    return restart_mark(str(situation.incident), part) not in (template.get("annotations") or {})
 
 
-def restarted(cluster: Cluster, consumer: Consumer, situation: Situation) -> str:
+def restarted(cluster: Cluster, consumer: Consumer, situation: Situation, part: str = "") -> str:
     """Restarts it, and says what became of it."""
     try:
-        restart(cluster, consumer, situation)
+        restart(cluster, consumer, situation, part)
     except NotFoundError:
         return f"{consumer} was deleted meanwhile"
     return fate(consumer)
@@ -79,7 +82,7 @@ def fate(consumer: Consumer) -> str:
             return f"{consumer}: marked for restart; its team has paused its rollouts: it restarts when they resume"
         return f"{consumer}: restarted"
     if kind == "CronJob" and not consumer.live_pods:
-        return f"{consumer}: its next run gets a new token"
+        return f"{consumer}: its next run gets what is new"
     if not consumer.live_pods:
         return f"{consumer}: runs nothing"
-    return f"{consumer}: patchgap cannot restart it: its {len(consumer.live_pods)} pod(s) hold a refused token"
+    return f"{consumer}: patchgap cannot restart it: its {len(consumer.live_pods)} pod(s) hold what was rotated"

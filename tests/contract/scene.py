@@ -52,7 +52,7 @@ from patchgap.model.plan import ActionId, Control, Intent, PlannedAction, Receip
 from patchgap.model.signal import Severity, Signal, SignalId, SignalKind
 from patchgap.model.workload import ClusterInventory, Workload
 from patchgap.ports import Connections, DigestStanding, Situation
-from patchgap.settings import ClusterSettings, KubernetesSettings, Settings
+from patchgap.settings import ClusterSettings, KubernetesSettings, RotatorSettings, Settings
 
 CLUSTER = "contract"
 NOW = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
@@ -132,16 +132,23 @@ class Scene:
         self.plane = control_plane
         self.folder = folder
         self._connections: dict[str, Connections] = {}
+        self._rotators: tuple[RotatorSettings, ...] = ()
         self.admin = self.seen_by("admin")
 
     def connections(self, user: str = "admin") -> Connections:
         """The connections of a patchgap that runs as that user."""
         if user not in self._connections:
             file = self.plane.write_kubeconfig(self.folder / f"{user}.kubeconfig", user)
-            kubernetes = KubernetesSettings(clusters=(ClusterSettings(name=CLUSTER, kubeconfig=file),), namespace=HOME)
+            reached = ClusterSettings(name=CLUSTER, kubeconfig=file)
+            kubernetes = KubernetesSettings(clusters=(reached,), namespace=HOME, rotators=self._rotators)
             settings = Settings(home=self.folder / "home", database_url="sqlite://", kubernetes=kubernetes)
             self._connections[user] = Connections(settings)
         return self._connections[user]
+
+    def rotated_by(self, *rotators: RotatorSettings) -> None:
+        """Secrets have these rotators from now on."""
+        self._rotators = rotators
+        self._connections.clear()
 
     def seen_by(self, user: str) -> Cluster:
         """The cluster as a user reaches it."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from integrations.kubernetes import secret_rotation
 from integrations.kubernetes.accounts import (
     ROTATED,
     TOKEN_TYPE,
@@ -41,10 +42,10 @@ class RotationParameters(IrreversibleParameters):
 
 @action
 class RotateCredentials:
-    """Replaces the workloads' service accounts, so that every token of the old ones is refused, and restarts their
-    consumers; proves it with a token of the old account.
+    """Replaces the workloads' service accounts, so that every token of the old ones is refused, has their Secrets rotated
+    by the rotators that the settings name, and restarts the consumers; a refused token and changed data prove it.
 
-    An account that unaffected workloads share is replaced for them too: the plan names each.
+    What unaffected workloads share is replaced for them too: the plan names each. A Secret without a rotator is uncovered.
 
     Example::
 
@@ -61,7 +62,7 @@ class RotateCredentials:
         *(f"get {r.permission}" for r in WORKLOADS),
         "get,create,patch,delete core/serviceaccounts",
         "create core/serviceaccounts/token",
-        "list,create,delete core/secrets",
+        "get,list,create,delete core/secrets",
         "patch apps/deployments",
         "patch apps/statefulsets",
         "patch apps/daemonsets",
@@ -74,7 +75,7 @@ class RotateCredentials:
         situation: Situation,
     ) -> Iterable[Target | Uncovered]:
         """A target a service account, naming every workload that runs as it: the unaffected are restarted too, so that
-        they are planned, counted and protected like the others."""
+        they are planned, counted and protected like the others. A target a Secret that is consumed, in the same way."""
         users: dict[tuple[str, str, str], list[str]] = {}
         for w in scoped(situation):
             try:
@@ -83,12 +84,15 @@ class RotateCredentials:
                 yield Uncovered(self.verb, str(w.ref), str(error))
                 continue
             users.setdefault((w.ref.cluster, w.ref.namespace, account), []).append(str(w.ref))
+        replaced: list[Target] = []
         for (cluster, namespace, account), workloads in users.items():
             found = _target(situation, cluster, namespace, account, workloads)
             if isinstance(found, str):
                 yield from (Uncovered(self.verb, w, found) for w in workloads)
             else:
+                replaced.append(found)
                 yield found
+        yield from secret_rotation.targets(self.verb, situation, replaced)
 
     def preview(
         self,
@@ -97,6 +101,8 @@ class RotateCredentials:
         situation: Situation,
     ) -> tuple[str, ...]:
         """The account, its token Secrets, and every consumer with what happens to it."""
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.preview(target, situation)
         if _rotation_of(situation, target) is not None:
             return ("it was replaced for this incident already; what has not been restarted since is",)
         cluster, manifest = cluster_of(situation, target.cluster), live(situation, target)
@@ -116,6 +122,8 @@ class RotateCredentials:
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The account's manifest and its Secrets' names; no token and no data."""
         target = action.target
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.find(action, situation)
         if (begun := _rotation_of(situation, target)) is not None:
             return begun.intent.found
         manifest = live(situation, target)
@@ -125,6 +133,8 @@ class RotateCredentials:
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Replaces the account, once, restarts the consumers, and tries a token of the old account."""
         target, found = intent.action.target, intent.found
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.apply(intent, situation)
         cluster = cluster_of(situation, target.cluster)
         current = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)
         probe = None
@@ -148,15 +158,19 @@ class RotateCredentials:
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the account is the new one and every consumer was restarted. What it cannot see again is
         whether an old token was tried: such a receipt says `unproved`."""
+        target = intent.action.target
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.observe(intent, situation)
         if self.differences(intent, situation):
             return None
-        target = intent.action.target
         made = live(situation, Target(PLATFORM, target.cluster, target.namespace, target.kind, target.name, ""))
         return _receipt(intent, made, (_told("unproved"),), "unproved")
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from a finished rotation; () where it does not."""
         target, found = intent.action.target, intent.found
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.differences(intent, situation)
         cluster = cluster_of(situation, target.cluster)
         current = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)
         if current is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from integrations.kubernetes import secret_rotation
 from integrations.kubernetes.accounts import account_of
 from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCredentials
 from integrations.kubernetes.cluster import Cluster
@@ -30,7 +31,7 @@ class RotatedParameters(Parameters):
 @check
 class CredentialsRotated:
     """Each rotated account is a new one, its old token Secrets are gone, a token of the old one was tried and
-    refused, and no pod that runs as it is older than it.
+    refused, and no pod that runs as it is older than it; each rotated Secret has other data, and its consumers have it.
 
     Example::
 
@@ -44,7 +45,7 @@ class CredentialsRotated:
         *LIVE_PERMISSIONS,
         *(f"get {r.permission}" for r in WORKLOADS),
         "get core/serviceaccounts",
-        "list core/secrets",
+        "get,list core/secrets",
     )
     parameters: ClassVar[type[Parameters]] = RotatedParameters
 
@@ -91,6 +92,9 @@ def _is_there(cluster: Cluster, missed: Uncovered) -> bool:
 
 def _look(cluster: Cluster, control: Control, situation: Situation, seen: Seen) -> None:
     target, result = control.intent.action.target, control.receipt.result
+    if target.kind == secret_rotation.KIND:
+        _look_at_secret(cluster, control, situation, seen)
+        return
     differing = list(RotateCredentials().differences(control.intent, situation))
     old = _old_pods(cluster, target.namespace, target.name, str(situation.incident))
     seen.failed += differing + [f"Pod {target.namespace}/{n} runs with a token from before the rotation" for n in old]
@@ -102,6 +106,16 @@ def _look(cluster: Cluster, control: Control, situation: Situation, seen: Seen) 
     elif not differing and not old:
         seen.passed.append(f"{target}: replaced, a token of the old account is refused, every pod is newer")
     seen.value[str(target)] = {"uid": result.get("uid"), "probe": outcome, "old_pods": old}
+
+
+def _look_at_secret(cluster: Cluster, control: Control, situation: Situation, seen: Seen) -> None:
+    target, result = control.intent.action.target, control.receipt.result
+    differing = list(RotateCredentials().differences(control.intent, situation))
+    old = secret_rotation.old_pods(cluster, target, str(situation.incident), str(result.get("changed_by", "9999")))
+    seen.failed += differing + [f"Pod {target.namespace}/{n} runs with the value from before" for n in old]
+    if not differing and not old:
+        seen.passed.append(f"{target}: its data has changed, and every pod that consumes it is newer")
+    seen.value[str(target)] = {"version": result.get("version"), "old_pods": old}
 
 
 def _old_pods(cluster: Cluster, namespace: str, account: str, incident: str) -> list[str]:
