@@ -40,10 +40,10 @@ def role_of(account: Account, name: str, uid: str = "") -> Json:
     return role
 
 
-def document(statement: Json) -> dict[str, Any]:
-    """The policy of one denying statement, which bears its own digest."""
-    bare = {"Effect": "Deny", **statement}
-    return {"Version": "2012-10-17", "Statement": [{"Sid": _sid(bare), **bare}]}
+def document(*statements: Json) -> dict[str, Any]:
+    """The policy of denying statements, each of which bears its own digest."""
+    bare = [{"Effect": "Deny", **statement} for statement in statements]
+    return {"Version": "2012-10-17", "Statement": [{"Sid": _sid(one), **one} for one in bare]}
 
 
 def find(account: Account, role: str, policy: str) -> Json | None:

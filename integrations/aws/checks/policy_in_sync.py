@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from integrations.aws import capacity, denials
+from integrations.aws import capacity, deployers, images, pipelines
 from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
@@ -37,7 +37,9 @@ class PolicyInSync:
     about: ClassVar[str] = ""
     permissions: ClassVar[tuple[str, ...]] = (
         *capacity.READ_PERMISSIONS,
-        *denials.READ_PERMISSIONS,
+        *images.READ_PERMISSIONS,
+        *pipelines.READ_PERMISSIONS[1:],
+        *deployers.READ_PERMISSIONS,
         "ec2:DescribeSecurityGroups",
     )
     parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters

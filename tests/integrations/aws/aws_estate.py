@@ -17,10 +17,11 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from moto.codepipeline.models import codepipeline_backends
 from moto.core.authorization import enable_iam_authentication
 from moto.ecs.models import ecs_backends
 from moto.iam.access_control import IAMRequestBase
-from played import place
+from played import place, transitions
 
 from integrations.aws.accounts import Accounts
 from integrations.aws.inventory import AwsInventory
@@ -170,6 +171,23 @@ class Estate:
         for digest in digests or (BAD, GOOD):
             place(NUMBER, REGION, name, digest)
 
+    def pipeline(self, name: str = "ship", provider: str = "ECS", **said: str) -> None:
+        """A pipeline whose last stage deploys that, the service "checkout" where nothing is said."""
+        trust = {"Statement": [{"Principal": {"Service": "codepipeline.amazonaws.com"}}]}
+        iam = self.client("iam")
+        role = iam.create_role(RoleName=f"{name}-pipeline", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        stages = [
+            {"name": stage, "actions": [{"name": stage, "actionTypeId": {
+                "category": category, "owner": "AWS", "provider": by, "version": "1"}, "configuration": given}]}
+            for stage, category, by, given in (
+                ("Source", "Source", "S3", {}),
+                ("Deploy", "Deploy", provider, said or {"ClusterName": "shop", "ServiceName": "checkout"}),
+            )
+        ]  # fmt: skip
+        store = {"type": "S3", "location": "artifacts"}
+        pipeline = {"name": name, "roleArn": role, "stages": stages, "artifactStore": store, "version": 1}
+        self.client("codepipeline").create_pipeline(pipeline=pipeline)
+
     def clear(self) -> None:
         """Away with all workloads."""
         ecs, functions = self.client("ecs"), self.client("lambda")
@@ -218,6 +236,9 @@ class Estate:
             images = ecr.describe_images(repositoryName=name)["imageDetails"]
             tags = ecr.list_tags_for_resource(resourceArn=r["repositoryArn"])["tags"]
             found[f"repository {name}"] = {i["imageDigest"]: i["imageStatus"] for i in images}, tags
+        for name, pipeline in codepipeline_backends[NUMBER][REGION].pipelines.items():
+            told = transitions(pipeline).items()
+            found[f"pipeline {name}"] = {n: (t["enabled"], t.get("disabledReason")) for n, t in told}
         return found
 
     def inventory(self, connections: Connections | None = None) -> ClusterInventory:

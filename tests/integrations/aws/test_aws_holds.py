@@ -25,6 +25,7 @@ from aws_estate import (
 from wire import Cut, Wire
 
 from integrations.aws.actions.block_artifacts import BlockArtifacts
+from integrations.aws.actions.freeze_deployments import FreezeDeployments
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
@@ -78,12 +79,34 @@ def regroup(estate: Estate) -> None:
     estate.client("ecs").update_service(cluster="shop", service="checkout", networkConfiguration=network)
 
 
-def rewrite(estate: Estate) -> None:
+def rewrite(estate: Estate, role: str = "checkout-task", what: str = "sessions") -> None:
     """Somebody edits the incident's policy."""
-    iam, name = estate.client("iam"), f"patchgap-{INCIDENT}-sessions"
-    document = iam.get_role_policy(RoleName="checkout-task", PolicyName=name)["PolicyDocument"]
+    iam, name = estate.client("iam"), f"patchgap-{INCIDENT}-{what}"
+    document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     document["Statement"][0]["Resource"] = "arn:aws:s3:::orders"
-    iam.put_role_policy(RoleName="checkout-task", PolicyName=name, PolicyDocument=json.dumps(document))
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def deployed(estate: Estate) -> None:
+    estate.service()
+    estate.role("ci-deploy")
+
+
+def redeny(estate: Estate) -> None:
+    rewrite(estate, "ci-deploy", "freeze")
+
+
+def piped(estate: Estate) -> None:
+    """Again and again: a pipeline is no workload."""
+    estate.service()
+    if not estate.client("codepipeline").list_pipelines()["pipelines"]:
+        estate.pipeline()
+
+
+def restop(estate: Estate) -> None:
+    """Somebody stops the transition for a reason of their own."""
+    asked = {"pipelineName": "ship", "stageName": "Deploy", "transitionType": "Inbound"}
+    estate.client("codepipeline").disable_stage_transition(**asked, reason="Black Friday")
 
 
 def stored(estate: Estate) -> None:
@@ -100,6 +123,16 @@ def moved(estate: Estate, *to: str) -> None:
 
 
 CASES = (
+    Case(
+        "deployer",
+        FreezeDeployments(),
+        deployed,
+        "checkout",
+        redeny,
+        "role ci-deploy may not ecs:CreateService",
+        (("deployers", ("ci-deploy",)),),
+    ),
+    Case("stage", FreezeDeployments(), piped, "checkout", restop, "pipeline ship: running -> stopped"),
     Case("image", BlockArtifacts(), stored, "checkout", moved, f"checkout@{BAD}: ACTIVE -> ARCHIVED"),
     Case("service", IsolateWorkloads(), Estate.service, "checkout", regroup, "minimum: 100 -> 0"),
     Case("function", IsolateWorkloads(), Estate.function, "report", reserve, "reserved: none -> 0"),
@@ -119,6 +152,7 @@ CASES = (
 UNSEEN = {  # asked for by AWS with another call, or called only where the account gives cause
     "ec2:CreateTags",
     "ec2:RevokeSecurityGroupIngress",
+    "ecs:ListTaskDefinitions",  # once a mend is named
     *PERMISSIONS,
 }
 ACTIONS = {type(c.action): c.action for c in CASES}.values()
@@ -186,19 +220,23 @@ def test_a_cut_after_any_write_is_finished_by_the_next_run(estate: Estate, wire:
     wire.clear()
     case.action.release(standing(intent, receipt), held)
     back = len(wire.writes)
-    half = Control(intent, Receipt(intent.action.id, Outcome.FAILED), standing(intent, receipt).since)
     for after in range(1, count + 1):
-        cut(wire, after, lambda: case.action.apply(intent, held))
+        intent = intended(case.action, target, held)
+        half = Control(intent, Receipt(intent.action.id, Outcome.FAILED), standing(intent, receipt).since)
+        cut(wire, after, lambda i=intent: case.action.apply(i, held))
         case.action.release(half, held)
         assert estate.facts() == before
-        cut(wire, after, lambda: case.action.apply(intent, held))
+        intent = intended(case.action, target, held)
+        cut(wire, after, lambda i=intent: case.action.apply(i, held))
         again = case.action.apply(intent, held)
         assert unmade(estate.facts()) == done
         case.action.release(standing(intent, again), held)
     for after in range(1, back + 1):
+        intent = intended(case.action, target, held)
         again = case.action.apply(intent, held)
-        cut(wire, after, lambda a=again: case.action.release(standing(intent, a), held))
-        case.action.release(standing(intent, again), held)
+        control = standing(intent, again)
+        cut(wire, after, lambda c=control: case.action.release(c, held))
+        case.action.release(control, held)
         assert estate.facts() == before
 
 
