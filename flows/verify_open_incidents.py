@@ -23,6 +23,8 @@ from patchgap.errors import PatchgapError
 from patchgap.model.finding import IncidentId
 from patchgap.stages.contain import left_undone
 from patchgap.stages.incidents import open_incidents
+from patchgap.stages.lasting import call_overdue
+from patchgap.stages.renewal import keep_current
 from patchgap.stages.situation import state_of
 from patchgap.stages.telling import ended_lately
 from patchgap.stages.verify import due
@@ -36,14 +38,15 @@ def verify_open_incidents() -> State[Any]:
     every five minutes.
 
     Signals that were stored while Prefect did not answer are taken up first, and a response that was cut off, or
-    that waited for a yes which came, goes on; so does an action that waited for a mend or for its time. A round that calls a person fails with why, so that Prefect's own
+    that waited for a yes which came, goes on; so does an action that waited for a mend or for its time. A block takes in
+    what the graph has learnt since, and a person is called for what stands past its time. A round that calls a person fails with why, so that Prefect's own
     notifications on failed runs reach one."""
     failed = _take_up()
     incidents = open_incidents(engine())
     for incident in (*incidents, *ended_lately(engine())):
         with tagged(incident):
             try:
-                state = _told(incident) if incident in incidents else _say(incident, completed("it has ended"))
+                state = _told(incident) if incident in incidents else _ended(incident)
             except PatchgapError as error:  # a ledger that does not hold stops its own incident, and no other
                 state = Failed(message=str(error))
         get_run_logger().info("%s: %s", incident, ended(state))
@@ -56,12 +59,19 @@ def verify_open_incidents() -> State[Any]:
 
 def _told(incident: IncidentId) -> State[Any]:
     before = state_of(engine(), incident).persons_called
+    call_overdue(engine(), incident)
     state = _go_on(incident)
     keep_asking(incident)
     called = state_of(engine(), incident).persons_called[len(before) :]
     if called and state.is_completed():
         state = Failed(message=f"a person is called: {'; '.join(called)}")
     return _say(incident, state)
+
+
+def _ended(incident: IncidentId) -> State[Any]:
+    """What its end left in place (a block, say) has its time too."""
+    called = call_overdue(engine(), incident)
+    return _say(incident, Failed(message=f"a person is called: {called}") if called else completed("it has ended"))
 
 
 def _say(incident: IncidentId, state: State[Any]) -> State[Any]:
@@ -73,7 +83,7 @@ def _say(incident: IncidentId, state: State[Any]) -> State[Any]:
 def _go_on(incident: IncidentId) -> State[Any]:
     if left_undone(engine(), incident, LEFT_BEHIND):
         return within(respond, incident)
-    broken = go_on(incident)
+    broken = [*go_on(incident), *keep_current(engine(), incident)]
     state = _looked_at(incident)
     return Failed(message="; ".join(broken)) if broken and state.is_completed() else state
 

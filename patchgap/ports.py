@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,7 @@ from patchgap.model.plan import ActionId, Control, Effect, Intent, PlannedAction
 from patchgap.model.telling import Delivered, Draft, News, Note, Ticket
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import ClusterInventory, Workload
+from patchgap.playbook.quantities import Duration
 from patchgap.settings import Settings, SinkSettings
 
 Clock = Callable[[], datetime]  # always with UTC
@@ -38,6 +39,16 @@ class IrreversibleParameters(Parameters):
     irreversible: Literal["accept"] | None = Field(
         default=None,
         description="`accept` says in the playbook that nothing undoes this verb; without it a person must approve.",
+    )
+
+
+class StandingParameters(Parameters):
+    """The parameters of a verb whose effect holds production up while it stands."""
+
+    stands_for: Duration | None = Field(
+        default=None,
+        description="After this long a person is called; it stays in place. Else `containment.stands_for` of the settings.",
+        examples=["12h"],
     )
 
 
@@ -158,6 +169,14 @@ class Action(Protocol):
         """Undoes what `apply` did, no more: restores what was found where nobody else has changed it since.
         Idempotent. An action without an inverse raises RefusedError. Where `apply` failed on the way the receipt is not
         DONE and holds no result: whatever part of the effect is there is undone."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """An action whose standing effect grows with what the graph learns; the scheduled round keeps it up with that."""
+
+    def behind(self, control: Control, situation: Situation) -> tuple[str, ...]:
+        """What it is to hold by now and does not yet; empty too where someone took it away. Reads only."""
 
 
 class Check(Protocol):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from patchgap.errors import BadInputError
+from patchgap.playbook.quantities import Duration
 
 NO_CLUSTER = (  # a problem and its fix
     "no cluster is configured",
@@ -258,6 +260,13 @@ class Ceilings(_Section):
     per_hour: int | None = Field(default=None, ge=1)  # workloads, over all incidents
 
 
+class ContainmentSettings(_Section):
+    """How long isolation and freezes may stand before a person is called, and how often again. They stay all the same."""
+
+    stands_for: Duration = timedelta(hours=24)  # where a playbook's step does not say
+    call_again: Duration = timedelta(hours=4)
+
+
 class Settings(_Section):
     """Everything that is configured. `home` holds the database, evidence and reports."""
 
@@ -276,6 +285,7 @@ class Settings(_Section):
     patch: PatchSettings = PatchSettings()
     protect: Protection = Protection()
     limits: Ceilings = Ceilings()
+    containment: ContainmentSettings = ContainmentSettings()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
 
     @property

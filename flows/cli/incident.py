@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TextIO
 
 import click
@@ -11,6 +12,7 @@ from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from integrations.webhooks import approvals
 from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
+from patchgap.incident import lasting
 from patchgap.incident.events import Approved
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
@@ -18,6 +20,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.playbook.quantities import duration
 from patchgap.stages import consent as consent_stage
 from patchgap.stages import contain as contain_stage
+from patchgap.stages import lasting as lasting_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
 from patchgap.stages import waive as waive_stage
@@ -59,11 +62,15 @@ def show(context: click.Context, incident_id: str, as_json: bool) -> None:
     entries = engine.ledger.read(IncidentId(incident_id))
     teller = Teller()
     told = [(entry, line) for entry in entries for line in teller.lines(entry)]
+    state = state_of(engine, IncidentId(incident_id))
     if as_json:
         story = [f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {line}" for entry, line in told]
-        emit({"state": state_of(engine, IncidentId(incident_id)), "story": story})
+        ends = {c.intent.action.id: end for c, end in lasting.standing(state)}
+        emit({"state": state, "story": story, "stands_until": ends})
         return
-    click.echo("\n".join(_by_day(incident_id, told)))
+    click.echo(
+        "\n".join([*_by_day(incident_id, told), *map(listed, ([n] for n in lasting.lines(state, engine.clock())))])
+    )
 
 
 def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
@@ -128,6 +135,13 @@ def _code(file: TextIO | None) -> str:
     return file.read().strip() if file else str(click.prompt("code", hide_input=True, err=True))
 
 
+def _time(lasts: str) -> timedelta:
+    try:
+        return duration(lasts)
+    except ValueError as error:
+        raise BadInputError("--for", f"{lasts!r} {error}", "Give how long it holds.") from error
+
+
 @incident.command()
 @_ID
 @click.option("--to", "person", default="", metavar="NAME", help="Whose yes it is: send it to them alone.")
@@ -154,12 +168,25 @@ def break_glass(context: click.Context, incident_id: str, why: str, lasts: str, 
     It is loud: a person is called, and the story, the report and the metrics show it.
     """
     engine = opened(context)
-    broken = consent_stage.break_glass(
-        engine.ledger, IncidentId(incident_id), who, why, duration(lasts), engine.clock()
-    )
+    broken = consent_stage.break_glass(engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock())
     until = f"{broken.expires_at:%Y-%m-%d %H:%M} UTC"
     told = [f"GLASS BROKEN by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"]
     put(broken, as_json=as_json, text=listed(told))
+
+
+@incident.command()
+@_ID
+@click.option("--for", "lasts", required=True, metavar="DURATION", help="For how long from now on: 4h; 7d at most.")
+@click.option("--why", required=True, help="Why it has to stand on; it is in the ledger and the report.")
+@_WHO
+@_JSON
+@click.pass_context
+def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: str, as_json: bool) -> None:
+    """Let what stands (isolation, freezes, blocks) stand on before a person is called. Nothing releases itself."""
+    engine = opened(context)
+    said = lasting_stage.extend(engine, IncidentId(incident_id), _time(lasts), why, who)
+    told = f"{len(said.actions)} controls of {incident_id} stand until {said.until:%Y-%m-%d %H:%M} UTC; then a person is called"
+    put(said, as_json=as_json, text=listed([told]))
 
 
 @incident.command()
@@ -207,11 +234,7 @@ def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
 @click.pass_context
 def waive(context: click.Context, incident_id: str, check: str, lasts: str, why: str, who: str, as_json: bool) -> None:
     """Do without one check's proof for a time. It is counted, and shown in the report; never do without all of them."""
-    try:
-        time = duration(lasts)
-    except ValueError as error:
-        raise BadInputError("--for", f"{lasts!r} {error}", "Give how long the waiver holds.") from error
-    waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, time, why, who)
+    waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, _time(lasts), why, who)
     until = f"{check} is waived until {waived.expires_at:%Y-%m-%d %H:%M} UTC;"
     put(waived, as_json=as_json, text=listed([until, f"now run `patchgap incident verify {incident_id}`"]))
 

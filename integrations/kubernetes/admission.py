@@ -19,6 +19,8 @@ PERMISSIONS = (
     "get,create,patch,delete admissionregistration.k8s.io/validatingadmissionpolicybindings",
     "get,create,patch,delete core/configmaps in home",
 )
+PARAMETERS_OF = "patchgap.dev/parameters-of"  # on ConfigMaps that a policy takes together
+_BEFORE = "@sha256:"  # what an image that is named by digest ends with, before the 64 digits
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -37,20 +39,17 @@ class Policy:
     message_expression: str
     selector: Json
     annotations: Mapping[str, str] = field(default_factory=dict)
+    shards: Mapping[str, Mapping[str, str]] | None = None  # more parameters by their name's end; None: never any
 
     def manifests(self) -> tuple[dict[str, Any], ...]:
-        """ConfigMap, policy and binding, in the order in which they are applied."""
+        """ConfigMaps, policy and binding, in the order in which they are applied: the shards first, so that what moves
+        into one is in it before it leaves the first."""
         meta = {"name": self.name, "labels": dict(self.labels), "annotations": dict(self.annotations)}
         if not self.annotations:
             del meta["annotations"]
-        parameters = {
-            "apiVersion": CONFIG_MAPS.api_version,
-            "kind": CONFIG_MAPS.kind,
-            "metadata": {**meta, "namespace": self.namespace},
-            "data": dict(self.data),
-        }
         return (
-            parameters,
+            *(self._parameters(meta, f"{self.name}-{end}", data) for end, data in sorted((self.shards or {}).items())),
+            self._parameters(meta, self.name, self.data),
             {"apiVersion": POLICIES.api_version, "kind": POLICIES.kind, "metadata": meta, "spec": self._spec()},
             {
                 "apiVersion": POLICY_BINDINGS.api_version,
@@ -59,6 +58,20 @@ class Policy:
                 "spec": self._binding(),
             },
         )
+
+    def _parameters(self, meta: Json, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+        chosen = {PARAMETERS_OF: parameters_of(self.name)} if self.shards is not None else {}
+        return {
+            "apiVersion": CONFIG_MAPS.api_version,
+            "kind": CONFIG_MAPS.kind,
+            "metadata": {
+                **meta,
+                "name": name,
+                "labels": {**meta["labels"], **chosen},
+                "namespace": self.namespace,
+            },
+            "data": dict(data),
+        }
 
     def _spec(self) -> dict[str, Any]:
         return {
@@ -78,13 +91,23 @@ class Policy:
 
     def _binding(self) -> dict[str, Any]:
         # Without its parameters the policy is off, not a refusal of everything: one deleted ConfigMap must not stop
-        # a cluster. `policy_in_sync` tells that it is missing.
+        # a cluster. `policy_in_sync` tells that it is missing. Of several ConfigMaps each is asked, and all must admit.
+        chosen: dict[str, Any] = (
+            {"name": self.name}
+            if self.shards is None
+            else {"selector": {"matchLabels": {PARAMETERS_OF: parameters_of(self.name)}}}
+        )
         return {
             "policyName": self.name,
             "validationActions": ["Deny"],
-            "paramRef": {"name": self.name, "namespace": self.namespace, "parameterNotFoundAction": "Allow"},
+            "paramRef": {**chosen, "namespace": self.namespace, "parameterNotFoundAction": "Allow"},
             "matchResources": {"namespaceSelector": self.selector},
         }
+
+
+def parameters_of(policy: str) -> str:
+    """The label's value for a policy of that name: a label holds 63 letters, a name more."""
+    return hashlib.sha256(policy.encode()).hexdigest()[:16]
 
 
 def rule(group: str, operations: Sequence[str], *resources: str) -> dict[str, Any]:
@@ -122,8 +145,14 @@ IMAGES: tuple[tuple[str, str], ...] = (
 
 
 def by_digest(prefix: str) -> str:
-    """CEL: whether image `i` names one of the parameters' digests under that prefix."""
-    return f"params.data.exists(k, k.startsWith('{prefix}.') && i.endsWith('@' + params.data[k]))"
+    """CEL: whether image `i` names one of the parameters' digests under that prefix. A look-up, not a search: its cost is
+    the same for one digest and for thousands."""
+    return f"(i.contains('{_BEFORE}') && ('{prefix}.' + i.substring(i.lastIndexOf('{_BEFORE}') + {len(_BEFORE)})) in params.data)"
+
+
+def digests(prefix: str, values: Iterable[str]) -> dict[str, str]:
+    """Parameters that `by_digest` looks up: a ConfigMap's key allows no colon."""
+    return {f"{prefix}.{v.partition(':')[2]}": v for v in sorted(values)}
 
 
 def entries(prefix: str, values: Iterable[str]) -> dict[str, str]:

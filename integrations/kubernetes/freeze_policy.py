@@ -58,8 +58,8 @@ def manifests(situation: Situation, target: Target, identity: str) -> tuple[dict
     incident = situation.incident
     data = {
         "identity": identity,
-        **admission.entries("patched", situation.patched),
-        **admission.entries("affected", situation.affected_digests - situation.patched),
+        **admission.digests("patched", situation.patched),
+        **admission.digests("affected", situation.affected_digests - situation.patched),
     }
     said = f"changes are frozen by incident {incident}; updates to its patched images are admitted"
     exempt = "" if whole else f"request.name != '{target.name}' || "

@@ -6,8 +6,10 @@ Owns those lines for every place that shows a plan: the command line, the run's 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from patchgap.model.plan import PlannedAction, Target
+from patchgap.playbook.quantities import in_words
 
 GOES, COMES, CHANGES, STAYS = "-", "+", "~", "="
 _WORDS = {": create": COMES, ": change": CHANGES, ": stands already": STAYS}
@@ -25,6 +27,13 @@ def lines(action: PlannedAction) -> Iterator[tuple[str, str]]:
     """Each line as its sign and its text. What the action says in a sentence of its own changes (`~`)."""
     for change in action.changes:
         yield from _signed(change)
+    if action.stands_for:
+        yield STAYS, f"stands until it is proved over; after {lasts(action)} a person is called"
+
+
+def lasts(action: PlannedAction) -> str:
+    """How long it may stand before a person is called, such as `24h`."""
+    return in_words(timedelta(seconds=action.stands_for))
 
 
 def _signed(change: str) -> Iterator[tuple[str, str]]:

@@ -195,10 +195,22 @@ class StageFailed:
 
 @dataclass(frozen=True, slots=True)
 class PersonCalled:
-    """A person was called, and why."""
+    """A person was called, and why. `about` are the controls that stood past their time, where it was for those."""
 
     why: str
+    about: tuple[ActionId, ...] = ()
     kind: Literal["person_called"] = "person_called"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeExtended:
+    """Someone lets these controls stand until then before a person is called again, and why."""
+
+    actions: tuple[ActionId, ...]
+    until: datetime
+    who: str
+    why: str
+    kind: Literal["time_extended"] = "time_extended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +290,7 @@ Body = (
     | GateJudged
     | StageFailed
     | PersonCalled
+    | TimeExtended
     | PersonTold
     | Recovered
     | Closed

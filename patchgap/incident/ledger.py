@@ -25,9 +25,11 @@ from patchgap.incident.events import (
     Dismissed,
     IntentMade,
     Opened,
+    PersonCalled,
     PersonTold,
     Scoped,
     SignalJoined,
+    TimeExtended,
     decode,
 )
 from patchgap.incident.lease import must_be_last
@@ -137,7 +139,7 @@ class Ledger:
 
     def _add(self, connection: sa.Connection, row: sa.Row[Any], text: str, body: Body, actor: str) -> Link:
         _must_be_whole(connection, row)
-        if row.status != "open" and not isinstance(body, PersonTold):  # who heard of the end changes nothing of it
+        if row.status != "open" and not _outlives(body):
             raise RefusedError(f"{row.id} is {row.status}", "An ended incident takes no entry: open another one.")
         if isinstance(body, Opened):
             raise RefusedError(f"{row.id} is open already", "Join a further signal instead.")
@@ -284,6 +286,12 @@ def _hold(connection: sa.Connection, incident: str, keys: set[str]) -> None:
     taken = set(connection.scalars(sa.select(held).where(held.in_(keys))))
     for key in sorted(keys - taken):
         connection.execute(sa.insert(tables.incident_key).values(key=key, incident=incident))
+
+
+def _outlives(body: Body) -> bool:
+    """Whether an incident that has ended takes it: it changes nothing of the end, but says who heard of it, and who was
+    called for what it left standing."""
+    return isinstance(body, (PersonTold, TimeExtended)) or (isinstance(body, PersonCalled) and bool(body.about))
 
 
 def _must_be_whole(connection: sa.Connection, row: sa.Row[Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
 
-from patchgap.incident import heading, picture, story
+from patchgap.incident import heading, lasting, picture, story
 from patchgap.incident.events import Waived
 from patchgap.incident.ledger import Entry
 from patchgap.incident.metrics import measures
@@ -188,6 +188,7 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
     """Everything that can be undone: whether it stands, was released, or stays and until when."""
     since = {c.intent.action.id: c.since for c in state.controls}
     ends = {r.action: r.expires_at for r in state.remaining}
+    times = {c.intent.action.id: f", until {heading.at(end)}" for c, end in lasting.standing(state)}
     released_at = {e.body.action: e.at for e in entries if e.body.kind == "released"}
     rows = []
     for action in (i.action for i in state.intents.values() if i.action.inverse):
@@ -202,7 +203,7 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
         elif state.status in ENDED or action.id in ends:
             row |= {"word": "remains", "when": _until(ends.get(action.id), now)}
         else:
-            row |= {"word": "stands", "when": f"since {heading.at(since[action.id])}"}
+            row |= {"word": "stands", "when": f"since {heading.at(since[action.id])}{times.get(action.id, '')}"}
         rows.append(row)
     return rows
 

@@ -115,6 +115,8 @@ class IncidentState:
     refused_closings: tuple[RefusedClosing, ...] = ()
     failures: tuple[events.StageFailed, ...] = ()
     persons_called: tuple[str, ...] = ()
+    overran: Mapping[ActionId, datetime] = field(default_factory=dict)  # when a person was last called for it
+    extended: Mapping[ActionId, events.TimeExtended] = field(default_factory=dict)  # the last word on each
     told: tuple[events.PersonTold, ...] = ()
     status_since: int = 1  # the entry since which the status is what it is
     remaining: tuple[Remaining, ...] = ()

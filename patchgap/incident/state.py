@@ -184,6 +184,8 @@ def _released(state: IncidentState, _entry: Entry, body: events.Released) -> Inc
         controls=_without(state.controls, body.action),
         halves=_without(state.halves, body.action),
         released={**state.released, body.action: body.receipt},
+        extended={k: v for k, v in state.extended.items() if k != body.action},
+        overran={k: v for k, v in state.overran.items() if k != body.action},
     )
 
 
@@ -216,8 +218,13 @@ def _stage_failed(state: IncidentState, _entry: Entry, body: events.StageFailed)
     return replace(state, status=status, failures=(*state.failures, body))
 
 
-def _person(state: IncidentState, _entry: Entry, body: events.PersonCalled) -> IncidentState:
-    return replace(state, persons_called=(*state.persons_called, body.why))
+def _person(state: IncidentState, entry: Entry, body: events.PersonCalled) -> IncidentState:
+    overran = {**state.overran, **dict.fromkeys(body.about, entry.at)}
+    return replace(state, persons_called=(*state.persons_called, body.why), overran=overran)
+
+
+def _extended(state: IncidentState, _entry: Entry, body: events.TimeExtended) -> IncidentState:
+    return replace(state, extended={**state.extended, **dict.fromkeys(body.actions, body)})
 
 
 def _told(state: IncidentState, _entry: Entry, body: events.PersonTold) -> IncidentState:
@@ -267,6 +274,7 @@ _FOLDS: Mapping[type[Any], Callable[[IncidentState, Entry, Any], IncidentState]]
     events.GateJudged: _judged,
     events.StageFailed: _stage_failed,
     events.PersonCalled: _person,
+    events.TimeExtended: _extended,
     events.PersonTold: _told,
     events.Recovered: _recovered,
     events.Closed: _closed,

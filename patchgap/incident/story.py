@@ -224,6 +224,11 @@ def _called(body: events.PersonCalled) -> Iterator[str]:
     yield f"! a person is called: {body.why}"
 
 
+def _extended(body: events.TimeExtended) -> Iterator[str]:
+    until = f"{body.until:%Y-%m-%d %H:%M} UTC"
+    yield f"{body.who} lets {len(body.actions)} controls stand until {until}: {body.why}"
+
+
 def _told(body: events.PersonTold) -> Iterator[str]:
     what = f"{body.id} {body.url}".strip()
     yield f"told {body.sink}{f': {what} is open' if what else ''}"
@@ -272,6 +277,7 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     events.GateJudged: _judged,
     events.StageFailed: _stage_failed,
     events.PersonCalled: _called,
+    events.TimeExtended: _extended,
     events.PersonTold: _told,
     events.Recovered: _recovered,
     events.Closed: _closed,

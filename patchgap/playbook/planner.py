@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from patchgap.errors import PatchgapError, RefusedError, UnreachableError
@@ -23,11 +23,14 @@ from patchgap.playbook.guards import CHANGES, Guard, beyond, over
 from patchgap.playbook.language import Playbook, Step, Tier
 from patchgap.playbook.quantities import in_words
 from patchgap.playbook.tiers import assign, exposed
-from patchgap.ports import Action, Parameters, Situation
+from patchgap.ports import Action, Parameters, Situation, StandingParameters
 from patchgap.registry import Registry
 from patchgap.settings import Ceilings, Protection
 
 NO_CEILINGS = Ceilings()
+_LATER = ("stands_for",)  # fields of a planned action that older plans have not
+DAY = timedelta(hours=24)
+Lasting = Callable[[timedelta | None], timedelta]  # what a step asks for, None for nothing -> how long it may stand
 SituationFor = Callable[[tuple[Exposure, ...]], Situation]
 
 
@@ -45,10 +48,10 @@ class _Wanted:
 
     @property
     def same(self) -> bytes:
-        """Equal for one verb with the same parameters on one object; that a step accepts what it does is no
-        difference."""
+        """Equal for one verb with the same parameters on one object; that a step accepts what it does, or how long it
+        stands, is no difference."""
         t = self.target
-        asked = {k: v for k, v in self.plain.items() if k != "irreversible"}
+        asked = {k: v for k, v in self.plain.items() if k not in ("irreversible", "stands_for")}
         return canonical([self.action.verb, asked, [t.platform, t.cluster, t.namespace, t.kind, t.name, t.uid]])
 
 
@@ -56,6 +59,7 @@ class _Wanted:
 class _Draft:
     """The plan in the making."""
 
+    lasting: Lasting
     wanted: dict[bytes, _Wanted] = field(default_factory=dict)
     actions: list[PlannedAction] = field(default_factory=list)
     uncovered: list[Uncovered] = field(default_factory=list)
@@ -94,6 +98,7 @@ def plan(
     ceilings: Ceilings = NO_CEILINGS,
     before: Collection[str] = (),
     over_hour: Callable[[Collection[str]], Sequence[str]] = lambda _names: (),
+    lasting: Lasting = lambda asked: asked or DAY,
 ) -> Plan:
     """The plan for every workload of the finding. `estate` are all known workloads: shares are counted on them.
 
@@ -103,7 +108,7 @@ def plan(
     earlier plans, `over_hour` says why the hour has no room for what is named to it."""
     choices = assign(playbook, finding)
     counted = exposed(playbook.scope, finding.exposures)
-    draft = _Draft(unknown=list(finding.unknown))
+    draft = _Draft(lasting, unknown=list(finding.unknown))
     for ref in dict.fromkeys(e.workload.ref for e in counted):
         if choices[ref].tier is None:
             draft.uncovered.append(Uncovered("contain", str(ref), choices[ref].because))
@@ -212,8 +217,16 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, s
             parameters=wanted.plain,
             changes=changes,
             inverse=action.inverse,
+            stands_for=_stands_for(draft.lasting, wanted.parameters),
         )
     )
+
+
+def _stands_for(lasting: Lasting, parameters: Parameters) -> int:
+    """Seconds, at least one; 0 for a verb that holds nothing up."""
+    if not isinstance(parameters, StandingParameters):
+        return 0
+    return max(1, round(lasting(parameters.stands_for).total_seconds()))
 
 
 def _is_protected(draft: _Draft, guard: Guard, verb: str, target: Target, scoped: Collection[str]) -> bool:
@@ -230,9 +243,10 @@ def _is_protected(draft: _Draft, guard: Guard, verb: str, target: Target, scoped
 
 def identity(incident: IncidentId, verb: str, target: Target, parameters: Mapping[str, Any]) -> ActionId:
     """The same for the same verb, object and parameters of an incident, whenever it is planned and whichever workloads
-    the object serves then: a block or a freeze whose scope grows stays one control."""
+    the object serves then, or how long it may stand: a block or a freeze whose scope grows stays one control."""
     same = replace(target, workloads=())
-    told = canonical({"incident": incident, "verb": verb, "target": same, "parameters": parameters})
+    asked = {k: v for k, v in parameters.items() if k != "stands_for"}
+    told = canonical({"incident": incident, "verb": verb, "target": same, "parameters": asked})
     return ActionId("act-" + hashlib.sha256(told).hexdigest()[:12])
 
 
@@ -253,8 +267,11 @@ def _finished(playbook: Playbook, draft: _Draft, incident: IncidentId, now: date
 
 
 def digest_of(made: Plan) -> str:
-    """The digest that an approval binds to: over everything but itself and `made_at`."""
-    return digest({k: v for k, v in plain(made).items() if k not in ("digest", "made_at")})
+    """The digest that an approval binds to: over everything but itself and `made_at`. What an action does not say (of a
+    plan that was made before it could) counts for nothing."""
+    said = {k: v for k, v in plain(made).items() if k not in ("digest", "made_at")}
+    said["actions"] = [{k: v for k, v in a.items() if v or k not in _LATER} for a in said["actions"]]
+    return digest(said)
 
 
 def _approval(tiers: Sequence[Tier]) -> Approval | None:

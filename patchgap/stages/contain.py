@@ -58,6 +58,7 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         ceilings=engine.settings.limits,
         before=frozenset(name for intent in state.intents.values() for name in intent.action.reached),
         over_hour=lambda names: engine.ledger.over_hour(incident, names),
+        lasting=lambda asked: (asked or engine.settings.containment.stands_for) * state.times_scale,
     )
     held = state.plan
     if record and (answered_no or held is None or held.digest != made.digest):

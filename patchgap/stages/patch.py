@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 
 from patchgap.errors import BadInputError, RefusedError
-from patchgap.incident import conduct
 from patchgap.incident.events import PatchNamed
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Outcome
 from patchgap.stages.engine import Engine
+from patchgap.stages.renewal import renewed
 from patchgap.stages.situation import situation_of, state_of
 
 _BY_DIGEST = ("freeze_deployments", "block_artifacts", "start_patched_canary")  # they follow the named digests
@@ -46,19 +45,7 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
 
 def _admit(engine: Engine, incident: IncidentId) -> None:
     """Freezes, blocks and canaries that stand are brought up to date: each observes itself out of step and applies again."""
-    with engine.acting(incident) as acting:
-        state = state_of(engine, incident)
-        situation = situation_of(engine, state, may_write=acting.may_write)
-        receipts = [
-            (c, conduct.renew_target(acting.ledger, incident, c, engine.registry, situation, acting.may_write))
-            for c in state.controls
-            if c.intent.action.verb in _BY_DIGEST and c.intent.action.id not in state.releasing
-        ]
-    failed = tuple(
-        f"{c.intent.action.verb} on {c.intent.action.target}: {'; '.join(r.detail)}"
-        for c, r in receipts
-        if r.outcome is not Outcome.DONE
-    )
+    failed = renewed(engine, incident, lambda control, _situation: control.intent.action.verb in _BY_DIGEST)
     if failed:
         raise RefusedError(
             f"the mend is named, and is not admitted everywhere yet: {'; '.join(failed)}",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scene import BAD, GOOD, HOME, INCIDENT, OTHER, Scene, deployment, image, namespace, template
 
+from integrations.kubernetes import block_parameters
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, of_kind
+from patchgap.errors import RefusedError
 from patchgap.model.plan import Control, Outcome
 from patchgap.ports import Situation
 
@@ -153,3 +156,63 @@ def test_a_released_block_refuses_nothing(scene: Scene) -> None:
     BLOCK.release(control, situation)
     spec = {"containers": [{"name": "main", "image": image(BAD)}]}
     scene.admitted(lambda: attempt(scene.admin, manifest("Pod", "training", **spec)))
+
+
+def test_a_standing_block_says_what_it_is_behind_and_never_shrinks_by_itself(scene: Scene) -> None:
+    """What the graph learnt is named, then refused; what the graph forgets stays refused; a proved mend alone goes."""
+    control, situation = blocked(scene)
+    trainer = scene.workload("trainer")
+    assert BLOCK.behind(control, situation) == ()
+    later = scene.situation(trainer, affected=[BAD, OTHER], clean=[GOOD], controls=[control])
+    assert BLOCK.behind(control, later) == (OTHER,)
+    renewed = BLOCK.apply(control.intent, later)
+    assert f"1 digests more than before: {OTHER}" in renewed.detail
+    forgot = scene.situation(trainer, controls=[control])
+    assert (BLOCK.behind(control, forgot), BLOCK.differences(control.intent, forgot)) == ((), ())
+    assert BLOCK.apply(control.intent, forgot).result["digests"] == 2
+    mended = scene.situation(trainer, patched=[OTHER], controls=[control])
+    assert BLOCK.apply(control.intent, mended).result["digests"] == 1
+
+
+def test_a_block_that_someone_took_away_is_behind_nothing(scene: Scene) -> None:
+    """The round does not fight a person: that it is gone is told by policy_in_sync."""
+    control, _ = blocked(scene)
+    made = control.receipt.result["objects"][0]
+    scene.admin.delete(CONFIG_MAPS, HOME, made["name"], made["uid"])
+    assert BLOCK.behind(control, scene.situation(scene.workload("trainer"), affected=[BAD, OTHER])) == ()
+
+
+def many(count: int) -> list[str]:
+    return [f"sha256:{hashlib.sha256(str(n).encode()).hexdigest()}" for n in range(count)]
+
+
+def test_more_digests_than_a_config_map_holds_are_split_and_all_refused(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block grows past one ConfigMap (here of 9): old and new digests are refused, a mend is let in, and a release leaves
+    nothing."""
+    control, _ = blocked(scene)
+    monkeypatch.setattr(block_parameters, "MOST", 9)
+    affected = [BAD, *many(9)]
+    grown = scene.situation(scene.workload("trainer"), affected=affected, clean=[GOOD], controls=[control])
+    receipt = BLOCK.apply(control.intent, grown)
+    assert receipt.result["digests"] == len(affected)
+    assert len([o for o in receipt.result["objects"] if o["kind"] == "ConfigMap"]) == 17
+    for digest in (BAD, affected[1], affected[-1]):
+        spec = {"containers": [{"name": "main", "image": image(digest, "r.example/any")}]}
+        scene.refused(lambda s=spec: attempt(scene.admin, manifest("Pod", "serving", **s)), BLOCKED)
+    attempt(scene.admin, manifest("Pod", "serving"))
+    assert BLOCK.observe(control.intent, grown), "level-triggered: it stands"
+    fewer = scene.situation(scene.workload("trainer"), affected=[BAD], patched=[affected[1]], controls=[control])
+    assert BLOCK.apply(control.intent, fewer).result["digests"] == len(affected) - 1
+    mend = {"containers": [{"name": "main", "image": image(affected[1], "r.example/any")}]}
+    scene.admitted(lambda: attempt(scene.admin, manifest("Pod", "serving", **mend)))
+    BLOCK.release(Control(control.intent, receipt, control.since), fewer)
+    assert not [c for c in scene.admin.all_of(CONFIG_MAPS) if "block" in c["metadata"]["name"]]
+
+
+def test_more_digests_than_sixteen_config_maps_hold_are_refused_with_their_number() -> None:
+    """The refusal says how many there are and how many are the most."""
+    digests = frozenset(f"sha256:a{n:063x}" for n in range(block_parameters.MOST + 1))
+    with pytest.raises(RefusedError, match=f"{len(digests)} digests to block.*which holds 4000"):
+        block_parameters.of(digests, block_parameters.Live(frozenset(), sharded=False))

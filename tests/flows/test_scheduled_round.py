@@ -28,6 +28,7 @@ class Desk:
         self.calls: dict[str, str] = {}  # what a verification calls a person for
         self.ran: list[tuple[str, str]] = []
         self.deaf: dict[str, tuple[str, ...]] = {}  # sinks that did not take what an incident has to say
+        self.behind: dict[str, tuple[str, ...]] = {}  # what stands and could not be brought up to date
         self.waited: dict[str, list[str]] = {}  # what of an incident's waiting actions failed in this round
 
     def state_of(self, _engine: Any, incident: str) -> Any:
@@ -50,6 +51,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(scheduled, "open_incidents", lambda _engine: (ONE, TWO))
     monkeypatch.setattr(scheduled, "state_of", made.state_of)
     monkeypatch.setattr(scheduled, "within", made.within)
+    monkeypatch.setattr(scheduled, "call_overdue", lambda *_: "")
+    monkeypatch.setattr(scheduled, "keep_current", lambda _engine, incident: made.behind.get(incident, ()))
     monkeypatch.setattr(scheduled, "ended_lately", lambda _engine: ())
     monkeypatch.setattr(scheduled, "tell", lambda incident: made.deaf.get(incident, ()))
     monkeypatch.setattr(scheduled, "left_undone", lambda *_: False)

@@ -216,6 +216,9 @@ class Telling:
             )
         yield events.StageFailed("contain", ("open_incident: the ticket system answered 503",))
         yield events.PersonCalled("containment is PARTIAL: open_incident failed")
+        yield events.TimeExtended(
+            (ACTIONS[0].id,), self.clock.now + timedelta(hours=4), "lee", "the mend comes at noon"
+        )
         yield events.PersonTold("inc-call-1", "oncall", "inc-call-1")
         self.clock.wait(60)
         yield events.IntentMade(Intent(TICKET, {}, "patchgap contain"))

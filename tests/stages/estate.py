@@ -28,7 +28,7 @@ from patchgap.model.workload import (
     Workload,
     WorkloadRef,
 )
-from patchgap.ports import Connections, Parameters, Situation
+from patchgap.ports import Connections, Parameters, Situation, StandingParameters
 from patchgap.registry import Registry
 from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
@@ -113,7 +113,7 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
     class Hold:
         verb, platform, effect, inverse = "hold", "fake", Effect.REVERSIBLE, "let_go"
         permissions: ClassVar[tuple[str, ...]] = ()
-        parameters = Parameters
+        parameters = StandingParameters
 
         def targets(self, _parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
             return [Target.of(w.ref) for w in situation.workloads]

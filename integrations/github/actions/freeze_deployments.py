@@ -12,7 +12,7 @@ from integrations.github.promotion import CUSTOM, Promotion, State
 from patchgap.errors import ConflictError, PatchgapError
 from patchgap.model.exposure import Artifact, repository_of
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 PLATFORM = "github"
@@ -21,7 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _LOCKED: State = {"policy": CUSTOM, "patterns": []}  # custom patterns, and none of them
 
 
-class FreezeParameters(Parameters):
+class FreezeParameters(StandingParameters):
     """What other platforms read of the same step, and their default."""
 
     reach: Literal["affected_namespaces", "affected_workloads"] = Field(

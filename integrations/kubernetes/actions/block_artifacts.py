@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from integrations.kubernetes import admission, proof, standing
+from integrations.kubernetes import admission, block_parameters, proof, standing
+from integrations.kubernetes.block_parameters import Live
+from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import digest_in
 from integrations.kubernetes.reach import PLATFORM, cluster_of, done, scoped, settings_of
 from integrations.kubernetes.resources import POLICIES
-from patchgap.errors import RefusedError, UnreachableError
+from patchgap.errors import UnreachableError
 from patchgap.model.exposure import Standing, repository_of
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -24,11 +26,11 @@ from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 EXPIRES = "patchgap.dev/expires"
-_MOST_DIGESTS = 4000  # a ConfigMap holds about 7,000, and CEL's budget for one request about as many
+_NAMED = 20  # of what is new, in a receipt
 _WRITES = ("CREATE", "UPDATE")
 _BLOCKED = (
     f"({admission.by_digest('digest')}) || (!i.contains('@')"
-    " && params.data.exists(n, n.startsWith('namespace.') && params.data[n] == request.namespace)"
+    " && ('namespace.' + request.namespace) in params.data"
     " && params.data.exists(r, r.startsWith('repository.')"
     " && (i == params.data[r] || i.startsWith(params.data[r] + ':'))))"
 )
@@ -97,9 +99,9 @@ class BlockArtifacts:
         """The objects that would be made, and how much they would refuse."""
         found = _found(parameters, target, situation)
         cluster = cluster_of(situation, target.cluster)
-        count = len(blocked(situation, found["digests"]))
+        count = len(wanted(_live(cluster, situation, target), situation, found))
         said = f"{count} image digest(s) refused in every namespace but {', '.join(_exempt(situation))}"
-        return (said, *standing.preview(cluster, _with_home(situation, target, found)))
+        return (said, *standing.preview(cluster, _with_home(cluster, situation, target, found)))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """When the block expires, and the namespaces and repositories that it is about. One that stands and grows
@@ -113,14 +115,24 @@ class BlockArtifacts:
         server does not deny the image within 15 s: the policy is in place then, but not proved."""
         target = intent.action.target
         cluster = cluster_of(situation, target.cluster)
-        objects = standing.put(cluster, _with_home(situation, target, intent.found))
+        before = _live(cluster, situation, target)
+        objects = standing.put(cluster, _with_home(cluster, situation, target, intent.found))
         proofs = proof.awaited(cluster, target.name, list(intent.found["asked"].items()), proof.WAIT)
         if unproved := [p.said for p in proofs if not p.holds]:
             raise UnreachableError(
                 f"cluster {cluster.name}: the block is in place but not proved: {unproved[0]}",
                 "Run the step again; the policy may not be loaded yet.",
             )
-        return _receipt(intent, objects, proofs, situation)
+        return _receipt(intent, objects, proofs, situation, before)
+
+    def behind(self, control: Control, situation: Situation) -> tuple[str, ...]:
+        """The digests that are to be refused by now and are not yet. Empty where the block was taken away or emptied by
+        someone: that is `policy_in_sync`'s to tell, and nobody's to undo unasked."""
+        target = control.intent.action.target
+        live = _live(cluster_of(situation, target.cluster), situation, target)
+        if not live.digests:
+            return ()
+        return tuple(sorted(wanted(live, situation, control.intent.found) - live.digests))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the policy stands as it should now and the API server denies the image."""
@@ -130,13 +142,14 @@ class BlockArtifacts:
         cluster = cluster_of(situation, target.cluster)
         proofs = proof.awaited(cluster, target.name, list(intent.found["asked"].items()), 0)
         objects = self.made(intent, situation)
-        return _receipt(intent, objects, proofs, situation) if all(p.holds for p in proofs) else None
+        before = _live(cluster, situation, target)
+        return _receipt(intent, objects, proofs, situation, before) if all(p.holds for p in proofs) else None
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from what this control wants; () where it does not."""
         target = intent.action.target
-        manifests = _manifests(situation, target, intent.found)
-        return standing.differences(cluster_of(situation, target.cluster), manifests)
+        cluster = cluster_of(situation, target.cluster)
+        return standing.differences(cluster, _manifests(cluster, situation, target, intent.found))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Deletes the policy that was made, and nothing else."""
@@ -147,8 +160,8 @@ class BlockArtifacts:
     def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
         """What is there of it now, also of one that was cut off."""
         target = intent.action.target
-        manifests = _manifests(situation, target, intent.found)
-        return standing.stand(cluster_of(situation, target.cluster), manifests)
+        cluster = cluster_of(situation, target.cluster)
+        return standing.stand(cluster, _manifests(cluster, situation, target, intent.found))
 
 
 def policy_name(incident: str) -> str:
@@ -170,6 +183,16 @@ def blocked(situation: Situation, exposed: Iterable[str]) -> frozenset[str]:
     return (situation.affected_digests | frozenset(exposed)) - situation.patched
 
 
+def wanted(live: Live, situation: Situation, found: Mapping[str, Any]) -> frozenset[str]:
+    """What a block is to refuse: also what it refuses already, though the graph should not know it any more. Only a proved
+    mend is let in."""
+    return blocked(situation, found["digests"]) | (live.digests - situation.patched)
+
+
+def _live(cluster: Cluster, situation: Situation, target: Target) -> Live:
+    return block_parameters.live(cluster, settings_of(situation).namespace, target.name, situation.incident)
+
+
 def _found(parameters: BlockParameters, target: Target, situation: Situation) -> dict[str, Any]:
     """What the policy is made from besides the digests, kept so that a later look compares with the same."""
     served = [w for w in scoped(situation) if w.ref.cluster == target.cluster]
@@ -189,16 +212,24 @@ def _exempt(situation: Situation) -> tuple[str, ...]:
 
 
 def _receipt(
-    intent: Intent, objects: tuple[dict[str, str], ...], proofs: tuple[proof.Proof, ...], situation: Situation
+    intent: Intent,
+    objects: tuple[dict[str, str], ...],
+    proofs: tuple[proof.Proof, ...],
+    situation: Situation,
+    before: Live,
 ) -> Receipt:
     exempt = ", ".join(_exempt(situation))
+    now = wanted(before, situation, intent.found)
+    more = sorted(now - before.digests) if before.digests else []
+    named = ", ".join([*more[:_NAMED], *([f"and {len(more) - _NAMED} more"] if len(more) > _NAMED else [])])
+    grown = (f"{len(more)} digests more than before: {named}",) if more else ()
     return done(
         intent,
-        (*(p.said for p in proofs), f"{exempt} are outside the block", f"expires {intent.found['expires']}"),
+        (*(p.said for p in proofs), *grown, f"{exempt} are outside the block", f"expires {intent.found['expires']}"),
         objects=list(objects),
         proof=[{"image": p.image, "namespace": p.namespace, "denied": p.holds} for p in proofs],
         expires=intent.found["expires"],
-        digests=len(blocked(situation, intent.found["digests"])),
+        digests=len(now),
     )
 
 
@@ -219,18 +250,19 @@ def _repositories(situation: Situation) -> set[str]:
     return {r for r in found if not r.startswith("sha256")}
 
 
-def _with_home(situation: Situation, target: Target, found: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    cluster, namespace = cluster_of(situation, target.cluster), settings_of(situation).namespace
-    return (*standing.home(cluster, namespace, situation.owner), *_manifests(situation, target, found))
+def _with_home(
+    cluster: Cluster, situation: Situation, target: Target, found: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...]:
+    namespace = settings_of(situation).namespace
+    home = standing.home(cluster, namespace, situation.owner)
+    return (*home, *_manifests(cluster, situation, target, found))
 
 
-def _manifests(situation: Situation, target: Target, found: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    digests = blocked(situation, found["digests"])
-    if not 0 < len(digests) <= _MOST_DIGESTS:
-        raise RefusedError(
-            f"{len(digests)} digests to block; one policy holds 1 to {_MOST_DIGESTS}",
-            "Narrow the scope, or block by registry.",
-        )
+def _manifests(
+    cluster: Cluster, situation: Situation, target: Target, found: Mapping[str, Any]
+) -> tuple[dict[str, Any], ...]:
+    live = _live(cluster, situation, target)
+    data, shards = block_parameters.of(wanted(live, situation, found), live)
     incident = situation.incident
     said = f"image blocked by incident {incident}"
     outside = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": list(_exempt(situation))}
@@ -240,9 +272,9 @@ def _manifests(situation: Situation, target: Target, found: Mapping[str, Any]) -
         labels=standing.labels(incident, situation.owner),
         annotations={EXPIRES: found["expires"]},
         data={
-            **admission.entries("digest", digests),
+            **data,
             **admission.entries("repository", found["repositories"]),
-            **admission.entries("namespace", found["asked"]),
+            **{f"namespace.{name}": name for name in sorted(found["asked"])},
         },
         rules=_RULES,
         variables=_VARIABLES,
@@ -250,4 +282,5 @@ def _manifests(situation: Situation, target: Target, found: Mapping[str, Any]) -
         message=said,
         message_expression=f"'{said}: ' + variables.refused[0]",
         selector={"matchExpressions": [outside]},
+        shards=shards,
     ).manifests()

@@ -17,13 +17,13 @@ from integrations.kubernetes.resources import NODES, WORKLOADS, Json
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
-class CordonParameters(Parameters):
+class CordonParameters(StandingParameters):
     """None: every node where an affected pod runs or ran."""
 
 

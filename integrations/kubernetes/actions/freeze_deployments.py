@@ -18,13 +18,13 @@ from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.playbook.guards import Guard
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 _KINDS = frozenset({"Deployment"}) | gitops.KINDS  # what is paused
 
 
-class FreezeParameters(Parameters):
+class FreezeParameters(StandingParameters):
     """How far the freeze reaches."""
 
     reach: Literal["affected_namespaces", "affected_workloads"] = Field(

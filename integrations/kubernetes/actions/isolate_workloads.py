@@ -22,14 +22,14 @@ from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_templat
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 QUARANTINE = "patchgap.dev/quarantine"
 _ON_HOST = "its pods use the host's network, which no NetworkPolicy reaches"
 
 
-class IsolationParameters(Parameters):
+class IsolationParameters(StandingParameters):
     """In which form the policy is made; an isolation is whole in each."""
 
     form: Literal["auto", "kubernetes", "cilium", "calico"] = Field(

@@ -20,14 +20,14 @@ from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live,
 from integrations.kubernetes.resources import JOBS
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 _SUSPENDED = ("CronJob", "Job")
 
 
-class ScaleParameters(Parameters):
+class ScaleParameters(StandingParameters):
     """None: zero is zero."""
 
 
