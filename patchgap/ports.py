@@ -120,7 +120,8 @@ class Situation:
     may_write: Callable[[], None] = lambda: None
     identities: Mapping[str, str] = field(default_factory=dict)
     plan_digest: str = ""  # of the plan that is recorded, "" for none
-    approval_link: str = ""  # where another person says yes to it, "" where no such link is made
+    # Where a person says yes to it: proof of being the one that is named ("" for whoever has a code). "" for no link.
+    approval_link: Callable[[str], str] = lambda _person: ""
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

@@ -215,12 +215,14 @@ SinkSeverity = Literal["sev1", "sev2", "sev3", "sev4"]
 
 
 class SinkSettings(_Section):
-    """Where people are told: one service, by name. Empty `verbs` or `severities` take all; `options` are its kind's."""
+    """Where people are told: one service, by name. Empty `verbs` or `severities` take all; `options` are its kind's.
+    `person` says that one person alone reads it: a plan that waits is asked of them by a link of their own."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     kind: str = Field(min_length=1)
     verbs: tuple[SinkVerb, ...] = ()
     severities: tuple[SinkSeverity, ...] = ()
+    person: str = ""
     url: Address = ""
     token: Reference = ""
     options: Mapping[str, Any] = Field(default_factory=dict)

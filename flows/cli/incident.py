@@ -9,11 +9,10 @@ from typing import TextIO
 import click
 
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
-from integrations.webhooks import approvals
 from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
 from patchgap.incident import lasting
-from patchgap.incident.events import Approved
+from patchgap.incident.events import Approved, Dismissed
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
@@ -152,7 +151,7 @@ def link(context: click.Context, incident_id: str, person: str) -> None:
     Without --to it may stand in a channel: whoever answers there gives a code of theirs.
     """
     engine = opened(context)
-    click.echo(approvals.address(engine.settings, engine.consent, IncidentId(incident_id), person))
+    click.echo(consent_stage.address(engine.settings, engine.consent, IncidentId(incident_id), person))
 
 
 @incident.command("break-glass")
@@ -239,13 +238,31 @@ def waive(context: click.Context, incident_id: str, check: str, lasts: str, why:
     put(waived, as_json=as_json, text=listed([until, f"now run `patchgap incident verify {incident_id}`"]))
 
 
+def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
+    """Recovers and closes; of an incident that has ended it says so, and where its report is."""
+    engine = opened(context)
+    state = state_of(engine, IncidentId(incident_id))
+    if state.ending is None:
+        run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+        return
+    papers = recover_stage.papers(engine, state.id)
+    by = f" by {state.ending.who}: {state.ending.why}" if isinstance(state.ending, Dismissed) else ""
+    ended = f" at {state.times.ended:%Y-%m-%d %H:%M} UTC" if state.times.ended else ""
+    told = f"{state.id} was {state.status} already{ended}{by}; its report is {papers.report}"
+    put(
+        {"status": state.status, "report": str(papers.report), "bundle": str(papers.bundle)},
+        as_json=as_json,
+        text=listed([told]),
+    )
+
+
 @incident.command()
 @_ID
 @_JSON
 @click.pass_context
 def recover(context: click.Context, incident_id: str, as_json: bool) -> None:
     """Release what the gate allows, then close."""
-    run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+    _finish(context, incident_id, as_json=as_json)
 
 
 @incident.command()
@@ -254,7 +271,7 @@ def recover(context: click.Context, incident_id: str, as_json: bool) -> None:
 @click.pass_context
 def close(context: click.Context, incident_id: str, as_json: bool) -> None:
     """Close on passing evidence alone; what is missing is named and the exit code is 1."""
-    run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+    _finish(context, incident_id, as_json=as_json)
 
 
 @incident.command()
@@ -265,5 +282,11 @@ def close(context: click.Context, incident_id: str, as_json: bool) -> None:
 @click.pass_context
 def dismiss(context: click.Context, incident_id: str, why: str, who: str, as_json: bool) -> None:
     """A false positive: every control is released and the incident ends as dismissed."""
-    receipts = recover_stage.dismiss(opened(context), IncidentId(incident_id), why, who)
+    engine = opened(context)
+    ending = state_of(engine, IncidentId(incident_id)).ending
+    if isinstance(ending, Dismissed):
+        told = f"{incident_id} is dismissed already, by {ending.who}: {ending.why}; nothing was done"
+        put((), as_json=as_json, text=listed([told]))
+        return
+    receipts = recover_stage.dismiss(engine, IncidentId(incident_id), why, who)
     put(receipts, as_json=as_json, text=f"{incident_id} is dismissed; {len(receipts)} controls released")

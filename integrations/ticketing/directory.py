@@ -23,6 +23,7 @@ class Entry:
     sink: Sink
     verbs: tuple[str, ...] = VERBS
     severities: tuple[str, ...] = ()  # all where empty
+    person: str = ""  # who alone reads it, "" for a channel
 
     def takes(self, verb: str, severity: str) -> bool:
         """Whether it is told of this. A call for a person is of every severity."""
@@ -64,4 +65,4 @@ def _entry(one: SinkSettings, kinds: Mapping[str, SinkKind], settings: Settings)
     if cannot := [v for v in one.verbs if v not in kind.verbs]:
         problem = f"the sink {one.name!r} ({one.kind}) cannot take {', '.join(cannot)}"
         raise BadInputError("settings", problem, f"It can take {', '.join(kind.verbs)}.")
-    return Entry(one.name, kind.make(one, settings.home), one.verbs or kind.verbs, one.severities)
+    return Entry(one.name, kind.make(one, settings.home), one.verbs or kind.verbs, one.severities, one.person.strip())

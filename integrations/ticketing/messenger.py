@@ -23,14 +23,13 @@ class SinkMessenger:
 
     def deliver(self, news: News, situation: Situation) -> tuple[Delivered, ...]:
         """A call goes to every sink that takes calls: on what is open there, else as a thread of its own. A changed
-        state goes to what is open. What a sink was told before it is not told again."""
+        state goes to what is open; one that asks for a yes also to the sinks of one person, each with a link that is
+        theirs alone. What a sink was told before it is not told again."""
         sinks = situation.connections.of(Sinks)
-        title, body = render("note", _context(news, situation))
-        said = Note(news.key, situation.incident, news.status, title, body, ended=news.ended, call=news.call)
         told: list[Delivered] = []
         for entry, tickets in _wanted(sinks, news):
             try:
-                told.append(_tell(entry, tickets, said, situation))
+                told.append(_tell(entry, tickets, _note(news, entry, situation), situation))
             except PatchgapError as error:
                 told.append(Delivered(entry.name, problem=str(error)))
         return tuple(told)
@@ -42,7 +41,9 @@ def _wanted(sinks: Sinks, news: News) -> Iterator[tuple[Entry, tuple[Ticket, ...
     open_at: dict[str, list[Ticket]] = {}
     for name, identity, url in news.opened:
         open_at.setdefault(name, []).append(Ticket(identity, url))
-    names = {e.name for e in sinks.taking(CALL, _CALLED_AT)} if news.call else set(open_at)
+    taking = sinks.taking(CALL, _CALLED_AT)
+    names = {e.name for e in taking} if news.call else set(open_at)
+    names |= {e.name for e in taking if e.person} if news.asks else set()
     for name in sorted(names - news.told):
         try:
             yield sinks.of(name), tuple(open_at.get(name, ()))
@@ -67,14 +68,25 @@ def _opened(entry: Entry, note: Note, situation: Situation) -> Ticket:
     return entry.sink.open(Draft(note.key, note.incident, CALL, _CALLED_AT, note.title, note.body, since))
 
 
-def _context(news: News, situation: Situation) -> dict[str, object]:
+def _note(news: News, entry: Entry, situation: Situation) -> Note:
+    """The words for that sink. The link in them goes nowhere else: it is proof of being that person."""
+    title, body = render("note", _context(news, situation, situation.approval_link(entry.person)))
+    called = news.call or (news.asks and bool(entry.person))
+    return Note(news.key, situation.incident, news.status, title, body, ended=news.ended, call=called)
+
+
+def _context(news: News, situation: Situation, link: str) -> dict[str, object]:
     return {
         "incident": situation.incident,
-        "heading": "a person is called" if news.call else f"it is {news.status}",
+        "heading": "a person is called"
+        if news.call
+        else "your yes or no is asked for"
+        if news.asks
+        else f"it is {news.status}",
         "status": news.status,
         "call": news.call,
         "ended": news.ended,
         "why": news.why,
         "plan": situation.plan_digest,
-        "approval_link": situation.approval_link,
+        "approval_link": link,
     }

@@ -59,7 +59,7 @@ class Opening:
         held = sink.find(target.name, situation.finding.signal.received_at)
         if isinstance(held, Ticket):
             return (f"{_named(held)} is open already",)
-        title, _ = render("ticket", self._context(parameters.severity, None, situation))
+        title, _ = render("ticket", self._context(parameters.severity, None, situation, ""))
         unsure = (f"whether it was told before is not known: {held.reason}",) if isinstance(held, Unknown) else ()
         return (f"tell {sink.shown}: {title}", *unsure)
 
@@ -70,10 +70,12 @@ class Opening:
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Opens it, or finds what was opened."""
         target, severity = intent.action.target, str(intent.action.parameters["severity"])
-        sink, since = situation.connections.of(Sinks).of(target.namespace).sink, situation.finding.signal.received_at
+        entry, since = situation.connections.of(Sinks).of(target.namespace), situation.finding.signal.received_at
+        sink = entry.sink
         held = sink.find(target.name, since)
         if not isinstance(held, Ticket):
-            title, body = render("ticket", self._context(severity, intent.action.tier, situation))
+            link = situation.approval_link(entry.person)
+            title, body = render("ticket", self._context(severity, intent.action.tier, situation, link))
             held = sink.open(Draft(target.name, situation.incident, self.verb, severity, title, body, since))
         return _receipt(intent, held)
 
@@ -92,7 +94,7 @@ class Opening:
         """Raises RefusedError: a ticket is closed by people."""
         raise RefusedError(f"{self.verb} has no inverse", "Close the ticket where it was opened.")
 
-    def _context(self, severity: str, tier: int | None, situation: Situation) -> dict[str, Any]:
+    def _context(self, severity: str, tier: int | None, situation: Situation, link: str) -> dict[str, Any]:
         workloads = situation.workloads
         names = {e.component.purl or e.component.name for e in situation.exposures}
         return {
@@ -109,7 +111,7 @@ class Opening:
             "controls": [_control(c) for c in situation.controls],
             "questions": sorted(names)[:_MOST_QUESTIONS],
             "plan": situation.plan_digest,
-            "approval_link": situation.approval_link,
+            "approval_link": link,
         }
 
 

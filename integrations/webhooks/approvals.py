@@ -28,25 +28,12 @@ from patchgap.incident.heading import title
 from patchgap.incident.state import fold
 from patchgap.model.finding import IncidentId
 from patchgap.ports import FlowStarter
-from patchgap.settings import Settings
 from patchgap.stages.consent import Desk, must_wait, until
 
-PATH = "/v1/approvals/"
 _LOG = logging.getLogger(__name__)
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST, _LARGEST = 500, 8192  # targets shown; bytes of an answer
 _FIELDS = frozenset({"answer", "code", "why"})
-
-
-def address(settings: Settings, desk: Desk, incident: IncidentId, person: str = "") -> str:
-    """The link to the plan that waits, for that person (send it to them alone) or for whoever has a code. Raises
-    RefusedError where no plan waits, BadInputError where the settings do not say under which address the receiver is
-    reached."""
-    if not settings.webhook.url:
-        raise BadInputError(
-            "webhook.url", "nothing says how a person reaches the receiver", "Set it to the address that browsers use."
-        )
-    return settings.webhook.url.rstrip("/") + PATH + desk.link(incident, person)
 
 
 class Approvals:

@@ -22,7 +22,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from integrations.webhooks import problems
-from integrations.webhooks.approvals import PATH, Approvals
+from integrations.webhooks.approvals import Approvals
 from integrations.webhooks.deployments import Deployments
 from integrations.webhooks.gauges import Gauges, asked_from_here
 from integrations.webhooks.problems import DeliveryRefusedError
@@ -37,7 +37,7 @@ from patchgap.incident.inbox import Inbox
 from patchgap.model.signal import SignalId
 from patchgap.ports import Clock, FlowStarter
 from patchgap.settings import Settings
-from patchgap.stages.consent import Desk
+from patchgap.stages.consent import PATH, Desk
 
 _LOG = logging.getLogger(__name__)
 _UNSTORED = SignalId("sig-unstored")

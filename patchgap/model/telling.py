@@ -46,7 +46,7 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class News:
     """One thing to be told. `key` is the same for the same reason, however often it is asked. `status` is the
-    incident's, `why` a sentence; `call` says that a person is called. `told` are the sinks that know it, `opened` what
+    incident's, `why` a sentence; `call` says that a person is called, `asks` that a plan waits for a yes. `told` are the sinks that know it, `opened` what
     stands at a sink: (sink, id, url)."""
 
     key: str
@@ -54,6 +54,7 @@ class News:
     why: str
     call: bool = False
     ended: bool = False
+    asks: bool = False
     told: frozenset[str] = frozenset()
     opened: tuple[tuple[str, str, str], ...] = ()
 

@@ -15,11 +15,13 @@ from patchgap.incident.approvers import Approvers
 from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.links import Asked, Links
-from patchgap.incident.state import IncidentState, fold, second_person
+from patchgap.incident.state import ENDED, IncidentState, fold, second_person
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
 from patchgap.ports import Clock
+from patchgap.settings import Settings
 
+PATH = "/v1/approvals/"  # of the receiver: what follows is a link's last part
 LONGEST = timedelta(hours=12)  # that a glass stays broken
 _DEFAULT = timedelta(hours=1)  # that an approval holds where no tier says how long
 _ATTEMPTS = 5
@@ -124,6 +126,17 @@ class Desk:
         raise ConflictError(f"the ledger of {answer.incident} is too busy", "Answer again.")
 
 
+def address(settings: Settings, desk: Desk, incident: IncidentId, person: str = "") -> str:
+    """The link to the plan that waits, for that person (send it to them alone) or for whoever has a code. Raises
+    RefusedError where no plan waits, BadInputError where the settings do not say under which address the receiver is
+    reached."""
+    if not settings.webhook.url:
+        raise BadInputError(
+            "webhook.url", "nothing says how a person reaches the receiver", "Set it to the address that browsers use."
+        )
+    return settings.webhook.url.rstrip("/") + PATH + desk.link(incident, person)
+
+
 def requester(state: IncidentState) -> str:
     """Who asks for the plan: who reported the signal."""
     return state.finding.signal.source
@@ -142,7 +155,9 @@ def until(held: Plan, planned: Entry) -> datetime:
 def waits(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> Plan | None:
     """The plan, where something of it waits for a yes that may still come."""
     held = state.plan
-    if held is None or held.refusals or not held.needs_approval or state.approved(held.digest, now):
+    if held is None or state.status in ENDED:
+        return None
+    if held.refusals or not held.needs_approval or state.approved(held.digest, now):
         return None
     return None if late(state, entries, now) or state.declined else held
 
@@ -157,6 +172,10 @@ def late(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> boo
 
 def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now: datetime) -> Plan:
     """The plan of that digest, which can be answered now. Raises RefusedError with why it cannot."""
+    if state.status in ENDED:
+        raise RefusedError(
+            f"{state.id} is {state.status}: its plan waits for no answer", f"See `patchgap incident show {state.id}`."
+        )
     held, again = state.plan, f"Plan again with `patchgap incident contain {state.id}`, and approve that plan."
     if held is None or held.digest != digest:
         raise RefusedError(

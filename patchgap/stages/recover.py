@@ -178,6 +178,11 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
         state = state_of(engine, incident)
         if isinstance(state.ending, events.Dismissed):  # by a run that was cut off before it could say so
             return tuple(receipts)
+        if state.ending is not None:
+            raise RefusedError(
+                f"{incident} is closed on its evidence; what is closed is not dismissed",
+                f"`patchgap incident close {incident}` says where its report is.",
+            )
         verify.settle_left_behind(engine, incident)
         state = state_of(engine, incident)
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))

@@ -11,6 +11,7 @@ from patchgap.model.signal import Signal
 from patchgap.playbook import loader
 from patchgap.playbook.language import Playbook
 from patchgap.ports import DigestStanding, Situation
+from patchgap.stages import consent
 from patchgap.stages.engine import OWNER, Engine
 from patchgap.stages.finding import question_of
 
@@ -63,7 +64,15 @@ def situation_of(
         may_write=may_write or engine.stop.may_write,
         identities=state.identities,
         plan_digest=state.plan.digest if state.plan else "",
+        approval_link=lambda person: _link(engine, state, person),
     )
+
+
+def _link(engine: Engine, state: IncidentState, person: str) -> str:
+    """The link, or nothing where no plan waits for a yes or no setting says how a browser reaches the receiver."""
+    if not engine.settings.webhook.url or engine.consent.asked(state.id) is None:
+        return ""
+    return consent.address(engine.settings, engine.consent, state.id, person)
 
 
 def _swap(signal: Signal) -> tuple[str, ...]:

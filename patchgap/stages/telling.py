@@ -67,12 +67,14 @@ def _news(state: IncidentState) -> Iterator[News]:
         key = f"{state.id}-call-{hashlib.sha256(why.encode()).hexdigest()[:12]}"
         yield News(key, state.status, why, call=True, told=_told(state, key), opened=_opened(state))
     if state.status in _STATUSES:
-        key = f"{state.id}-{state.status.replace('_', '-')}-{state.status_since}"
+        asks = state.status is Status.AWAITING_APPROVAL  # each plan anew, though the status stays
+        key = f"{state.id}-{state.status.replace('_', '-')}-{state.plan_seq if asks else state.status_since}"
         yield News(
             key,
             state.status,
             _standing(state),
             ended=state.status in ENDED,
+            asks=asks,
             told=_told(state, key),
             opened=_opened(state),
         )

@@ -18,7 +18,7 @@ from patchgap.incident.difference import named
 from patchgap.model.finding import IncidentId
 from patchgap.model.workload import Classification
 from patchgap.settings import WebhookSettings
-from patchgap.stages import contain
+from patchgap.stages import consent, contain
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
 
@@ -49,7 +49,7 @@ class Page:
     url: str
 
     def link(self, person: str = "") -> str:
-        return self.url + approvals.PATH + self.engine.consent.link(self.incident, person)
+        return self.url + consent.PATH + self.engine.consent.link(self.incident, person)
 
     def code(self, person: str = "dana") -> str:
         (code,) = self.engine.consent.approvers.issue(person, "admin")
@@ -158,7 +158,7 @@ def test_the_requester_approves_nothing_by_link(page: Page) -> None:
 
 def test_a_forged_link_shows_nothing_of_the_incident(page: Page) -> None:
     """Nor does a body that is none, or too large."""
-    for answer in (page.get(page.url + approvals.PATH + "abc.def"), page.post(page.url + approvals.PATH + "abc.def")):
+    for answer in (page.get(page.url + consent.PATH + "abc.def"), page.post(page.url + consent.PATH + "abc.def")):
         assert answer.status_code == 403
         assert page.incident not in answer.text
     large = httpx.post(page.link(), content=b"a=" + b"x" * 10_000, trust_env=False)
@@ -177,8 +177,8 @@ def test_an_address_needs_the_one_that_browsers_use(page: Page) -> None:
     """The settings say it; without it the fix is named."""
     settings = page.engine.settings
     with pytest.raises(BadInputError, match=r"webhook\.url"):
-        approvals.address(settings, page.engine.consent, page.incident)
+        consent.address(settings, page.engine.consent, page.incident)
     named = settings.model_copy(update={"webhook": WebhookSettings(url="https://patchgap.example.org/")})
-    made = approvals.address(named, page.engine.consent, page.incident, "dana")
+    made = consent.address(named, page.engine.consent, page.incident, "dana")
     assert made.startswith("https://patchgap.example.org/v1/approvals/")
     assert page.engine.consent.links.read(made.rpartition("/")[2], page.engine.clock()).person == "dana"
