@@ -29,7 +29,13 @@ def keys_in(document: Mapping[str, Any], before: str = "") -> Iterator[str]:
     """Every key that the document holds, but not the names that a person gives to queries and labels, nor verbs."""
     for name, value in document.items():
         for one in value if isinstance(value, list) else [value]:
-            nested = isinstance(one, dict) and name not in {"queries", "options", "repositories", "per_action", "labels"}
+            nested = isinstance(one, dict) and name not in {
+                "queries",
+                "options",
+                "repositories",
+                "per_action",
+                "labels",
+            }
             yield from keys_in(one, f"{before}{name}.") if nested else [f"{before}{name}"]
 
 
