@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import kill_places
 from kill_trial import Trial, Whole, settled, world_of
 from kill_world import Seen, Warm, World
 from kills import actions, warmed
@@ -65,10 +66,11 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=1, help="at each so manyth request (default: each)")
     given = parser.parse_args()
     known = registry.load()
-    chosen = [a for a in actions(known) if not given.verbs or a.verb in given.verbs]
+    kill_places.deadline_seconds = 1.0  # a fault that hangs is waited for
+    chosen = [a for a in actions(known) if a.platform == "kubernetes" and (not given.verbs or a.verb in given.verbs)]
     injected, survived = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
-        warmed(warm, Path(temporary), known)
+        warmed(warm, Path(temporary), known, "kubernetes")
         for action in chosen:
             for name, trial in of_action(warm, Path(temporary), action, given.each):
                 injected[name] += trial.struck

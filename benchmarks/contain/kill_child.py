@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -19,10 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import httpx
 import kubernetes.client  # noqa: F401  (warm before the fork)
 import urllib3
+from kill_places import READING
+from kill_runs import BookScheduler
 
+from integrations.patching.connection import Patching
+from integrations.patching.windows import Calendar
 from patchgap import registry, settings
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.incident.ledger import Ledger
@@ -33,6 +39,7 @@ from patchgap.stages.situation import state_of
 
 Json = dict[str, Any]
 PATIENCE_SECONDS = 60.0
+_WAITS_SECONDS = 8.0  # for what an action waits for, as the scheduled rounds would
 BEFORE = {"intent_made": "before_intent", "receipt_made": "after_effect"}
 AFTER = {"intent_made": "after_intent", "receipt_made": "after_receipt"}
 WITHIN = {"release_intended": "in_inverse", "released": ""}
@@ -45,6 +52,8 @@ class Killer:
         self.kill = kill or {}
         self.ticks = 0
         self._within = "in_effect"  # what a run writes before it releases anything
+        self._platform = ""  # that the last entry was about
+        self.platforms: dict[str, str] = {}  # of each action
         self._left = int(self.kill.get("nth", 1))
 
     def tick(self) -> None:
@@ -54,8 +63,8 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def passed(self, point: str) -> None:
-        """A named point."""
-        if self.kill.get("at") == point:
+        """A named point, of the platform that the kill is aimed at."""
+        if self.kill.get("at") == point and self._platform in (self.kill.get("platform"), ""):
             self._left -= 1
             if not self._left:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -64,7 +73,9 @@ class Killer:
         """Ledger.append or append_if."""
 
         def append(*given: Any, **named: Any) -> Any:
-            kind = next(v.kind for v in (*given, *named.values()) if hasattr(v, "kind"))
+            body = next(v for v in (*given, *named.values()) if hasattr(v, "kind"))
+            kind = body.kind
+            self._about(body)
             self.passed(BEFORE.get(kind, ""))
             self.tick()
             entry = real(*given, **named)
@@ -75,9 +86,20 @@ class Killer:
 
         return append
 
-    def asked(self, method: str, url: str) -> None:
+    def _about(self, body: Any) -> None:
+        """Which platform the entry is about; one that is about none leaves it."""
+        if body.kind == "intent_made":
+            self.platforms[body.intent.action.id] = body.intent.action.platform
+            self._platform = body.intent.action.platform
+        elif body.kind == "receipt_made":
+            self._platform = self.platforms.get(body.receipt.action, "")
+        elif body.kind in ("release_intended", "released"):
+            self._platform = self.platforms.get(body.action, "")
+
+    def asked(self, method: str, url: str, operation: str = "") -> None:
         """A request was answered; of one that may have written something this may be the end."""
-        if method not in ("GET", "HEAD") and "dryRun" not in url and "selfsubject" not in url:
+        reads = method in ("GET", "HEAD") or operation.startswith(READING)
+        if not reads and "dryRun" not in url and "selfsubject" not in url:
             self.passed(self._within)
         self.tick()
 
@@ -87,11 +109,12 @@ class Killer:
         Ledger.append_if = self.around_entry(Ledger.append_if)  # type: ignore[method-assign]
         pool, plain = urllib3.connectionpool.HTTPConnectionPool, httpx.AsyncHTTPTransport
         open_url, handle = pool.urlopen, plain.handle_async_request
+        at_once = httpx.HTTPTransport.handle_request
 
         def urlopen(held: Any, method: str, url: str, *given: Any, **named: Any) -> Any:
             self.tick()
             answer = open_url(held, method, url, *given, **named)
-            self.asked(method, url)
+            self.asked(method, url, _operation(named))
             return answer
 
         async def handle_async_request(held: Any, request: httpx.Request) -> httpx.Response:
@@ -101,7 +124,30 @@ class Killer:
             return answer
 
         pool.urlopen = urlopen  # type: ignore[method-assign, assignment]
+
+        def handle_request(held: Any, request: httpx.Request) -> httpx.Response:
+            self.tick()
+            answer = at_once(held, request)
+            self.asked(request.method, str(request.url))
+            return answer
+
+        httpx.HTTPTransport.handle_request = handle_request  # type: ignore[method-assign, assignment]
         plain.handle_async_request = handle_async_request  # type: ignore[method-assign, assignment]
+
+
+def _operation(named: Json) -> str:
+    """The name of an AWS operation, by the header or the form that carries it; "" for what is none."""
+    target = (named.get("headers") or {}).get("X-Amz-Target", "")
+    target = target.decode() if isinstance(target, bytes) else target
+    body = named.get("body") or b""
+    form = re.search(rb"(?:^|&)Action=(\w+)", body if isinstance(body, bytes) else str(body).encode())
+    return target.rpartition(".")[2] or (form[1].decode() if form else "")
+
+
+def _given(home: Path) -> list[Any]:
+    """The scheduler of a world that keeps runs."""
+    told = home / "runs.url"
+    return [Patching(Calendar, lambda: BookScheduler(told.read_text()))] if told.is_file() else []
 
 
 def run(job: Json) -> Json:
@@ -109,7 +155,9 @@ def run(job: Json) -> Json:
     killer = Killer(job["kill"])
     home = Path(job["home"])
     engine = Engine.open(
-        settings.load({"PATCHGAP_HOME": str(home)}, file=home / "patchgap.toml"), lambda: datetime.now(UTC)
+        settings.load({**os.environ, "PATCHGAP_HOME": str(home)}, file=home / "patchgap.toml"),
+        lambda: datetime.now(UTC),
+        _given(home),
     )
     if job.get("fork", True):
         killer.arm()
@@ -118,6 +166,7 @@ def run(job: Json) -> Json:
     if job["do"] == "prepare":
         return _prepare(engine, job)
     incident = IncidentId(job["incident"])
+    killer.platforms = {i: held.action.platform for i, held in state_of(engine, incident).intents.items()}
     if job["do"] == "contain":
         return {**_contain(engine, incident), "ticks": killer.ticks}
     recover.dismiss(engine, incident, "a rehearsal", "kill test")
@@ -141,12 +190,14 @@ def _prepare(engine: Engine, job: Json) -> Json:
 
 def _contain(engine: Engine, incident: IncidentId) -> Json:
     plan = contain.plan(engine, incident)
-    receipts = [
-        contain.carry_out(engine, incident, action.id) for step in contain.ready(engine, incident) for action in step
-    ]
+    receipts = {a.id: contain.carry_out(engine, incident, a.id) for s in contain.ready(engine, incident) for a in s}
+    until = time.monotonic() + _WAITS_SECONDS
+    while (due := contain.to_go_on(engine, incident)) and time.monotonic() < until:
+        time.sleep(0.1)
+        receipts |= {a.id: contain.carry_out(engine, incident, a.id) for step in due for a in step}
     contain.finish(engine, incident)
     said = [f"{u.verb} on {u.target} is not covered: {u.reason}" for u in plan.uncovered]
-    said += [f"{r.outcome}: {'; '.join(r.detail)}" for r in receipts if r.outcome.value != "done"]
+    said += [f"{r.outcome}: {'; '.join(r.detail)}" for r in receipts.values() if r.outcome.value != "done"]
     return {"actions": [a.verb for a in plan.actions], "said": said, **_standing(engine, incident)}
 
 
@@ -191,9 +242,23 @@ def _child(job: Json, left: Path) -> None:
     os._exit(0)
 
 
+def _keep_parsed() -> None:
+    """AWS' descriptions of its services are parsed once, and forked."""
+    loader = botocore.loaders.JSONFileLoader
+    real, held = loader.load_file, dict[str, Any]()
+
+    def load_file(self: Any, path: str) -> Any:
+        if path not in held:
+            held[path] = real(self, path)
+        return held[path]
+
+    loader.load_file = load_file
+
+
 def main() -> None:
     """Answers jobs until stdin ends."""
     registry.load()
+    _keep_parsed()
     for line in sys.stdin:
         job = json.loads(line)
         answer = _forked(job) if job.get("fork", True) else {"signal": 0, "stuck": False, "left": run(job), "said": ""}

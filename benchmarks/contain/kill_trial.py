@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from kill_world import Json, Seen, Warm, World, steps_of
+from kill_world import Json, Seen, Warm, World, inverses_of, steps_of
 
 from patchgap.ports import Action
 
@@ -61,7 +61,7 @@ class Trial:
 
 def world_of(warm: Warm, home: Path, action: Action) -> World:
     """An incident whose playbook has that verb alone (and what it needs before it)."""
-    return World(warm, home, steps_of(action), (action.inverse,) if action.inverse else ())
+    return World(warm, home, steps_of(action), inverses_of(action), action.platform)
 
 
 def kills_of(whole: Whole) -> list[Json]:

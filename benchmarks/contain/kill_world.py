@@ -1,5 +1,5 @@
-"""The world of a kill: a served rehearsal cluster and a ticket sink, an incident on them, and what may be said of both
-afterwards: which requests changed something, and what stands. It judges from the world's own records alone.
+"""The world of a kill: what its platform is made of, an incident there, and what may be said of it afterwards: which
+requests changed something, and what stands. It judges from the world's own records alone.
 
 A verb needs no entry here where its defaults have a target among these workloads; STEPS and PARAMETERS hold the rest.
 """
@@ -7,6 +7,7 @@ A verb needs no entry here where its defaults have a target among these workload
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,28 +20,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kill_cluster import BAD, GOOD, OTHER, REPOSITORY
+from kill_places import ENVIRONMENT, PLACES, Kubernetes
+
 from integrations.rehearsal import RehearsalCluster
-from integrations.rehearsal.tickets import TicketSink
 from patchgap.ports import Action
 
 Json = dict[str, Any]
-CLUSTER = "kills"
-BAD, GOOD, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
-REPOSITORY = "registry.example.org/ml/trainer"
-DEADLINE_SECONDS = 1.0  # of each request: a fault that hangs is waited for
-PLATFORMS = ("kubernetes", "tickets")  # those that a world is made of here
+PLATFORMS = tuple(PLACES)
 # What a verb takes where its defaults do not do, and the steps that a playbook must have before it.
 PARAMETERS: Mapping[str, Json] = {
     "rotate_credentials": {"irreversible": "accept"},
     "open_incident": {"severity": "sev1"},
     "open_ticket": {"severity": "sev3"},
+    "notify": {"severity": "sev3"},
+    "promote_canary": {"after": "1s"},
 }
-STEPS: Mapping[str, tuple[Json, ...]] = {}
-_DERIVED = {"Event", "Pod", "ReplicaSet", "ControllerRevision", "Lease", "Node", "EndpointSlice", "Endpoints"}
+STEPS: Mapping[str, tuple[Json, ...]] = {"promote_canary": ({"start_patched_canary": {}},)}
 _PASSING = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(Z|\+00:00)|act-[0-9a-f]{12}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(Z|\+00:00)|act-[0-9a-f]{12}|sg-[0-9a-f]{17}|Patchgap[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
-_GENERATED = re.compile(r"/(pods|replicasets)/[^/]+")
 
 
 class Warm:
@@ -50,7 +49,11 @@ class Warm:
         child = Path(__file__).with_name("kill_child.py")
         self.empty = b""  # a database at the current schema, once there is one
         self._process = subprocess.Popen(  # noqa: S603  (our own)
-            [sys.executable, str(child)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(child)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **ENVIRONMENT},
         )
 
     def do(self, job: Json) -> Json:
@@ -96,22 +99,31 @@ class Seen:
 
 
 class World:
-    """A cluster, a sink and an incident with one verb to carry out, made anew for each trial."""
+    """What an action's platform is made of, and an incident with one verb to carry out, made anew for each trial."""
 
-    def __init__(self, warm: Warm, home: Path, steps: tuple[Json, ...], inverses: tuple[str, ...]) -> None:
-        self._warm, self.home = warm, home
+    def __init__(
+        self,
+        warm: Warm,
+        home: Path,
+        steps: tuple[Json, ...],
+        inverses: tuple[str, ...],
+        platform: str = "kubernetes",
+    ) -> None:
+        self._warm, self.home, self.platform = warm, home, platform
         self._open = ExitStack()
-        self.cluster = self._open.enter_context(RehearsalCluster.start(name=CLUSTER, objects=_objects()))
-        self.tickets = self._open.enter_context(TicketSink())
-        self.cluster.settle()
-        home.mkdir(parents=True)
-        (home / "playbooks").mkdir()
-        kubeconfig = self.cluster.write_kubeconfig(home / "kubeconfig.yaml")
-        quoted = json.dumps
-        (home / "patchgap.toml").write_text(
-            f"playbooks = [{quoted(str(home / 'playbooks'))}]\n[[kubernetes.clusters]]\nname = {quoted(CLUSTER)}\n"
-            f"kubeconfig = {quoted(str(kubeconfig))}\n[kubernetes]\ntimeout_seconds = {DEADLINE_SECONDS}\n[tickets]\nkind = 'webhook'\nurl = {quoted(self.tickets.url)}\n"
-        )
+        verb = next(iter(steps[-1]))
+        self.places = [self._open.enter_context(made(verb)) for made in PLACES[platform]]
+        try:
+            self._prepare(steps, inverses)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _prepare(self, steps: tuple[Json, ...], inverses: tuple[str, ...]) -> None:
+        home, warm = self.home, self._warm
+        (home / "playbooks").mkdir(parents=True)
+        own = "".join(place.settings(home) for place in self.places)
+        (home / "patchgap.toml").write_text(f"playbooks = [{json.dumps(str(home / 'playbooks'))}]\n{own}")
         (home / "playbooks" / "compromised-dependency.yaml").write_text(playbook(steps, inverses))
         sboms = [sbom(home, digest, version) for digest, version in ((BAD, "1.5.2"), (GOOD, "1.6.5"), (OTHER, ""))]
         database = home / "patchgap.db"
@@ -121,39 +133,40 @@ class World:
             warm.empty = database.read_bytes()
         made = self.do("prepare", sboms=sboms, signal=SIGNAL, mend=f"{REPOSITORY}@{GOOD}")
         if made["left"] is None:
-            self._open.close()
             raise RuntimeError(f"the incident was not made: {made['said']}")
         self.incident = str(made["left"]["incident"])
-        self.cluster.settle()
-        self._restore = self.cluster.save()
+        for place in self.places:
+            place.keep()
         self._kept = home.with_name(f"{home.name}.kept")
         shutil.copytree(home, self._kept)
         self.reset()
 
+    @property
+    def cluster(self) -> RehearsalCluster:
+        """The rehearsal cluster of a world that has one."""
+        held: RehearsalCluster = next(place.server for place in self.places if isinstance(place, Kubernetes))
+        return held
+
     def reset(self) -> None:
         """Brings the world back to the moment after the plan."""
-        self._restore()
         shutil.rmtree(self.home)
         shutil.copytree(self._kept, self.home)
-        self.tickets.tickets.clear()
-        self.cluster.settle()
-        self._began = len(self.cluster.requests)
+        for place in self.places:
+            place.reset()
 
     def do(self, what: str, kill: Json | None = None, **more: Any) -> Json:
-        """Runs the engine in a process of its own, which may be killed."""
-        held = {"home": str(self.home), "do": what, "kill": kill, "incident": getattr(self, "incident", "")}
+        """Runs the engine in a process of its own, which may be killed at what the world's platform does."""
+        aimed = {"platform": self.platform, **kill} if kill else None
+        held = {"home": str(self.home), "do": what, "kill": aimed, "incident": getattr(self, "incident", "")}
         return self._warm.do({**held, **more})
 
     def seen(self) -> Seen:
         """The world as its own records have it, with the names and times of this trial taken out."""
-        self.cluster.settle()
-        effects = Counter(
-            self._plain(f"{r.method} {_GENERATED.sub('/…', r.path)} ({r.changes})")
-            for r in self.cluster.requests[self._began :]
-            if r.mutates and r.changes
-        )
-        effects.update(self._plain(f"ticket {t['key']}") for t in self.tickets.tickets)
-        stands = {self._plain(_name(o)): self._plain(_content(o)) for o in self.cluster.objects() if _counts(o)}
+        effects, stands = Counter[str](), {}
+        for place in self.places:
+            for what, times in place.effects().items():
+                effects[self._plain(what)] += times
+            stands.update({self._plain(n): self._plain(v) for n, v in place.stands().items()})
         return Seen(effects, stands)
 
     def _plain(self, text: str) -> str:
@@ -173,21 +186,9 @@ def steps_of(action: Action) -> tuple[Json, ...]:
     return (*STEPS.get(action.verb, ()), {action.verb: PARAMETERS.get(action.verb, {})})
 
 
-def _counts(stored: Json) -> bool:
-    return stored["kind"] not in _DERIVED and not stored["metadata"].get("namespace", "").startswith("kube-")
-
-
-def _name(stored: Json) -> str:
-    meta = stored["metadata"]
-    return f"{stored['kind']} {meta.get('namespace', '')}/{meta['name']}"
-
-
-def _content(stored: Json) -> str:
-    meta = {k: stored["metadata"].get(k) for k in ("labels", "generation", "finalizers")}
-    notes = stored["metadata"].get("annotations") or {}
-    meta["annotations"] = {k: v for k, v in notes.items() if not k.startswith("deployment.kubernetes.io/")}
-    rest = {k: v for k, v in stored.items() if k not in ("metadata", "status", "data", "apiVersion", "kind")}
-    return json.dumps({**meta, **rest}, sort_keys=True)
+def inverses_of(action: Action) -> tuple[str, ...]:
+    """What the playbook's recovery takes back, as far as a playbook may say so."""
+    return (action.inverse,) if action.inverse else ()
 
 
 SIGNAL = {
@@ -228,41 +229,3 @@ def sbom(home: Path, digest: str, version: str) -> str:
     path = home / f"{digest[7:9]}.cdx.json"
     path.write_text(json.dumps(document))
     return str(path)
-
-
-def _objects() -> list[Json]:
-    labels = {"patchgap.dev/environment": "production", "patchgap.dev/classification": "sensitive"}
-    meta = {"namespace": "training"}
-    token = {"kubernetes.io/service-account.name": "trainer"}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "name": "trainer"}}
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/service-account-token",
-        "metadata": {**meta, "name": "trainer-token", "annotations": token},
-    }
-    return [
-        *(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}}
-            for n in ("training", "patchgap")
-        ),
-        account,
-        secret,
-        _deployment("trainer", BAD, 2, serviceAccountName="trainer"),
-        *(_deployment(f"other-{n}", OTHER, 1) for n in range(2)),
-    ]
-
-
-def _deployment(name: str, digest: str, replicas: int, **pod: Any) -> Json:
-    labels = {"app": name}
-    containers = [{"name": "main", "image": f"{REPOSITORY}@{digest}"}]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "training", "labels": labels},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers, **pod}},
-        },
-    }

@@ -63,7 +63,8 @@ def _shipped(known: Registry) -> tuple[tuple[Json, ...], tuple[str, ...]]:
     playbook = loader.load(loader.shipped() / "compromised-dependency.yaml", known)
     verbs = [step.verb for step in playbook.tiers[0].contain]
     steps = tuple({verb: PARAMETERS.get(verb, {})} for verb in verbs)
-    return steps, tuple(step.verb for step in playbook.recover)
+    undone = {a.inverse for verb in verbs for a in known.actions[verb].values()}
+    return steps, tuple(step.verb for step in playbook.recover if step.verb in undone)
 
 
 def _anywhere(rng: random.Random, whole: Whole) -> Json:
@@ -74,11 +75,14 @@ def _anywhere(rng: random.Random, whole: Whole) -> Json:
     return {**where, "tick": tick if tick <= whole.contain_ticks else tick - whole.contain_ticks}
 
 
-def warmed(warm: Warm, folder: Path, known: Registry) -> None:
-    """Lets the warm process carry the shipped tier out itself, so that what it forks finds everything imported."""
-    with World(warm, folder / "warm", *_shipped(known)) as world:
-        world.do("contain", fork=False)
-        world.do("dismiss", fork=False)
+def warmed(warm: Warm, folder: Path, known: Registry, *platforms: str) -> None:
+    """Lets the warm process carry a verb out itself on each kind of control plane, so that what it forks finds everything
+    imported."""
+    for platform in platforms:
+        action = known.actions["scale_to_zero"][platform]
+        with world_of(warm, folder / f"warm-{platform}", action) as world:
+            world.do("contain", fork=False)
+            world.do("dismiss", fork=False)
 
 
 def main() -> int:
@@ -93,7 +97,7 @@ def main() -> int:
     survived = points = met = 0
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
         folder = Path(temporary)
-        warmed(warm, folder, known)
+        warmed(warm, folder, known, "kubernetes", "aws")
         for trials in (
             *(by_points(warm, folder, a) for a in chosen),
             at_random(warm, folder, known, given.random, given.seed),

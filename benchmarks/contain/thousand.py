@@ -18,7 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kill_world import BAD, CLUSTER, REPOSITORY, SIGNAL, playbook, sbom
+from kill_cluster import BAD, CLUSTER, REPOSITORY
+from kill_world import SIGNAL, playbook, sbom
 
 from flows.stage import AT_ONCE
 from integrations.kubernetes.transport import OfficialTransport

@@ -32,8 +32,12 @@ RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 NO_BENCHMARK = {  # what several of them are made of
     "contain/kill_child.py",
+    "contain/kill_cluster.py",
+    "contain/kill_places.py",
+    "contain/kill_runs.py",
     "contain/kill_trial.py",
     "contain/kill_world.py",
+    "contain/moto_served.py",
     "graph/fleet.py",
     "graph/sizes.py",
 }
