@@ -6,6 +6,7 @@ them through the action alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,12 +19,13 @@ from patchgap.incident.ledger import Ledger
 from patchgap.incident.redact import SecretError
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import ActionId, Control, Intent, Outcome, PlannedAction, Receipt
+from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, PlannedAction, Receipt
 from patchgap.playbook.planner import digest_of
 from patchgap.ports import Action, Situation
 from patchgap.registry import Registry
 
 _Allowed = Callable[[IncidentState, PlannedAction, Situation], None]  # raises where the action may not run
+_COUNTED: deque[tuple[Plan, str]] = deque(maxlen=16)  # plans and their digests; appending is atomic
 _ATTEMPTS = 200  # to make an intent while others write the same ledger; each lost one means that another went on
 
 
@@ -178,7 +180,7 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
     plan = state.plan
     if plan is None or action not in plan.actions:
         reasons.append(f"{action.verb} on {action.target} is not in the plan")
-    elif not plan.digest or plan.digest != digest_of(plan):
+    elif not plan.digest or plan.digest != _digest_of(plan):
         reasons.append("the plan's digest is not that of its content")
     elif not state.consented(action, situation.clock()):
         reasons.append(f"the plan is not approved, or its approval has expired: {action.needs_approval}")
@@ -191,6 +193,16 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
             f"Only planned targets are touched: see `patchgap incident plan {state.id}`.",
             tuple(reasons),
         )
+
+
+def _digest_of(plan: Plan) -> str:
+    """Its digest, counted once for the same object: the ledger gives the plan that it has read and verified before, and
+    counting it for each action would cost the square of the targets."""
+    known = next((made for held, made in tuple(_COUNTED) if held is plan), None)
+    if known is None:
+        known = digest_of(plan)
+        _COUNTED.append((plan, known))
+    return known
 
 
 def _must_stand(state: IncidentState, action: PlannedAction, situation: Situation) -> None:  # noqa: ARG001

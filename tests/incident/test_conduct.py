@@ -13,7 +13,7 @@ import pytest
 from made import FINDING, FREEZE, KEY, OPENED, START, Ticking, plan_for
 
 from patchgap.errors import ConflictError, RefusedError, UnreachableError
-from patchgap.incident import events
+from patchgap.incident import conduct, events
 from patchgap.incident.conduct import contain_target, release_target, renew_target, settle
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.state import IncidentState, fold
@@ -360,6 +360,19 @@ def test_what_is_not_planned_whole_is_refused(desk: Desk, why: str) -> None:
     with pytest.raises(RefusedError, match=why):
         desk.contain()
     assert (desk.world.effects, desk.state.head) == ([], head)
+
+
+def test_a_plan_is_counted_once_however_many_actions_it_has(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its digest costs its length; that of another plan is counted anew."""
+    counted: list[str] = []
+    real = conduct.digest_of
+    monkeypatch.setattr(conduct, "digest_of", lambda plan: counted.append(plan.digest) or real(plan))
+    desk.contain()
+    desk.contain()
+    assert len(counted) == 1
+    desk.ledger.append(desk.incident, events.Planned(plan_for(desk.incident, (FREEZE,))), "contain")
+    desk.contain()
+    assert len(counted) == 2
 
 
 def test_a_planned_action_that_was_changed_is_refused(desk: Desk) -> None:
