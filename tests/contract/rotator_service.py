@@ -10,12 +10,13 @@ from typing import Any, Self
 
 
 class RotatorService:
-    """Answers `status`; where that is 202, `rotate` is called with what was asked, once an idempotency key."""
+    """Answers `status`; where that is 202, `rotate` is called with what was asked, once an idempotency key. `cuts` makes
+    it break off instead of answering, with the work done."""
 
     def __init__(self, token: str, rotate: Callable[[dict[str, Any]], None]) -> None:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
-        self.status = 202
+        self.status, self.cuts = 202, False
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -28,6 +29,9 @@ class RotatorService:
                     service.keys.append(self.headers["Idempotency-Key"])
                     if fresh:
                         rotate(body)
+                if service.cuts:
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

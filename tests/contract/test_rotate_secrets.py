@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rotator_service import RotatorService
 from scene import CLUSTER, GOOD, Scene, account, deployment, image, namespace
+from test_cut_off import Cut
 
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
@@ -110,6 +111,7 @@ def test_the_changed_data_is_the_proof_and_then_the_consumers_restart(rotator: t
     assert set(asked) == {"incident", "rotator", "cluster", "namespace", "secret", "uid"}
     marks = {n: _marks(scene, n) for n in ("trainer", "reporter", "web")}
     assert [bool(m) for m in marks.values()] == [True, True, False]
+    scene.settle()
     versions = scene.versions()
     assert ROTATE.apply(intent, situation).outcome is Outcome.DONE
     assert ROTATE.observe(intent, situation).outcome is Outcome.DONE
@@ -149,6 +151,42 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(rotator: tuple[Scene, Ro
     assert ROTATE.find(intent.action, replace(situation, halves=(cut,))) == intent.found
     assert ROTATE.apply(intent, situation).detail[0] == "its value had changed already"
     assert service.asked == []
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_lost_answer_to_any_restart_is_finished_by_the_next(rotator: tuple[Scene, RotatorService], nth: int) -> None:
+    """Each consumer is restarted once, and the rotator is asked once."""
+    scene, service = rotator
+    situation, intent = begun(scene)
+    reached = scene.seen_by("admin")
+    cut = Cut(reached._transport, nth)
+    reached._transport = cut  # type: ignore[assignment]
+    try:
+        with pytest.raises(UnreachableError, match="cut off"):
+            ROTATE.apply(intent, situation)
+    finally:
+        reached._transport = cut.held
+    assert ROTATE.apply(intent, situation).outcome is Outcome.DONE
+    generations = [
+        scene.admin.get(DEPLOYMENTS, "training", n)["metadata"]["generation"] for n in ("trainer", "reporter")
+    ]
+    assert (generations, len(service.asked)) == ([2, 2], 1)
+
+
+def test_a_rotator_whose_answer_is_lost_is_not_asked_twice_for_nothing(rotator: tuple[Scene, RotatorService]) -> None:
+    """It has rotated: the next run sees the changed data. Where it has not, it is asked again with the same key."""
+    scene, service = rotator
+    situation, intent = begun(scene)
+    service.cuts = True
+    with pytest.raises(UnreachableError, match="rotator vault"):
+        ROTATE.apply(intent, situation)
+    service.cuts = False
+    assert ROTATE.apply(intent, situation).outcome is Outcome.DONE
+    assert len(service.asked) == 1
+    _, again = begun(scene)
+    with pytest.raises(WaitingError, match="still has its old value"):
+        ROTATE.apply(again, situation)
+    assert len(set(service.keys)) == 1
 
 
 @pytest.mark.parametrize(("status", "error"), [(503, UnreachableError), (403, RefusedError)])
