@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rotator_service import RotatorService
 from scene import CLUSTER, GOOD, Scene, account, deployment, image, namespace
 from test_cut_off import Cut
 
@@ -16,6 +15,7 @@ from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.resources import DEPLOYMENTS, SECRETS
 from integrations.kubernetes.secret_rotation import KIND
+from integrations.rehearsal.rotator import Rotator
 from patchgap.errors import RefusedError, UnreachableError, WaitingError
 from patchgap.model.codec import canonical
 from patchgap.model.evidence import Verdict
@@ -33,9 +33,7 @@ def secret(name: str, **labels: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def rotator(
-    control_plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Scene, RotatorService]]:
+def rotator(control_plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Scene, Rotator]]:
     """A trainer that consumes `db` by its environment, `files` by a volume and `pull` for its images; a reporter, which is
     not affected, consumes `db` too, and web nothing."""
     scene = Scene(control_plane, tmp_path)
@@ -55,7 +53,7 @@ def rotator(
     def rotate(asked: dict[str, Any]) -> None:
         scene.admin.patch(SECRETS, asked["namespace"], asked["secret"], {"stringData": {"password": NEW}})
 
-    with RotatorService(TOKEN, rotate) as service:
+    with Rotator(TOKEN, rotate) as service:
         hook = RotatorSettings(
             name="vault",
             secrets=(f"{CLUSTER}/training/*",),
@@ -82,7 +80,7 @@ def begun(scene: Scene, name: str = "db") -> tuple[Situation, Intent]:
     return situation, scene.intent(ROTATE, secrets[name], situation)
 
 
-def test_each_consumed_secret_is_a_target_or_named_as_uncovered(rotator: tuple[Scene, RotatorService]) -> None:
+def test_each_consumed_secret_is_a_target_or_named_as_uncovered(rotator: tuple[Scene, Rotator]) -> None:
     """The plan names who is asked and every consumer; one without a rotator is never silently left."""
     scene, service = rotator
     situation, secrets, uncovered = found(scene)
@@ -100,7 +98,7 @@ def test_each_consumed_secret_is_a_target_or_named_as_uncovered(rotator: tuple[S
     assert service.asked == []
 
 
-def test_the_changed_data_is_the_proof_and_then_the_consumers_restart(rotator: tuple[Scene, RotatorService]) -> None:
+def test_the_changed_data_is_the_proof_and_then_the_consumers_restart(rotator: tuple[Scene, Rotator]) -> None:
     """The rotator is asked with the identity alone; a second run asks and writes nothing; the check passes."""
     scene, service = rotator
     situation, intent = begun(scene)
@@ -125,7 +123,7 @@ def _marks(scene: Scene, name: str) -> list[str]:
     return list(manifest["spec"]["template"]["metadata"].get("annotations") or {})
 
 
-def test_no_consumer_is_restarted_while_the_value_is_the_old_one(rotator: tuple[Scene, RotatorService]) -> None:
+def test_no_consumer_is_restarted_while_the_value_is_the_old_one(rotator: tuple[Scene, Rotator]) -> None:
     """A person rotates `files`: it waits, also where only a label changed; then the next round goes on."""
     scene, _ = rotator
     situation, intent = begun(scene, "files")
@@ -141,7 +139,7 @@ def test_no_consumer_is_restarted_while_the_value_is_the_old_one(rotator: tuple[
     assert len(_marks(scene, "trainer")) == 1
 
 
-def test_a_run_that_was_cut_off_is_finished_by_the_next(rotator: tuple[Scene, RotatorService]) -> None:
+def test_a_run_that_was_cut_off_is_finished_by_the_next(rotator: tuple[Scene, Rotator]) -> None:
     """Asked, changed, and killed before the restart: the next run finds the intent's state and asks nobody."""
     scene, service = rotator
     situation, intent = begun(scene)
@@ -154,7 +152,7 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(rotator: tuple[Scene, Ro
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-def test_a_lost_answer_to_any_restart_is_finished_by_the_next(rotator: tuple[Scene, RotatorService], nth: int) -> None:
+def test_a_lost_answer_to_any_restart_is_finished_by_the_next(rotator: tuple[Scene, Rotator], nth: int) -> None:
     """Each consumer is restarted once, and the rotator is asked once."""
     scene, service = rotator
     situation, intent = begun(scene)
@@ -173,7 +171,7 @@ def test_a_lost_answer_to_any_restart_is_finished_by_the_next(rotator: tuple[Sce
     assert (generations, len(service.asked)) == ([2, 2], 1)
 
 
-def test_a_rotator_whose_answer_is_lost_is_not_asked_twice_for_nothing(rotator: tuple[Scene, RotatorService]) -> None:
+def test_a_rotator_whose_answer_is_lost_is_not_asked_twice_for_nothing(rotator: tuple[Scene, Rotator]) -> None:
     """It has rotated: the next run sees the changed data. Where it has not, it is asked again with the same key."""
     scene, service = rotator
     situation, intent = begun(scene)
@@ -191,7 +189,7 @@ def test_a_rotator_whose_answer_is_lost_is_not_asked_twice_for_nothing(rotator: 
 
 @pytest.mark.parametrize(("status", "error"), [(503, UnreachableError), (403, RefusedError)])
 def test_a_rotator_that_does_not_take_it_is_told(
-    rotator: tuple[Scene, RotatorService], status: int, error: type[Exception]
+    rotator: tuple[Scene, Rotator], status: int, error: type[Exception]
 ) -> None:
     """Nothing is restarted, and the words hold its name."""
     scene, service = rotator
@@ -202,7 +200,7 @@ def test_a_rotator_that_does_not_take_it_is_told(
     assert _marks(scene, "trainer") == []
 
 
-def test_the_kill_switch_stops_before_the_rotator_is_asked(rotator: tuple[Scene, RotatorService]) -> None:
+def test_the_kill_switch_stops_before_the_rotator_is_asked(rotator: tuple[Scene, Rotator]) -> None:
     """Asking is a write."""
     scene, service = rotator
     situation, intent = begun(scene)
@@ -215,7 +213,7 @@ def test_the_kill_switch_stops_before_the_rotator_is_asked(rotator: tuple[Scene,
     assert service.asked == []
 
 
-def test_the_check_needs_the_change_and_newer_pods(controllers: Any, rotator: tuple[Scene, RotatorService]) -> None:
+def test_the_check_needs_the_change_and_newer_pods(controllers: Any, rotator: tuple[Scene, Rotator]) -> None:
     """Uncovered keeps it unknown; a pod that holds the old value fails; once all are newer it passes."""
     scene, _ = rotator
     situation, intent = begun(scene)
