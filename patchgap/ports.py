@@ -173,6 +173,14 @@ class Action(Protocol):
 
 
 @runtime_checkable
+class Watched(Protocol):
+    """An action that is planned for a state of its target: where that changes before it runs, it is planned anew."""
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The fields that the plan stands on, by name; what patchgap itself holds there as it was before. Reads only."""
+
+
+@runtime_checkable
 class Growing(Protocol):
     """An action whose standing effect grows with what the graph learns; the scheduled round keeps it up with that."""
 

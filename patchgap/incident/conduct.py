@@ -14,6 +14,7 @@ from typing import Any
 
 from patchgap.attribution import doing
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
+from patchgap.incident.changed import ChangedError, must_be_as_planned
 from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.redact import SecretError
@@ -98,6 +99,8 @@ def _conduct(
             return receipt if receipt is not None and done else _record(desk, action.id, seen)
         may_write()
         found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
+        if intent is None:
+            must_be_as_planned(state, action, verb, situation)
         intent = _intend(desk, action, found, known=intent, allowed=lambda now: allowed(now, action, situation))
     except _NotPlannedError:
         raise
@@ -268,6 +271,8 @@ def _observed(verb: Action, intent: Intent, situation: Situation, error: Patchga
 def _failed(action: ActionId, error: PatchgapError) -> Receipt:
     if isinstance(error, WaitingError):
         return Receipt(action, Outcome.WAITING, (str(error),))
+    if isinstance(error, ChangedError):
+        return Receipt(action, Outcome.FAILED, (str(error),), {"changed": error.changes})
     return Receipt(action, Outcome.FAILED, (str(error),))
 
 

@@ -63,6 +63,7 @@ class PlannedAction:
     changes: tuple[str, ...] = ()
     inverse: str = ""  # the verb that undoes it; "" for none
     needs_approval: str = ""  # why it waits for a person's yes to the plan; "" where it does not
+    seen: Mapping[str, str] = field(default_factory=dict)  # fields of the target that it was planned for, as they stood
     stands_for: int = 0  # seconds that it may stand before a person is called; 0 where its verb has no such time
 
     @property

@@ -23,12 +23,12 @@ from patchgap.playbook.guards import CHANGES, Guard, beyond, over
 from patchgap.playbook.language import Playbook, Step, Tier
 from patchgap.playbook.quantities import in_words
 from patchgap.playbook.tiers import assign, exposed
-from patchgap.ports import Action, Parameters, Situation, StandingParameters
+from patchgap.ports import Action, Parameters, Situation, StandingParameters, Watched
 from patchgap.registry import Registry
 from patchgap.settings import Ceilings, Protection
 
 NO_CEILINGS = Ceilings()
-_LATER = ("stands_for",)  # fields of a planned action that older plans have not
+_LATER = ("stands_for", "seen")  # fields of a planned action that older plans have not
 DAY = timedelta(hours=24)
 Lasting = Callable[[timedelta | None], timedelta]  # what a step asks for, None for nothing -> how long it may stand
 SituationFor = Callable[[tuple[Exposure, ...]], Situation]
@@ -196,6 +196,7 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, s
         return
     try:
         changes = tuple(action.preview(wanted.parameters, target, wanted.situation))
+        seen = dict(action.seen(target, wanted.situation)) if isinstance(action, Watched) else {}
     except UnreachableError as error:
         draft.unreachable(action.verb, target.workloads or (str(target),), error)
         return
@@ -217,6 +218,7 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, s
             parameters=wanted.plain,
             changes=changes,
             inverse=action.inverse,
+            seen=seen,
             stands_for=_stands_for(draft.lasting, wanted.parameters),
         )
     )

@@ -44,7 +44,8 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     entries = engine.ledger.read(incident)
     state = fold(entries)
     answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
-    if state.plan is not None and not state.plan.refusals and not answered_no and _covers(entries, state):
+    stale = answered_no or _target_changed(entries, state)
+    if state.plan is not None and not state.plan.refusals and not stale and _covers(entries, state):
         return state.plan
     made = planner.plan(
         playbook=playbook_of(engine, state),
@@ -74,6 +75,12 @@ def _record(engine: Engine, incident: IncidentId, made: Plan) -> None:
     engine.ledger.append(incident, PlanRefused(reasons=made.refusals, plan=made), ACTOR)
     why = f"the plan of {incident} is refused and nothing was contained: {'; '.join(made.refusals)}"
     engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
+
+
+def _target_changed(entries: tuple[Entry, ...], state: IncidentState) -> bool:
+    """Whether a target of the plan was found in another state than it was planned for."""
+    since = entries[state.plan_seq :]
+    return any(isinstance(e.body, ReceiptMade) and "changed" in e.body.receipt.result for e in since)
 
 
 def _covers(entries: tuple[Entry, ...], state: IncidentState) -> bool:
@@ -160,7 +167,7 @@ def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> b
     if state.plan.refusals:
         return False
     settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
-    return any(a.id not in settled for step in ready(engine, incident) for a in step)
+    return _target_changed(entries, state) or any(a.id not in settled for step in ready(engine, incident) for a in step)
 
 
 def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:

@@ -162,3 +162,18 @@ def test_what_controls_the_workload_is_named(scene: Scene) -> None:
     assert "Trainer big controls it, and may set it back or start another" in SCALE.preview(
         SCALE.parameters(), target, situation
     )
+
+
+def test_what_the_plan_stands_on_is_the_replicas_and_the_images(scene: Scene) -> None:
+    """A person's scale and another image are seen; a label, an annotation, its status and its own zero are not."""
+    situation = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(SCALE, situation)
+    planned = SCALE.seen(target, situation)
+    assert planned == {"spec.replicas": "3", "container main": image(BAD)}
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"metadata": {"annotations": {"seen": "yes"}}})
+    [control] = scene.perform(SCALE, situation)
+    scene.settle()
+    assert SCALE.seen(target, situation) == planned
+    SCALE.release(control, situation)
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"replicas": 5}})
+    assert SCALE.seen(target, situation)["spec.replicas"] == "5"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from integrations.kubernetes import pods
+from integrations.kubernetes import pods, seen
 from integrations.kubernetes.answers import BudgetError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
@@ -87,6 +87,10 @@ class EvictWorkloads:
         if target.kind == "DaemonSet" and running:
             lines.append("a DaemonSet makes them again on the same nodes at once")
         return tuple(lines) or ("no pod of it runs: there is nothing to evict",)
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The images: what is evicted is made again from them."""
+        return seen.images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The pods that run now: those alone are evicted, and never what is made after them."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from integrations.kubernetes import enforcement, isolation, leaks, selectors, standing
+from integrations.kubernetes import enforcement, isolation, leaks, seen, selectors, standing
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.families import Family, families
@@ -96,6 +96,10 @@ class IsolateWorkloads:
         lines = standing.preview(cluster, [_policy(situation, target, view, form)])
         leaking = _leaks(cluster, target, view, form).lines
         return (*lines, *said, *leaking, *view.on_host, isolation.told(enforced, form))
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The images, and the selector that the policy takes over."""
+        return seen.selector_and_images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How the pods are selected; kept, since a selector's neighbours may change. And what leaks already: what

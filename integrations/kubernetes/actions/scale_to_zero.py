@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from integrations.kubernetes import scalers
+from integrations.kubernetes import scalers, seen
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
@@ -103,6 +103,15 @@ class ScaleToZero:
                 child.hold(cluster, before=False, dry_run=True)
                 lines.append(f"Job {job['name']}: {child.change}")
         return (*lines, *scalers.undoers(cluster, held.manifest), *reverter(held.manifest))
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The images, and the replicas before any incident held them: another's zero is no change, nor is what an autoscaler
+        sets all day."""
+        manifest = live(situation, target)
+        if scalers.undoers(cluster_of(situation, target.cluster), manifest):
+            return seen.images(manifest)
+        held = Held.of(manifest, situation.incident, ZERO)
+        return {held.stop.field: held.told(held.before), **seen.images(manifest)}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The replicas, or what was not suspended, before any incident held it."""

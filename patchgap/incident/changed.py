@@ -1,0 +1,60 @@
+"""Whether a target is still as the plan shows it. What containment itself changed, and what is no part of the plan, is no
+change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from patchgap.errors import ConflictError
+from patchgap.incident.state import IncidentState
+from patchgap.model.plan import PlannedAction
+from patchgap.ports import Action, Situation, Watched
+
+
+class ChangedError(ConflictError):
+    """The target changed since it was planned; nothing was written. `changes` are the fields with (then, now)."""
+
+    def __init__(self, problem: str, fix: str, changes: dict[str, list[str]]) -> None:
+        self.changes = changes
+        super().__init__(problem, fix)
+
+
+def must_be_as_planned(state: IncidentState, action: PlannedAction, verb: Action, situation: Situation) -> None:
+    """Raises ChangedError with the target and each field, then and now. A plan that says nothing of the state (of an
+    action without one, or an older plan) is not held to it."""
+    if not action.seen or not isinstance(verb, Watched):
+        return
+    now = verb.seen(action.target, situation)
+    changes = {
+        name: [action.seen.get(name, "not there"), now.get(name, "not there")]
+        for name in sorted({*action.seen, *now})
+        if action.seen.get(name) != now.get(name)
+    }
+    foreign = {n: c for n, c in changes.items() if not _is_ours(state, action, n, c, situation)}
+    if foreign:
+        told = "; ".join(f"{name} was {then}, is {is_now}" for name, (then, is_now) in foreign.items())
+        raise ChangedError(
+            f"{action.target} changed since it was planned: {told}",
+            f"Nothing was done to it. `patchgap incident contain {state.id}` plans anew; that plan needs its own approval.",
+            foreign,
+        )
+
+
+def _is_ours(state: IncidentState, action: PlannedAction, name: str, change: list[str], situation: Situation) -> bool:
+    """Whether another action of the incident, which was begun, says that it makes just this change on the same object; or
+    has set a mend that was named."""
+    then, now = change
+    begun = list(_begun_on(state, action))
+    if any(line.endswith(f"{name}: {then} -> {now}") for other in begun for line in other.changes):
+        return True
+    return bool(begun) and now in situation.mends
+
+
+def _begun_on(state: IncidentState, action: PlannedAction) -> Iterator[PlannedAction]:
+    mine = action.target
+    for intent in state.intents.values():
+        other = intent.action
+        its = other.target
+        same = (its.platform, its.cluster, its.namespace, its.kind, its.name)
+        if other.id != action.id and same == (mine.platform, mine.cluster, mine.namespace, mine.kind, mine.name):
+            yield other
