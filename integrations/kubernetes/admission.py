@@ -7,6 +7,7 @@ order of the three objects: parameters first, binding last, so that nothing is r
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ PERMISSIONS = (
 )
 PARAMETERS_OF = "patchgap.dev/parameters-of"  # on ConfigMaps that a policy takes together
 _BEFORE = "@sha256:"  # what an image that is named by digest ends with, before the 64 digits
+_PATTERN = re.compile(r"[a-z0-9.*?!\[\]-]+")
+_AS_EXPRESSION = {"*": ".*", "?": ".", ".": "[.]", "!": "^"}
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -39,6 +42,7 @@ class Policy:
     message_expression: str
     selector: Json
     annotations: Mapping[str, str] = field(default_factory=dict)
+    beyond: Sequence[str] = ()  # patterns of namespaces that it never asks about
     shards: Mapping[str, Mapping[str, str]] | None = None  # more parameters by their name's end; None: never any
 
     def manifests(self) -> tuple[dict[str, Any], ...]:
@@ -78,6 +82,7 @@ class Policy:
             "failurePolicy": "Fail",
             "paramKind": {"apiVersion": CONFIG_MAPS.api_version, "kind": CONFIG_MAPS.kind},
             "matchConstraints": {"resourceRules": list(self.rules)},
+            **({"matchConditions": [_beyond(self.beyond)]} if self.beyond else {}),
             "variables": [{"name": n, "expression": e} for n, e in self.variables],
             "validations": [
                 {
@@ -103,6 +108,14 @@ class Policy:
             "paramRef": {**chosen, "namespace": self.namespace, "parameterNotFoundAction": "Allow"},
             "matchResources": {"namespaceSelector": self.selector},
         }
+
+
+def _beyond(patterns: Sequence[str]) -> dict[str, str]:
+    """A match condition by pattern (`pay-*`): it holds for namespaces that are made later too. A pattern with letters that
+    no namespace has matches none."""
+    own = (p for p in sorted(patterns) if _PATTERN.fullmatch(p))
+    names = "|".join("".join(_AS_EXPRESSION.get(c, c) for c in p) for p in own)
+    return {"name": "not-protected", "expression": f"!request.namespace.matches('^({names})$')"}
 
 
 def parameters_of(policy: str) -> str:

@@ -6,7 +6,7 @@ Counts on resolved targets, never on what a playbook meant. Pure: it reads nothi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -51,6 +51,22 @@ class Guard:
         ]
         return tuple(dict.fromkeys(t for t in told if t))
 
+    def along(self, target: Target) -> tuple[str, ...]:
+        """As `protects`, and for each configured workload or namespace that lives within the target: in a namespace that is
+        held, or on a node that is to take no pods (a DaemonSet's pods still start there)."""
+        return tuple(dict.fromkeys((*self.protects(target), *self.configured(self._within(target)))))
+
+    def configured(self, names: Iterable[str]) -> tuple[str, ...]:
+        """A sentence for each of these (cluster/namespace/Kind/name) that the settings protect."""
+        told = (
+            self._by_settings(name, *name.split("/", _PARTS - 1)) for name in names if name.count("/") >= _PARTS - 1
+        )
+        return tuple(dict.fromkeys(t for t in told if t))
+
+    def _within(self, target: Target) -> Iterator[str]:
+        for ref in (w.ref for w in self.estate if w.ref.cluster == target.cluster and _lives_in(w, target)):
+            yield f"{ref.cluster}/{ref.namespace}/{ref.kind}/{ref.name}"
+
     def _object(self, cluster: str, namespace: str, kind: str, name: str) -> str:
         where = "/".join(p for p in (cluster, namespace, kind, name) if p)
         held = name if kind == "Namespace" else namespace
@@ -58,10 +74,14 @@ class Guard:
             return f"{where} is protected: {held} is the system's namespace"
         if held and held == self.own_namespace:
             return f"{where} is protected: {held} is patchgap's own namespace"
-        if any(fnmatchcase(held, pattern) for pattern in self.protection.namespaces if held):
-            return f"{where} is protected: the settings protect the namespace {held}"
         if kind == "Node" and (why := self._node(cluster, name)):
             return f"{where} is protected: {why}"
+        return self._by_settings(where, cluster, namespace, kind, name)
+
+    def _by_settings(self, where: str, cluster: str, namespace: str, kind: str, name: str) -> str:
+        held = name if kind == "Namespace" else namespace
+        if any(fnmatchcase(held, pattern) for pattern in self.protection.namespaces if held):
+            return f"{where} is protected: the settings protect the namespace {held}"
         for pattern in self.protection.workloads:
             if all(
                 fnmatchcase(p, w) for p, w in zip((cluster, namespace, kind, name), pattern.split("/"), strict=True)
@@ -75,6 +95,12 @@ class Guard:
             return "nothing known runs on this node, so that it may be the control plane's"
         control = next((w for w in on_it if _is_control_plane(w)), None)
         return f"it runs {control.ref.name}, so it is a control-plane node" if control else ""
+
+
+def _lives_in(workload: Workload, target: Target) -> bool:
+    if target.kind == "Namespace":
+        return workload.ref.namespace == target.name
+    return target.kind == "Node" and target.name in workload.nodes and workload.ref.kind != "DaemonSet"
 
 
 def _is_control_plane(workload: Workload) -> bool:

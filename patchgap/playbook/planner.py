@@ -238,8 +238,8 @@ def _is_protected(draft: _Draft, guard: Guard, verb: str, target: Target, scoped
     if protected := guard.protects(replace(target, workloads=mine)):
         draft.refusals += [f"{verb} is refused: {why}" for why in protected]
         return True
-    along = "; ".join(guard.protects(target))
-    draft.uncovered += [Uncovered(verb, name, f"{target} would change more: {along}") for name in mine if along]
+    along = "; ".join(guard.along(target))
+    draft.uncovered += [Uncovered(verb, name, f"{target} would reach more: {along}") for name in mine if along]
     return bool(along)
 
 

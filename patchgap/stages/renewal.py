@@ -12,7 +12,8 @@ from patchgap.errors import PatchgapError, RefusedError
 from patchgap.incident import conduct
 from patchgap.incident.events import PersonCalled
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Control, Outcome
+from patchgap.model.plan import Control, Outcome, Target
+from patchgap.playbook.guards import Guard
 from patchgap.ports import Growing, Situation
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import situation_of, state_of
@@ -27,7 +28,7 @@ def keep_current(engine: Engine, incident: IncidentId) -> tuple[str, ...]:
     if not any(isinstance(_verb(engine, c), Growing) for c in state.controls):
         return ()
     try:
-        failed = renewed(engine, incident, lambda control, situation: _is_behind(engine, control, situation))
+        failed = renewed(engine, incident, lambda control, situation: _may_grow(engine, control, situation))
     except RefusedError as error:  # another engine is at this incident, and renews it
         return (f"what stands was not brought up to date: {error}",)
     for why in (f"{one}: it is behind what the graph knows of {incident}" for one in failed):
@@ -40,9 +41,23 @@ def _verb(engine: Engine, control: Control) -> object:
     return engine.registry.action(control.intent.action.verb, control.intent.action.platform)
 
 
-def _is_behind(engine: Engine, control: Control, situation: Situation) -> bool:
+def _may_grow(engine: Engine, control: Control, situation: Situation) -> bool:
+    """Whether it is behind. Raises RefusedError where what it lacks is run by a protected workload: a plan with that would
+    be refused whole, and growing is no way around it."""
     verb = _verb(engine, control)
-    return isinstance(verb, Growing) and bool(verb.behind(control, situation))
+    lacking = frozenset(verb.behind(control, situation) if isinstance(verb, Growing) else ())
+    if not lacking:
+        return False
+    cluster = control.intent.action.target.cluster
+    guard = Guard(engine.settings.protect, engine.settings.kubernetes.namespace)
+    running = (
+        Target.of(w.ref)
+        for w in engine.graph.workloads()
+        if w.ref.cluster == cluster and any(c.digest in lacking for c in w.containers if isinstance(c.digest, str))
+    )
+    if told := [why for target in running for why in guard.protects(target)]:
+        raise RefusedError(f"it would refuse what protected workloads run: {'; '.join(told)}", "Decide by hand.")
+    return True
 
 
 def renewed(engine: Engine, incident: IncidentId, wanted: Callable[[Control, Situation], bool]) -> tuple[str, ...]:

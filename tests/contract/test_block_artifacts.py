@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, of_kind
 from patchgap.errors import RefusedError
 from patchgap.model.plan import Control, Outcome
-from patchgap.ports import Situation
+from patchgap.ports import Connections, Situation
+from patchgap.settings import Protection
 
 BLOCK = BlockArtifacts()
 BLOCKED = f"blocked by incident {INCIDENT}"
@@ -180,6 +182,19 @@ def test_a_block_that_someone_took_away_is_behind_nothing(scene: Scene) -> None:
     made = control.receipt.result["objects"][0]
     scene.admin.delete(CONFIG_MAPS, HOME, made["name"], made["uid"])
     assert BLOCK.behind(control, scene.situation(scene.workload("trainer"), affected=[BAD, OTHER])) == ()
+
+
+def test_a_block_asks_nothing_of_protected_namespaces(scene: Scene) -> None:
+    """By pattern, also of a namespace that is made later; everywhere else it refuses as before."""
+    protect = Protection(namespaces=("pay-*",))
+    situation = scene.situation(scene.workload("trainer"))
+    settings = situation.connections.settings.model_copy(update={"protect": protect})
+    [control] = scene.perform(BLOCK, replace(situation, connections=Connections(settings)))
+    assert any("pay-*" in said for said in control.receipt.detail)
+    scene.make(namespace("pay-cards"))
+    spec = {"containers": [{"name": "main", "image": image(BAD)}]}
+    scene.refused(lambda: attempt(scene.admin, manifest("Pod", "serving", **spec)), BLOCKED)
+    scene.admitted(lambda: attempt(scene.admin, manifest("Pod", "pay-cards", **spec)))
 
 
 def many(count: int) -> list[str]:

@@ -421,6 +421,37 @@ def test_what_is_changed_along_counts_toward_the_limit(planned: Planned) -> None
     assert made.refusals == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("Namespace", "training", "Deployment/payments is protected"),
+        ("Node", "gpu-1", "Deployment/payments is protected"),
+        ("Node", "gpu-2", ""),
+        ("Namespace", "serving", ""),
+    ],
+)
+def test_what_lives_within_a_target_is_protected_from_it(planned: Planned, kind: str, name: str, why: str) -> None:
+    """A namespace that is frozen, or a node that takes no pods, reaches a protected workload that nobody names: that target
+    is left undone. A DaemonSet starts pods on a cordoned node all the same."""
+    guarded = replace(workload("payments"), nodes=("gpu-1",))
+    agent = replace(workload("agent", kind="DaemonSet", namespace="watch"), nodes=("gpu-1", "gpu-2"))
+
+    class Within(Verb):
+        def targets(self, _parameters: Any, situation: Situation) -> Iterable[Target]:
+            named = tuple(str(w.ref) for w in situation.workloads)
+            space = name if kind == "Namespace" else ""
+            return [Target("kubernetes", "prod-ml-eu", space, kind, name, "u", named)]
+
+    made = planned(
+        workload("a"),
+        registry=verbs(isolate_workloads=Within("isolate_workloads", Effect.REVERSIBLE, "release_isolation")),
+        estate=[guarded, agent],
+        protection=Protection(namespaces=("watch",), workloads=("*/training/Deployment/payments",)),
+    )
+    assert made.refusals == ()
+    assert [u.reason for u in made.uncovered if why in u.reason] if why else made.actions
+
+
 def test_a_protected_bystander_leaves_that_target_undone(planned: Planned) -> None:
     """A protected workload that a target would change along is not touched: the target is uncovered for the affected
     workload that it would have served, with the reason, and the plan stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from patchgap.incident import events
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Control, Intent, Receipt
 from patchgap.ports import Situation
+from patchgap.settings import Protection
 from patchgap.stages import recover, renewal
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
@@ -143,3 +145,16 @@ def test_what_is_being_released_is_not_renewed(engine: Engine, world: World, blo
     arrives(engine, block)
     assert renewal.keep_current(engine, incident) == ()
     assert block.refused == set()
+
+
+def test_a_block_does_not_grow_over_what_a_protected_workload_runs(engine: Engine, world: World, block: Block) -> None:
+    """A plan with it would be refused whole: the renewal is refused with the name, a person is called, nothing is written."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    arrives(engine, block)
+    protect = Protection(workloads=("c1/ns/Deployment/trainer",))
+    guarded = replace(engine, settings=engine.settings.model_copy(update={"protect": protect}))
+    (why,) = renewal.keep_current(guarded, incident)
+    assert "c1/ns/Deployment/trainer is protected" in why
+    assert block.refused == set()
+    assert len(state_of(engine, incident).persons_called) == 1

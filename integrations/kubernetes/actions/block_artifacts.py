@@ -218,7 +218,7 @@ def _receipt(
     situation: Situation,
     before: Live,
 ) -> Receipt:
-    exempt = ", ".join(_exempt(situation))
+    exempt = ", ".join((*_exempt(situation), *situation.connections.settings.protect.namespaces))
     now = wanted(before, situation, intent.found)
     more = sorted(now - before.digests) if before.digests else []
     named = ", ".join([*more[:_NAMED], *([f"and {len(more) - _NAMED} more"] if len(more) > _NAMED else [])])
@@ -282,5 +282,6 @@ def _manifests(
         message=said,
         message_expression=f"'{said}: ' + variables.refused[0]",
         selector={"matchExpressions": [outside]},
+        beyond=situation.connections.settings.protect.namespaces,
         shards=shards,
     ).manifests()

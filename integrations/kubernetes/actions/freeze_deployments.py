@@ -106,7 +106,11 @@ class FreezeDeployments:
                     continue
                 meta = found["metadata"]
                 target = Target(PLATFORM, name, meta["namespace"], found["kind"], meta["name"], meta["uid"])
-                if protected := guard.protects(target):  # it is beside the scope: it must not refuse the whole plan
+                others = (f"{name}/{space}/{kind}/{each}" for space, kind, each in gitops.kept(found))
+                if protected := (
+                    *guard.protects(target),
+                    *guard.configured(others),
+                ):  # it is beside the scope: it must not refuse the whole plan
                     yield Uncovered(
                         self.verb, str(ref), f"{protected[0]}: pause it by hand, since it keeps this workload"
                     )

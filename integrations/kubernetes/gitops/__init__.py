@@ -30,6 +30,11 @@ def keepers(
             yield ref, found
 
 
+def kept(keeper: Json) -> tuple[tuple[str, str, str], ...]:
+    """Namespace, kind and name of everything that the keeper says it keeps."""
+    return argo.kept(keeper) if keeper["kind"] == APPLICATIONS.kind else flux.kept(keeper)
+
+
 def warnings(cluster: Cluster, keeper: Json) -> tuple[str, ...]:
     """What a person must know before that keeper is paused: what else it keeps, and who would resume it."""
     along = argo.along(keeper) if keeper["kind"] == APPLICATIONS.kind else flux.along(keeper)

@@ -124,6 +124,12 @@ def _name(manifest: Json) -> str:
     return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
 
 
+def kept(application: Json) -> tuple[tuple[str, str, str], ...]:
+    """Namespace, kind and name of what its status lists."""
+    listed = (application.get("status") or {}).get("resources") or ()
+    return tuple((str(r.get("namespace") or ""), str(r.get("kind") or ""), str(r.get("name") or "")) for r in listed)
+
+
 def along(application: Json) -> tuple[str, ...]:
     """What else is not synced meanwhile, and a sync that is under way."""
     status = application.get("status") or {}

@@ -12,6 +12,7 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.resources import HELM_RELEASES, KUSTOMIZATIONS, Json, Resource
 from patchgap.errors import PatchgapError
 
+_ID_PARTS = 4
 _MARKS = ((KUSTOMIZATIONS, "kustomize.toolkit.fluxcd.io"), (HELM_RELEASES, "helm.toolkit.fluxcd.io"))
 
 
@@ -55,6 +56,13 @@ def _named(manifest: Json) -> Iterator[tuple[Resource, str, str]]:
         space, name = labels.get(f"{prefix}/namespace"), labels.get(f"{prefix}/name")
         if space and name:
             yield resource, str(space), str(name)
+
+
+def kept(keeper: Json) -> tuple[tuple[str, str, str], ...]:
+    """Namespace, kind and name of what its inventory lists (`NAMESPACE_NAME_GROUP_KIND`; none holds a further `_`)."""
+    entries = ((keeper.get("status") or {}).get("inventory") or {}).get("entries") or ()
+    parts = [str(e.get("id") or "").split("_") for e in entries]
+    return tuple((p[0], p[-1], p[1]) for p in parts if len(p) == _ID_PARTS)
 
 
 def along(keeper: Json) -> tuple[str, ...]:
