@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from scene import BAD, GOOD, HOME, INCIDENT, NOW, Scene, account, deployment, image, namespace, released
 
+from integrations.kubernetes import gitops
 from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.policy_in_sync import PolicyInSync
@@ -285,6 +286,27 @@ def test_a_protected_keeper_is_left_and_said(cluster: RehearsalCluster, scene: S
     assert {t.kind for t in found if isinstance(t, Target)} == {"Namespace", "Deployment"}
     [left] = [t for t in found if isinstance(t, Uncovered)]
     assert "the settings protect the namespace argocd: pause it by hand" in left.reason
+
+
+def test_an_application_that_keeps_a_protected_object_is_left_and_said(cluster: RehearsalCluster, scene: Scene) -> None:
+    """To pause it would stop the sync of a workload that the settings protect: it is no target, by what it lists."""
+    gateway = deployment("gateway", image(GOOD), serviceAccountName="trainer")
+    cluster.git.keep(APPLICATIONS.kind, "ml", [deployment(serviceAccountName="trainer"), gateway])
+    scene.settle()
+    connections = scene.connections()
+    protect = Protection(workloads=("*/training/Deployment/gateway",))
+    connections.settings = connections.settings.model_copy(update={"protect": protect})
+    found = list(FREEZE.targets(FREEZE.parameters(), scene.situation(scene.workload("trainer"))))
+    assert APPLICATIONS.kind not in {t.kind for t in found if isinstance(t, Target)}
+    assert any("Deployment/gateway is protected" in t.reason for t in found if isinstance(t, Uncovered)), found
+
+
+def test_a_kustomization_is_read_by_its_inventory() -> None:
+    """Namespace, kind and name as Flux writes them; what is not of that form names nothing."""
+    ids = ["training_gateway_apps_Deployment", "_training__Namespace", "odd"]
+    status = {"inventory": {"entries": [{"id": one, "v": "v1"} for one in ids]}}
+    kept = gitops.kept({"kind": KUSTOMIZATIONS.kind, "status": status})
+    assert kept == (("training", "Deployment", "gateway"), ("", "Namespace", "training"))
 
 
 def test_an_application_found_by_what_it_says_it_keeps(cluster: RehearsalCluster, scene: Scene) -> None:

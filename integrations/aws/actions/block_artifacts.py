@@ -91,6 +91,12 @@ class BlockArtifacts:
             archive.hold(image)
         return self._receipt(intent, _held(target, situation))
 
+    def behind(self, control: Control, situation: Situation) -> tuple[str, ...]:
+        """The affected images of the repository that no receipt of the block names. One that somebody took out of the archive
+        is none: that is `differences`' to tell."""
+        held = images.gone(_held, control.intent.action.target, situation) or {}
+        return tuple(sorted(held.keys() - set(control.receipt.result.get("digests") or ())))
+
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where every affected image of the repository is in the archive."""
         held = images.gone(_held, intent.action.target, situation)

@@ -51,6 +51,21 @@ def test_two_incidents_keep_an_image_in_the_archive_until_the_last_lets_go(estat
     assert estate.facts() == before
 
 
+def test_a_block_is_behind_what_became_affected_and_not_what_somebody_took_out(estate: Estate) -> None:
+    """The scheduled round renews it for the first, and leaves the second to a person."""
+    stored(estate)
+    place(NUMBER, REGION, "checkout", OTHER)
+    action, held = BlockArtifacts(), estate.situation()
+    (target,) = targets(action, held)
+    intent = intended(action, target, held)
+    control = standing(intent, action.apply(intent, held))
+    assert action.behind(control, held) == ()
+    moved(estate, "STANDARD")
+    assert action.behind(control, held) == ()
+    grown = replace(held, affected_digests=frozenset({BAD, OTHER}))
+    assert action.behind(control, grown) == (OTHER,)
+
+
 @pytest.mark.parametrize(
     "image", ["docker.io/checkout:1", "999999999999.dkr.ecr.eu-central-1.amazonaws.com/checkout:1"]
 )
