@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from botocore.loaders import create_loader
+
 from integrations.aws import account
 
 _READING = ("Get", "List", "Describe", "BatchGet", "Head", "Filter")
+_MODELS = create_loader()  # of all sessions: AWS's models are read once a run
 _ALWAYS = "sts:GetCallerIdentity"  # AWS lets anyone ask who they are
 
 
@@ -55,6 +58,7 @@ def hooked() -> Iterator[Wire]:
 
     def session(settings: Any) -> Any:
         opened = made(settings)
+        opened._session.register_component("data_loader", _MODELS)
         opened.events.register("before-call", WIRE.sent)
         opened.events.register("after-call", WIRE.answered)
         return opened
