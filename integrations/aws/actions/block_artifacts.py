@@ -14,7 +14,7 @@ from integrations.aws.images import ACTIVE, ARCHIVED, Archive, Image, Place
 from integrations.aws.reach import account_of, done, scoped
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts as OnKubernetes
 from integrations.kubernetes.actions.block_artifacts import blocked, exposed_digests
-from patchgap.errors import PatchgapError
+from patchgap.errors import ConflictError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -83,31 +83,49 @@ class BlockArtifacts:
         return {"expires": begun.intent.found["expires"] if begun else expires, "images": states}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Puts every affected image into the archive that is there by now."""
-        target, held = intent.action.target, _held(intent.action.target, situation)
+        """Puts every affected image into the archive that is there by now, and takes out what was proved to be the mend. Raises
+        ConflictError where somebody has taken one out; the others are held all the same."""
+        target, archive = intent.action.target, _archive(intent.action.target, situation)
+        held, mends = _held(target, situation), _mends(target, situation)
         images.refuse_many(target.name, len(held))
-        archive = _archive(target, situation)
+        theirs: list[ConflictError] = []
         for image in held.values():
-            archive.hold(image)
+            try:
+                archive.hold(image)
+            except ConflictError as error:
+                theirs.append(error)
+        for image in mends:
+            archive.let_go(image)
+        if theirs:
+            raise theirs[0]
         return self._receipt(intent, _held(target, situation))
 
     def behind(self, control: Control, situation: Situation) -> tuple[str, ...]:
-        """The affected images of the repository that no receipt of the block names. One that somebody took out of the archive
-        is none: that is `differences`' to tell."""
-        held = images.gone(_held, control.intent.action.target, situation) or {}
-        return tuple(sorted(held.keys() - set(control.receipt.result.get("digests") or ())))
+        """The affected images that came since. Empty where somebody has taken the whole block away: that is `policy_in_sync`'s to
+        tell."""
+        incident, all_of_it = (
+            str(situation.incident),
+            images.gone(_of_any_digest, control.intent.action.target, situation),
+        )
+        if not all_of_it or not any(incident in i.holders for i in all_of_it.values()):
+            return ()
+        new = {d for d, i in all_of_it.items() if incident not in i.holders and i.status != ARCHIVED}
+        return tuple(sorted(new & _refused(situation)))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where every affected image of the repository is in the archive."""
         held = images.gone(_held, intent.action.target, situation)
         if held is None:
             return done(intent, (f"{intent.action.target} is gone",))
-        return None if _left(held, situation) else self._receipt(intent, held)
+        return None if self.differences(intent, situation) else self._receipt(intent, held)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
-        """Which affected images can be pulled; () where none can, or where the repository is gone."""
+        """Which affected images can be pulled and which mends cannot; () where there are none, or no repository."""
         held = images.gone(_held, intent.action.target, situation)
-        return () if held is None else _left(held, situation)
+        if held is None:
+            return ()
+        mends = _mends(intent.action.target, situation)
+        return (*_left(held, situation), *(f"{i.digest} is the mend, and is held in the archive" for i in mends))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Takes out of the archive what this incident put there, unless another one holds it too."""
@@ -147,6 +165,12 @@ def _of_any_digest(target: Target, situation: Situation) -> dict[str, Image]:
     account = account_of(situation, target.cluster)
     found = images.repository(account, target.namespace, target.name, target.uid)
     return images.images(account, target.namespace, found, None)
+
+
+def _mends(target: Target, situation: Situation) -> tuple[Image, ...]:
+    """What this incident holds and knows for its mend by now."""
+    held = _of_any_digest(target, situation).values() if situation.patched else ()
+    return tuple(i for i in held if i.digest in situation.patched and str(situation.incident) in i.holders)
 
 
 def _archive(target: Target, situation: Situation) -> Archive:

@@ -33,7 +33,7 @@ def test_an_image_that_somebody_takes_out_of_the_archive_is_not_put_back(estate:
 
 
 def test_two_incidents_keep_an_image_in_the_archive_until_the_last_lets_go(estate: Estate) -> None:
-    """What the first found is what the last restores, and what became affected meanwhile is held too."""
+    """What the first found is what the last restores; what became affected meanwhile is held too, and a mend is let out."""
     stored(estate)
     place(NUMBER, REGION, "checkout", OTHER)
     action, first, second = BlockArtifacts(), estate.situation(), estate.situation(incident="inc-20261124-zzzz")
@@ -42,7 +42,16 @@ def test_two_incidents_keep_an_image_in_the_archive_until_the_last_lets_go(estat
     one, other = (intended(action, target, held) for held in (first, second))
     a, b = standing(one, action.apply(one, first)), standing(other, action.apply(other, second))
     grown = replace(first, affected_digests=frozenset({BAD, OTHER}))
+    assert action.behind(a, first) == ()
+    assert action.behind(a, grown) == (OTHER,)
     assert action.observe(one, grown) is None
+    action.apply(one, grown)
+    assert action.behind(a, grown) == ()
+    mended = replace(grown, patched=frozenset({OTHER}))
+    assert "is the mend" in action.differences(one, mended)[0]
+    action.apply(one, mended)
+    assert estate.facts()["repository checkout"][0][OTHER] == "ACTIVE"
+    assert action.observe(one, mended) is not None
     action.apply(one, grown)
     assert "holds it too" in " ".join(action.release(a, first).detail)
     states, _ = estate.facts()["repository checkout"]
