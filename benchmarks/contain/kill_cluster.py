@@ -22,6 +22,7 @@ def objects() -> list[Json]:
         "type": "kubernetes.io/service-account-token",
         "metadata": {**meta, "name": "trainer-token", "annotations": token},
     }
+    database = {"apiVersion": "v1", "kind": "Secret", "metadata": {**meta, "name": "db"}, "data": {"password": "b2xk"}}
     return [
         *(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": labels}}
@@ -29,7 +30,8 @@ def objects() -> list[Json]:
         ),
         account,
         secret,
-        deployment("trainer", BAD, 2, serviceAccountName="trainer"),
+        database,
+        deployment("trainer", BAD, 2, serviceAccountName="trainer", imagePullSecrets=[{"name": "db"}]),
         *(deployment(f"other-{n}", OTHER, 1) for n in range(2)),
     ]
 

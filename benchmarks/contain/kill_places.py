@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,10 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import httpx
 from kill_cluster import CLUSTER, REPOSITORY, objects
 from kill_runs import RunBook
 
 from integrations.rehearsal import RehearsalCluster
+from integrations.rehearsal.rotator import Rotator
 from integrations.rehearsal.tickets import TicketSink
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +34,7 @@ Json = dict[str, Any]
 deadline_seconds = 10.0  # of each request
 ENVIRONMENT = {  # of the process that is killed
     "KILLS_GITHUB": "gh-t0ken",
+    "KILLS_ROTATOR": "r0tator",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -91,11 +95,30 @@ class _Served:
 
 
 class Kubernetes(_Served):
-    """A rehearsal cluster with an affected Deployment and two others."""
+    """A rehearsal cluster with an affected Deployment and two others, and the rotator of the Secret that it consumes."""
 
     def __init__(self) -> None:
         self.server = RehearsalCluster.start(name=CLUSTER, objects=objects())
+        self._rotator = Rotator(ENVIRONMENT["KILLS_ROTATOR"], self._rotated)
         self._began = 0
+
+    def _rotated(self, asked: Json) -> None:
+        """The rotator writes another value: a request like any other, so that a second one would be seen."""
+        path = f"/api/v1/namespaces/{asked['namespace']}/secrets/{asked['secret']}"
+        token = self.server.kubeconfig()["users"][0]["user"]["token"]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
+        value = {"data": {"password": secrets.token_hex(8)}}
+        httpx.patch(self.server.url + path, json=value, headers=headers, trust_env=False).raise_for_status()
+
+    def __enter__(self) -> Self:
+        self._rotator.__enter__()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rotator.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
 
     def settings(self, home: Path) -> str:
         """By a kubeconfig in the home."""
@@ -104,6 +127,8 @@ class Kubernetes(_Served):
         return (
             f"[[kubernetes.clusters]]\nname = {_quoted(CLUSTER)}\nkubeconfig = {_quoted(str(kubeconfig))}\n"
             f"[kubernetes]\ntimeout_seconds = {deadline_seconds}\n"
+            f"[[kubernetes.rotators]]\nname = 'own'\nsecrets = ['*/*/*']\nurl = {_quoted(self._rotator.url)}\n"
+            "token = 'env:KILLS_ROTATOR'\n"
         )
 
     def begin(self) -> None:
@@ -118,6 +143,7 @@ class Kubernetes(_Served):
 
     def reset(self) -> None:
         """As kept."""
+        self._rotator.keys.clear()
         self._restore()
         self.begin()
 
