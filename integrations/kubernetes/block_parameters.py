@@ -14,6 +14,7 @@ from integrations.kubernetes.resources import CONFIG_MAPS
 from patchgap.errors import RefusedError
 
 MOST = 4000  # in one ConfigMap: 0.6 MB of its 1 MiB, and 0.9 of the 1.5 MB that etcd takes with the fields' owners
+SPLIT = 1000  # so many in one ConfigMap before they are split: small writes, for slow servers
 SHARDS = "0123456789abcdef"
 _SHARDED = "shards"  # a key of the first ConfigMap where there are more
 
@@ -48,7 +49,7 @@ def of(digests: frozenset[str], standing_now: Live) -> tuple[dict[str, str], dic
     and what was split stays so. Raises RefusedError where there are none or too many."""
     if not digests:
         raise RefusedError("there is no digest to block", "Add the SBOMs of the affected images to the graph.")
-    if len(digests) <= MOST and not standing_now.sharded:
+    if len(digests) <= SPLIT and not standing_now.sharded:
         return admission.digests("digest", digests), {}
     found = {letter: [d for d in digests if d.partition(":")[2].startswith(letter)] for letter in SHARDS}
     if (largest := max(map(len, found.values()))) > MOST:

@@ -207,7 +207,7 @@ def test_more_digests_than_a_config_map_holds_are_split_and_all_refused(
     """A block grows past one ConfigMap (here of 9): old and new digests are refused, a mend is let in, and a release leaves
     nothing."""
     control, _ = blocked(scene)
-    monkeypatch.setattr(block_parameters, "MOST", 9)
+    monkeypatch.setattr(block_parameters, "SPLIT", 9)
     affected = [BAD, *many(9)]
     grown = scene.situation(scene.workload("trainer"), affected=affected, clean=[GOOD], controls=[control])
     receipt = BLOCK.apply(control.intent, grown)
