@@ -19,6 +19,7 @@ RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "contain/kills.py": (("--verbs", "scale_to_zero", "--random", "1"),),
     "contain/playbooks.py": (("--most", "20"),),
     "contain/thousand.py": (("--targets", "3"),),
+    "contain/writes.py": (("--only", "stolen-automation-token", "environments"),),
     "graph/advisories.py": (("osv", *SMALL),),
     "graph/exposure.py": ((*SMALL, "--questions", "2", "--times", "0"),),
     "graph/growth.py": (("--step", "in", "growth.db", *SMALL), ("--step", "ask", "growth.db", *SMALL)),
