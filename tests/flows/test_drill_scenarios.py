@@ -20,8 +20,9 @@ from patchgap.incident.ledger import Ledger
 from patchgap.storage import connect
 
 QUICK = 0.0005  # of the playbook's times: 30 minutes of quiet are a second
+IN_PRODUCTION = "compromised-dependency"  # played whole, with a Prefect server, by test_drill.py
 FAULTS = {
-    "compromised-dependency": ("reset@isolate_workloads", "truncated@freeze_deployments#2", "429@block_artifacts")
+    "release-against-gitops": ("reset@isolate_workloads", "truncated@freeze_deployments#2", "429@block_artifacts")
 }
 
 
@@ -35,7 +36,7 @@ def _environment() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_environment")
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [n for n in names() if n != IN_PRODUCTION])
 def test_a_scenario_ends_as_it_says(name: str, tmp_path: Path) -> None:
     """Played by its stages: contained, proved and closed, or open for the reason that it names; with a fault injected
     at three steps of one of them it ends no other way, and every ledger holds."""
