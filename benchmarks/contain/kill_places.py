@@ -232,7 +232,23 @@ class Needs:
     account: str = ""  # lines of [[aws.accounts]]
 
 
-AWS: Mapping[str, Needs] = {}
+def _keyed(estate: Any) -> None:
+    """A user whose access key a secret holds."""
+    iam = estate.client("iam")
+    iam.create_user(UserName="checkout")
+    key = iam.create_access_key(UserName="checkout")["AccessKey"]
+    value = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    estate.client("secretsmanager").create_secret(Name="checkout/aws", SecretString=json.dumps(value))
+
+
+AWS: Mapping[str, Needs] = {
+    "block_artifacts": Needs(lambda estate: estate.repository()),
+    "freeze_deployments": Needs(lambda estate: estate.role("ci-deploy"), 'deployers = ["ci-deploy"]'),
+    "rotate_credentials": Needs(
+        _keyed,
+        "[[aws.accounts.rotations]]\nworkload = '*/EcsService/checkout'\nsecret = 'checkout/aws'\nuser = 'checkout'",
+    ),
+}
 
 
 class Aws:

@@ -37,7 +37,7 @@ class Served:
 
     def anew(self, more: Callable[[Estate], object]) -> None:
         """An account with the same ids as each time."""
-        for path in ("reset", "seed?a=42"):
+        for path in ("seed?a=42", "reset", "seed?a=42"):
             httpx.post(f"{self.estate.endpoint}/moto-api/{path}", trust_env=False).raise_for_status()
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1 << 30})
         self.estate.service()
