@@ -39,6 +39,6 @@ def estate(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Estate
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"), "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    httpx.post(f"{moto}/moto-api/reset", trust_env=False)
+    httpx.post(f"{moto}/moto-api/reset", trust_env=False, timeout=60)
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1 << 30})  # no task stops by itself
     return Estate(moto, tmp_path)
