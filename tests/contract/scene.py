@@ -229,7 +229,9 @@ class Scene:
         if action.verb not in {"start_patched_canary", "promote_canary"}:
             return self.situation(*workloads, **given)
         if action.verb == "promote_canary":
-            self.perform(StartPatchedCanary(), self.situation(*workloads, patched=[GOOD]))
+            named = {k: v for k, v in given.items() if k == "incident"}
+            started = [w for w in workloads if w.ref.kind == "Deployment"]
+            self.perform(StartPatchedCanary(), self.situation(*started, patched=[GOOD], **named))
             self.settle()
         later = datetime.now(UTC) + timedelta(hours=1)
         return replace(self.situation(*workloads, patched=[GOOD], **given), clock=lambda: later)

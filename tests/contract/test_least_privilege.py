@@ -14,7 +14,9 @@ import pytest
 from scene import ACTIONS, BAD, GOOD, HOME, NOW, Scene, account, deployment, image, namespace, template
 
 from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE
+from integrations.kubernetes.resources import DEPLOYMENTS
 from integrations.kubernetes.rules import Permission, permissions
+from integrations.rehearsal import custom
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Outcome, Receipt, Target, Uncovered
 from patchgap.ports import Situation
@@ -62,8 +64,12 @@ def workload(kind: str) -> dict[str, Any]:
 def told(scene: Scene, action: Any, user: str, kinds: Iterable[str]) -> set[str]:
     """Everything that planning, applying, observing and releasing says as that user, in an incident of its own; what
     it may not undo or finish, the administrator does."""
+    if action.verb == "promote_canary":  # it leaves the mend where it promoted it
+        body = deployment("deployment", serviceAccountName="trainer", imagePullSecrets=[{"name": "db"}])
+        scene.admin.patch(DEPLOYMENTS, "training", "deployment", {"spec": {"template": body["spec"]["template"]}})
+        scene.settle()
     workloads = [scene.workload(k.lower(), k) for k in kinds]
-    theirs = scene.situation(*workloads, user=user, incident=f"inc-{user}")
+    theirs = scene.ready_for(action, *workloads, user=user, incident=f"inc-{user}")
     said: set[str] = set()
     for parameters in VARIANTS.get(action.verb, ({},)):
         for target in action.targets(action.parameters.model_validate(parameters), theirs):
@@ -110,12 +116,12 @@ def needing(permission: Permission) -> Iterator[tuple[str, ...]]:
 @EVERY
 def test_a_permission_that_is_taken_away_is_missed(scene: Scene, action: Any) -> None:
     """With all of them nothing is said to be missing; without any one of them the action fails or says what it may not
-    do: none is declared for nothing."""
+    do: none is declared for nothing. What is asked of a product's own kinds is held beside that product's other tests."""
     declared = sorted(permissions(action.permissions), key=line)
     scene.person("whole", *map(line, declared))
     assert not [s for s in told(scene, action, "whole", KINDS) if "may not" in s]
     idle = []
-    for number, one in enumerate(declared):
+    for number, one in enumerate(p for p in declared if p.group not in custom.GROUPS):
         user = f"without-{number}"
         scene.person(user, *(line(p) for p in declared if p != one))
         if not any("may not" in s for kinds in needing(one) for s in told(scene, action, user, kinds)):

@@ -53,7 +53,6 @@ class FreezeDeployments:
     inverse: ClassVar[str] = "unfreeze_deployments"
     permissions: ClassVar[tuple[str, ...]] = (
         *admission.PERMISSIONS,
-        *standing.HOME_PERMISSIONS,
         *gitops.PERMISSIONS,
         "get core/namespaces",
         "get,patch apps/deployments",
