@@ -151,6 +151,10 @@ class Ledger:
         _follow(connection, link, body)
         return link
 
+    def must_be_recordable(self, body: Body) -> None:
+        """Raises what `append` would raise for the body's own content, before anything is done for its sake."""
+        _sealable(body)
+
     def admit(self, incident: IncidentId, names: Collection[str]) -> None:
         """Counts all that a plan is about to change toward the hour's limit, before its first intent, so that none of
         them is cut off half-way. Raises OverHourError, with none of them counted."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from patchgap.errors import NotFoundError, RefusedError
+from patchgap.errors import BadInputError, NotFoundError, RefusedError
 from patchgap.incident import bundle, conduct, events, report
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
@@ -170,8 +170,13 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
     """A false positive: every control is released, then the incident ends as dismissed and counts in the metrics.
 
     Waits for what another run is carrying out, a minute at most; one that is dismissed stays so. Raises RefusedError where a release failed: the
-    incident stays open until all of them are out.
+    incident stays open until all of them are out; BadInputError or SecretError, with nothing released, for a decision without
+    a name and a reason or with what looks like a secret.
     """
+    if not why.strip() or not who.strip():
+        raise BadInputError("--why and --as", "a dismissal says who decided it and why", "Give both in words.")
+    dismissed = events.Dismissed(why=why, who=who)
+    engine.ledger.must_be_recordable(dismissed)
     receipts: list[Receipt] = []
     patience = time.monotonic() + _PATIENCE
     while True:  # another run may contain meanwhile: what it did is released too, before anything ends
@@ -199,7 +204,6 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
                 "Another run is at it still, or was cut off: dismiss again." if under_way else _BY_HAND,
                 tuple(failed),
             )
-        dismissed = events.Dismissed(why=why, who=who)
         if not held and engine.ledger.append_if(incident, state.head, dismissed, who) is not None:
             return tuple(receipts)
 

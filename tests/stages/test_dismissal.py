@@ -10,6 +10,7 @@ import pytest
 from estate import BAD, PLAYBOOK, World, say_yes
 from test_close import contained, opened
 
+from patchgap.errors import PatchgapError
 from patchgap.incident import events
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Intent, Outcome, PlannedAction
@@ -110,3 +111,13 @@ def _rewritten(engine: Engine, contain_: str) -> None:
     """The playbook with another containment in tier 1."""
     (folder,) = engine.settings.playbooks
     (folder / "small.yaml").write_text(PLAYBOOK.replace("contain: [hold]", f"contain: {contain_}", 1))
+
+
+@pytest.mark.parametrize("why", ["the token ghp_" + "a1" * 20 + " was a test", "  "])
+def test_what_cannot_be_recorded_releases_nothing(engine: Engine, world: World, why: str) -> None:
+    """A reason that the ledger would refuse in the end is refused before the first control goes."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    with pytest.raises(PatchgapError):
+        recover.dismiss(engine, incident, why, "dana")
+    assert world.held == {"trainer"}
