@@ -132,7 +132,17 @@ def _must_answer(
 
 
 def newest(engine: Engine, entries: tuple[Entry, ...]) -> list[Evidence]:
-    """The last round of each required check: an older round, or a platform that is no longer asked, proves nothing."""
+    """The last look of each required check, by when it looked: one that was recorded late, an older round, or a platform
+    that is no longer asked, proves nothing."""
     wanted = _asked(engine, fold(entries))
-    last = {(e.body.check, e.body.platform): e.body.evidence for e in entries if isinstance(e.body, EvidenceTaken)}
+    last: dict[tuple[str, str], tuple[Evidence, ...]] = {}
+    for body in (e.body for e in entries if isinstance(e.body, EvidenceTaken)):
+        key = body.check, body.platform
+        if _looked_at(body.evidence) >= _looked_at(last.get(key, ())):
+            last[key] = body.evidence
     return [piece for key in wanted for piece in last.get(key, ())]
+
+
+def _looked_at(evidence: tuple[Evidence, ...]) -> float:
+    """When that round began to look, in seconds; before all others where it saw nothing."""
+    return min((e.observed_at.timestamp() for e in evidence), default=0.0)

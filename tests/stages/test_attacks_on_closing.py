@@ -296,3 +296,21 @@ def test_a_plan_that_was_tampered_with_approves_nothing(engine: Engine, world: W
         contain.carry_out(engine, incident, plan.actions[0].id)
     assert replace(plan).digest == plan.digest
     assert world.calls == []
+
+
+def test_a_look_that_is_recorded_late_outweighs_no_newer_one(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that looked while all was well, and stalled before it recorded that, comes after one that saw the package."""
+    incident = mended(engine, world)
+    real, late = engine.ledger.append, []
+    monkeypatch.setattr(engine.ledger, "append", lambda *entry: late.append(entry))
+    looked(engine, incident)
+    monkeypatch.undo()
+    world.verdict = Verdict.FAIL
+    assert not verified(engine, incident)
+    for entry in late:
+        real(*entry)
+    assert not verify.judge(engine, incident).passed
+    with pytest.raises(RefusedError, match="gone"):
+        recover.close(engine, incident)
