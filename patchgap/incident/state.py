@@ -103,7 +103,11 @@ def _planned(state: IncidentState, entry: Entry, body: events.Planned) -> Incide
     status = Status.AWAITING_APPROVAL if body.plan.needs_approval else Status.PLANNED
     if body.plan.refusals:
         status = Status.SCOPED
-    return replace(state, status=status, plan=body.plan, plan_seq=entry.seq, times=times, declined=None)
+    again = {a for a, r in state.released.items() if r.outcome is Outcome.DONE}  # what was released is to be done anew
+    receipts = tuple(r for r in state.receipts if r.action not in again)
+    return replace(
+        state, status=status, plan=body.plan, plan_seq=entry.seq, times=times, declined=None, receipts=receipts
+    )
 
 
 def _plan_refused(state: IncidentState, entry: Entry, body: events.PlanRefused) -> IncidentState:

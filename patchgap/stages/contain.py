@@ -9,10 +9,20 @@ from datetime import timedelta
 
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.incident import conduct
-from patchgap.incident.events import PatchNamed, PersonCalled, Planned, PlanRefused, ReceiptMade, Scoped, SignalJoined
+from patchgap.incident.events import (
+    GateJudged,
+    PatchNamed,
+    PersonCalled,
+    Planned,
+    PlanRefused,
+    ReceiptMade,
+    Scoped,
+    SignalJoined,
+)
 from patchgap.incident.ledger import Entry
 from patchgap.incident.quota import OverHourError
 from patchgap.incident.state import IncidentState, fold
+from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt, Uncovered
@@ -40,12 +50,14 @@ class ContainSummary:
 
 def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     """The plan for the incident's scope. While the recorded one covers the scope, and was not answered by a no (a wait in vain is one),
-    it stays: what was approved stays approved, and what was done is not done again. With `record` False nothing is written anywhere: this is the dry run."""
+    it stays: what was approved stays approved, and what was done is not done again; but what was released and then proved
+    too early needs it again. With `record` False nothing is written anywhere: this is the dry run."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
     answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
-    stale = answered_no or _target_changed(entries, state)
-    if state.plan is not None and not state.plan.refusals and not stale and _covers(entries, state):
+    again = answered_no or _released_too_early(entries, state)
+    stays = state.plan is not None and not state.plan.refusals and not again and not _target_changed(entries, state)
+    if state.plan is not None and stays and _covers(entries, state):
         return state.plan
     made = planner.plan(
         playbook=playbook_of(engine, state),
@@ -62,9 +74,19 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         lasting=lambda asked: (asked or engine.settings.containment.stands_for) * state.times_scale,
     )
     held = state.plan
-    if record and (answered_no or held is None or held.digest != made.digest):
+    if record and (again or held is None or held.digest != made.digest):
         _record(engine, incident, made)
     return made
+
+
+def _released_too_early(entries: tuple[Entry, ...], state: IncidentState) -> bool:
+    """Whether something of the plan was released, and the judgement since then is that the danger is there: what stood
+    before must stand again. What merely could not be seen is no such judgement."""
+    planned = {a.id for a in state.plan.actions} if state.plan else set()
+    judged = max((e.seq for e in entries if isinstance(e.body, GateJudged)), default=0)
+    gone = (state.releasing.get(a, 0) for a, r in state.released.items() if a in planned and r.outcome is Outcome.DONE)
+    failed = state.verdict is not None and Verdict.FAIL in state.verdict.by_check.values()
+    return failed and any(state.plan_seq < at < judged for at in gone)
 
 
 def _record(engine: Engine, incident: IncidentId, made: Plan) -> None:

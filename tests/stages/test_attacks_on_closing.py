@@ -314,3 +314,29 @@ def test_a_look_that_is_recorded_late_outweighs_no_newer_one(
     assert not verify.judge(engine, incident).passed
     with pytest.raises(RefusedError, match="gone"):
         recover.close(engine, incident)
+
+
+def test_what_was_released_too_early_is_contained_again(engine: Engine, world: World) -> None:
+    """The package came back after the release: the same plan is made anew, once, and what it names stands again."""
+    incident = mended(engine, world)
+    world.runs("trainer", BAD)
+    world.verdict = Verdict.FAIL
+    assert not verified(engine, incident)
+    for _ in range(2):
+        contain.plan(engine, incident)
+        for step in contain.ready(engine, incident):
+            for action in step:
+                contain.carry_out(engine, incident, action.id)
+    assert world.held == {"trainer"}
+    assert world.calls.count("hold trainer") == 2
+    assert sum(isinstance(e.body, events.Planned) for e in engine.ledger.read(incident)) == 2
+
+
+def test_a_release_that_nothing_speaks_against_stays(engine: Engine, world: World) -> None:
+    """A containment that runs during the recovery makes no new plan."""
+    incident = mended(engine, world)
+    contain.plan(engine, incident)
+    assert sum(isinstance(e.body, events.Planned) for e in engine.ledger.read(incident)) == 1
+    with pytest.raises(RefusedError, match="is being released, or was"):
+        contain.carry_out(engine, incident, contain.ready(engine, incident)[0][0].id)
+    assert world.held == set()
