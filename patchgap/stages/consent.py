@@ -17,7 +17,7 @@ from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.links import Asked, Links
 from patchgap.incident.state import ENDED, IncidentState, fold, second_person
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Plan
+from patchgap.model.plan import Outcome, Plan, PlannedAction
 from patchgap.ports import Clock
 from patchgap.settings import Settings
 
@@ -157,17 +157,25 @@ def waits(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> Pl
     held = state.plan
     if held is None or state.status in ENDED:
         return None
-    if held.refusals or not held.needs_approval or state.approved(held.digest, now):
+    if held.refusals or not any(_lacks(state, a, now) for a in held.actions):
         return None
     return None if late(state, entries, now) or state.declined else held
 
 
+def _lacks(state: IncidentState, action: PlannedAction, now: datetime) -> bool:
+    """Whether the action needs a yes that it has not, and is still to be done."""
+    seen = state.receipt(action.id)
+    released = state.releasing.get(action.id, 0) > state.plan_seq
+    return not released and (seen is None or seen.outcome is not Outcome.DONE) and not state.consented(action, now)
+
+
 def late(state: IncidentState, entries: tuple[Entry, ...], now: datetime) -> bool:
-    """Whether the plan waited for a yes longer than its playbook allows, and none came."""
+    """Whether the plan waited for a yes longer than its playbook allows: none came, or it expired with something left."""
     held = state.plan
-    if held is None or held.approval is None or any(a.plan_digest == held.digest for a in state.approvals):
+    if held is None or held.approval is None or not any(_lacks(state, a, now) for a in held.actions):
         return False
-    return now > until(held, entries[state.plan_seq - 1])
+    said = (a.expires_at for a in state.approvals if a.plan_digest == held.digest)
+    return now > max((until(held, entries[state.plan_seq - 1]), *said))
 
 
 def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now: datetime) -> Plan:

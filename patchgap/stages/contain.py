@@ -56,8 +56,8 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     state = fold(entries)
     answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
     again = answered_no or _released_too_early(entries, state)
-    stays = state.plan is not None and not state.plan.refusals and not again and not _target_changed(entries, state)
-    if state.plan is not None and stays and _covers(entries, state):
+    other = again or _target_changed(entries, state)
+    if state.plan is not None and not state.plan.refusals and not other and _covers(entries, state):
         return state.plan
     made = planner.plan(
         playbook=playbook_of(engine, state),

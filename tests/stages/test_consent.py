@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from estate import BAD, World, say_yes
-from test_close import opened
+from test_close import opened, verified
 
 from patchgap.errors import BadInputError, RefusedError
 from patchgap.incident.events import Approved, Declined
@@ -16,10 +16,11 @@ from patchgap.incident.metrics import measures
 from patchgap.incident.report import render
 from patchgap.incident.state import fold, second_person
 from patchgap.incident.story import Teller
+from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
 from patchgap.model.workload import Classification
-from patchgap.stages import consent, contain, scope, verify
+from patchgap.stages import consent, contain, recover, scope, verify
 from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
@@ -308,3 +309,61 @@ def test_a_glass_is_broken_by_name_with_a_reason_and_an_end(
     with pytest.raises(BadInputError, match=said):
         consent.break_glass(engine.ledger, incident, who, why, lasts, engine.clock())
     assert not may_run(engine, incident)
+
+
+def carried_out(engine: Engine, incident: IncidentId) -> None:
+    for step in contain.ready(engine, incident):
+        for action in step:
+            contain.carry_out(engine, incident, action.id)
+
+
+def test_what_is_done_asks_nobody_again(engine: Engine, world: World, waiting: tuple[IncidentId, Plan]) -> None:
+    """An approval that expires after its work is done leaves no question, and makes no new plan."""
+    incident, plan = waiting
+    say_yes(engine, incident, plan.digest)
+    carried_out(engine, incident)
+    world.now += timedelta(minutes=45)
+    assert engine.consent.asked(incident) is None
+    head = state_of(engine, incident).head
+    contain.plan(engine, incident)
+    assert state_of(engine, incident).head == head
+
+
+def test_an_approval_that_expires_with_work_left_is_a_no(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """Nobody can say yes to that wait any more; planned again, the question has an end in the future again."""
+    incident, plan = waiting
+    world.now += timedelta(minutes=10)
+    say_yes(engine, incident, plan.digest)
+    world.now += timedelta(minutes=31)
+    assert engine.consent.asked(incident) is None
+    with pytest.raises(RefusedError, match="waited for its approval too long"):
+        say_yes(engine, incident, plan.digest)
+    contain.plan(engine, incident)
+    asked = engine.consent.asked(incident)
+    assert asked is not None
+    assert asked.until > world.now
+    say_yes(engine, incident, plan.digest)
+    carried_out(engine, incident)
+    assert world.held == {"notebook"}
+
+
+def test_a_plan_asked_for_released_and_asked_for_again_needs_a_new_yes(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """What was released and is planned again waits as it did the first time."""
+    incident, plan = waiting
+    say_yes(engine, incident, plan.digest)
+    carried_out(engine, incident)
+    world.verdict = Verdict.PASS
+    verified(engine, incident)
+    for control in recover.releases(engine, incident):
+        recover.release(engine, incident, control.intent.action.id)
+    world.now += timedelta(minutes=45)
+    world.verdict = Verdict.FAIL
+    verified(engine, incident)
+    contain.plan(engine, incident)
+    assert engine.consent.asked(incident) is not None
+    carried_out(engine, incident)
+    assert world.held == set()
