@@ -5,8 +5,8 @@ Owns the REST semantics: an environment is written whole, so what is not to chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ class Promotion:
 
     github: GitHub
     settings: GitHubSettings
+    may_write: Callable[[], None] = lambda: None
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -36,6 +37,10 @@ class Promotion:
             if repository and not REPOSITORY.fullmatch(repository):
                 raise BadInputError("settings", f"github.repositories: {image!r} has no owner/name", "Correct it.")
         return cls(GitHub.at(Service("GitHub", held.url or API, held.token), _HINT), held)
+
+    def guarded(self, may_write: Callable[[], None]) -> Self:
+        """The same, where `may_write` is asked before each write: it raises while the kill switch stands."""
+        return replace(self, may_write=may_write)
 
     def repository(self, name: str) -> dict[str, Any]:
         """The repository. Raises NotFoundError where the token sees none."""
@@ -80,34 +85,46 @@ class Promotion:
             or None,
             "deployment_branch_policy": policy,
         }
-        self.github.rest.ask("PUT", _environment(repository, name), body=body)
+        self._write("PUT", _environment(repository, name), body=body)
 
     def admit(self, repository: str, name: str, pattern: Sequence[str]) -> None:
         """Lets the branches (or tags) of that pattern deploy to it."""
         path = f"{_environment(repository, name)}/deployment-branch-policies"
         # 303: the pattern is there already
-        self.github.rest.ask("POST", path, body={"name": pattern[0], "type": pattern[1]}, wanted=(200, 201, 303))
+        self._write("POST", path, body={"name": pattern[0], "type": pattern[1]}, wanted=(200, 201, 303))
 
     def refuse(self, repository: str, name: str, patterns: Sequence[Sequence[str]]) -> None:
         """Takes away those patterns and no other."""
         path = f"{_environment(repository, name)}/deployment-branch-policies"
         for row in list(self.github.pages(path, {}, "branch_policies")):
             if [str(row["name"]), str(row.get("type", "branch"))] in [list(p) for p in patterns]:
-                self.github.rest.ask("DELETE", f"{path}/{int(row['id'])}", wanted=(204, 404))
+                self._write("DELETE", f"{path}/{int(row['id'])}", wanted=(204, 404))
 
     def ruleset(self, repository: str, name: str) -> dict[str, Any] | None:
         """The repository's own ruleset of that name, whole."""
-        rows = self.github.pages(f"/repos/{repository}/rulesets", {"includes_parents": "false"})
-        found = next((r for r in rows if r.get("name") == name), None)
+        found = next((r for r in self._rulesets(repository) if r.get("name") == name), None)
         return None if found is None else self.github.get(f"/repos/{repository}/rulesets/{int(found['id'])}")
+
+    def rulesets(self, repository: str) -> tuple[str, ...]:
+        """The names of the repository's own rulesets."""
+        return tuple(str(r.get("name")) for r in self._rulesets(repository))
+
+    def _rulesets(self, repository: str) -> Iterator[dict[str, Any]]:
+        return self.github.pages(f"/repos/{repository}/rulesets", {"includes_parents": "false"})
 
     def lock(self, repository: str, ruleset: Mapping[str, Any]) -> None:
         """Makes the ruleset."""
-        self.github.rest.ask("POST", f"/repos/{repository}/rulesets", body=ruleset)
+        self._write("POST", f"/repos/{repository}/rulesets", body=ruleset)
 
     def unlock(self, repository: str, identity: int) -> None:
         """Deletes it."""
-        self.github.rest.ask("DELETE", f"/repos/{repository}/rulesets/{identity}", wanted=(204, 404))
+        self._write("DELETE", f"/repos/{repository}/rulesets/{identity}", wanted=(204, 404))
+
+    def _write(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, wanted: tuple[int, ...] = (200, 201)
+    ) -> None:
+        self.may_write()
+        self.github.rest.ask(method, path, body=body, wanted=wanted)
 
 
 def _environment(repository: str, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from integrations.github.promotion import CUSTOM, Promotion, State
-from patchgap.errors import ConflictError, PatchgapError
+from patchgap.errors import ConflictError, PatchgapError, WaitingError
 from patchgap.model.exposure import Artifact, repository_of
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation, StandingParameters
@@ -17,6 +17,7 @@ from patchgap.registry import action
 
 PLATFORM = "github"
 _SOURCE = re.compile(r"github\.com[/:]([A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}?)(?:\.git)?(?:[@#/]|$)", re.ASCII)
+_PREFIX = "patchgap-"  # of each incident's ruleset
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _LOCKED: State = {"policy": CUSTOM, "patterns": []}  # custom patterns, and none of them
 
@@ -81,10 +82,14 @@ class FreezePromotion:
         return (f"ruleset {_name(situation)}: {branches} take no push, but pull requests of {_teams(promotion)}",)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """Which branches may deploy. Raises ConflictError where it is another repository under that name."""
+        """Which branches may deploy. Raises ConflictError where it is another repository under that name, WaitingError
+        where another incident holds it: what that one found is restored first, and is what this one finds."""
         promotion, target = _same(situation, action.target), action.target
         if target.kind == "Environment":
-            return dict(promotion.state(target.namespace, target.name))
+            state = promotion.state(target.namespace, target.name)
+            if state == _LOCKED:
+                _refuse_anothers(promotion, target, situation)
+            return dict(state)
         return {"ruleset": _ruleset(situation)}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
@@ -92,12 +97,10 @@ class FreezePromotion:
         promotion, target = _same(situation, intent.action.target), intent.action.target
         if target.kind != "Environment":
             if promotion.ruleset(target.namespace, _name(situation)) is None:
-                situation.may_write()
                 promotion.lock(target.namespace, intent.found["ruleset"])
             return self._seen(intent, situation)
         state = promotion.state(target.namespace, target.name)
         _ours(intent.found, state, target)
-        situation.may_write()
         if state["policy"] != CUSTOM:
             promotion.set_policy(target.namespace, target.name, CUSTOM)
         promotion.refuse(target.namespace, target.name, intent.found["patterns"])
@@ -123,7 +126,6 @@ class FreezePromotion:
             return _unlock(promotion, intent, situation)
         found, state = intent.found, promotion.state(target.namespace, target.name)
         _ours(found, state, target)
-        situation.may_write()
         for pattern in found["patterns"]:
             if list(pattern) not in state["patterns"]:
                 promotion.admit(target.namespace, target.name, pattern)
@@ -167,10 +169,19 @@ def _targets(promotion: Promotion, repository: str) -> Iterator[Target]:
 
 
 def _same(situation: Situation, target: Target) -> Promotion:
-    promotion = situation.connections.of(Promotion)
+    promotion = situation.connections.of(Promotion).guarded(situation.may_write)
     if str(promotion.repository(target.namespace)["id"]) != target.uid:
         raise ConflictError(f"{target.namespace} is another repository than was planned", "Plan again.")
     return promotion
+
+
+def _refuse_anothers(promotion: Promotion, target: Target, situation: Situation) -> None:
+    names = (n for n in promotion.rulesets(target.namespace) if n.startswith(f"{_PREFIX}inc-"))
+    if others := sorted(set(names) - {_name(situation)}):
+        raise WaitingError(
+            f"{target.name} of {target.namespace} admits no branch already: {', '.join(others)} holds it",
+            "It is frozen for this incident as soon as that one has released it.",
+        )
 
 
 def _ours(found: State, state: State, target: Target) -> None:
@@ -195,13 +206,12 @@ def _unlock(promotion: Promotion, intent: Intent, situation: Situation) -> Recei
             f"the ruleset {found['name']} of {repository} was changed by someone else",
             "Delete it by hand where it is not wanted.",
         )
-    situation.may_write()
     promotion.unlock(repository, int(found["id"]))
     return _receipt(intent, f"the ruleset {found['name']} is deleted")
 
 
 def _name(situation: Situation) -> str:
-    return f"patchgap-{situation.incident}"
+    return f"{_PREFIX}{situation.incident}"
 
 
 def _ruleset(situation: Situation) -> dict[str, Any]:

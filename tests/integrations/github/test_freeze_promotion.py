@@ -12,7 +12,7 @@ import pytest
 from repository import COMMIT, NAME, TOKEN, Repository
 
 from integrations.github.actions.freeze_deployments import FreezeParameters, FreezePromotion
-from patchgap.errors import ConflictError, UnreachableError
+from patchgap.errors import ConflictError, RefusedError, UnreachableError, WaitingError
 from patchgap.model.exposure import Artifact
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Control, Intent, Outcome, PlannedAction, Target, Uncovered
@@ -186,3 +186,41 @@ def test_a_wrong_token_claims_nothing(scene: Scene, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UnreachableError, match="answered 401") as caught:
         VERB.apply(intents[0], scene.situation)
     assert "wr0ng-value" not in str(caught.value) + gap.reason
+
+
+@pytest.mark.parametrize("way", ["apply", "release"])
+def test_the_kill_switch_stops_the_next_write(way: str, scene: Scene) -> None:
+    """Raised after any write of a freeze or its release, it lets no further one through."""
+    _, production, _ = scene.intents()
+    held = control(production, scene) if way == "release" else None
+    scene.repository.writes.clear()
+
+    def may_write() -> None:
+        if scene.repository.writes:
+            raise RefusedError("the kill switch stands", "Lower it.")
+
+    scene.situation.may_write = may_write  # type: ignore[misc]
+    with pytest.raises(RefusedError, match="kill switch"):
+        VERB.release(held, scene.situation) if held else VERB.apply(production, scene.situation)
+    assert len(scene.repository.writes) == 1
+
+
+def test_what_another_incident_froze_waits_for_its_release(scene: Scene) -> None:
+    """The second would find what the first set, and lose its freeze by the first one's release."""
+    before = scene.standing()
+    first = [control(i, scene) for i in scene.intents()]
+    own = scene.situation
+    other = SimpleNamespace(**{**vars(own), "incident": IncidentId("inc-20261124-ab2c")})
+    scene.situation = cast("Situation", other)
+    with pytest.raises(WaitingError, match="patchgap-inc-20261124-7k3f holds it"):
+        scene.intents()
+    scene.situation = own
+    for one in first:
+        VERB.release(one, own)
+    scene.situation = cast("Situation", other)
+    second = [control(i, scene) for i in scene.intents()]
+    assert scene.repository.admitted("production") == []
+    for one in second:
+        VERB.release(one, scene.situation)
+    assert scene.standing()["rulesets"] == before["rulesets"]
+    assert scene.repository.admitted("production") == ["main", "v*"]
