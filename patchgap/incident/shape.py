@@ -5,6 +5,7 @@ Owns the shape and what can be read off it; how the ledger's entries lead there 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, Planne
 from patchgap.model.signal import Signal, SignalId
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import WorkloadRef
+
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # seen by nobody
 
 
 class Status(StrEnum):
@@ -226,4 +229,5 @@ def second_person(approver: str, requester: str) -> bool:
 
 def _spelt(name: str) -> str:
     seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    seen = _BLANK.sub("", seen)
     return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())

@@ -106,7 +106,7 @@ class Desk:
     def _may_answer(self, answer: Answer, person: str) -> tuple[IncidentState, Plan]:
         state, entries = self._read(answer.incident)
         held = must_wait(state, entries, answer.plan, self.clock())
-        if answer.yes and not second_person(person, requester(state)):
+        if answer.yes and not all(second_person(person, asked) for asked in requesters(state)):
             raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
         if not answer.yes and not answer.why.strip():
             raise BadInputError("a no", "it says not why", "Say why, in a sentence.")
@@ -140,6 +140,11 @@ def address(settings: Settings, desk: Desk, incident: IncidentId, person: str = 
 def requester(state: IncidentState) -> str:
     """Who asks for the plan: who reported the signal."""
     return state.finding.signal.source
+
+
+def requesters(state: IncidentState) -> tuple[str, ...]:
+    """Everybody whose word the plan rests on: a signal that joined may be what made it."""
+    return tuple(dict.fromkeys((requester(state), *(signal.source for signal in state.joined))))
 
 
 def holds(held: Plan) -> timedelta:

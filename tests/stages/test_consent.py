@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from estate import BAD, World, say_yes
 from test_close import opened, verified
 
 from patchgap.errors import BadInputError, RefusedError
-from patchgap.incident.events import Approved, Declined
+from patchgap.incident.events import Approved, Declined, SignalJoined
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.metrics import measures
 from patchgap.incident.report import render
@@ -19,6 +20,7 @@ from patchgap.incident.story import Teller
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
+from patchgap.model.signal import SignalId
 from patchgap.model.workload import Classification
 from patchgap.stages import consent, contain, recover, scope, verify
 from patchgap.stages.consent import Answer
@@ -169,7 +171,10 @@ def test_a_form_spends_the_code_whatever_becomes_of_the_answer(
     assert engine.consent.by_form(Answer(incident, plan.digest, yes=True), code_of(engine))
 
 
-@pytest.mark.parametrize("spelt", ["KIM Ünal", " kim  ünal ", "Kim U\u0308nal", "\uff4bim \u00fcnal", "ki\u200bm ünal"])
+@pytest.mark.parametrize(
+    "spelt",
+    ["KIM Ünal", " kim  ünal ", "Kim U\u0308nal", "\uff4bim \u00fcnal", "ki\u200bm ünal", "kim\ufe0f ünal\u3164"],
+)
 def test_the_requester_is_the_same_in_any_spelling(spelt: str) -> None:
     """Case, blanks, wide letters, combining marks and what is not seen make no second person."""
     assert not second_person(spelt, "Kim Ünal")
@@ -367,3 +372,13 @@ def test_a_plan_asked_for_released_and_asked_for_again_needs_a_new_yes(
     assert engine.consent.asked(incident) is not None
     carried_out(engine, incident)
     assert world.held == set()
+
+
+def test_who_reported_what_joined_is_no_second_person(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """What a later signal claims can be what made the plan: whoever sent it does not approve it."""
+    incident, plan = waiting
+    signal = replace(state_of(engine, incident).finding.signal, id=SignalId("sig-0123456789abcdef"), source="Dana")
+    engine.ledger.append(incident, SignalJoined(signal=signal), "detect")
+    with pytest.raises(RefusedError, match="another person than the requester"):
+        say_yes(engine, incident, plan.digest, "dana")
+    assert say_yes(engine, incident, plan.digest, "kim")
