@@ -67,7 +67,9 @@ def live(situation: Situation, ref: Target | WorkloadRef) -> Live:
 
 
 def still(situation: Situation, ref: Target | WorkloadRef) -> Live | None:
-    """The workload where it is still the planned one; None where it was deleted, or replaced by another."""
+    """The workload where it is still the planned one; None where it was deleted, or replaced by another. Raises
+    NotFoundError for an account that is not configured any more: nothing there is known to be gone."""
+    account_of(situation, ref.cluster)
     try:
         return live(situation, ref)
     except (NotFoundError, ConflictError):

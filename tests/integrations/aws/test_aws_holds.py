@@ -30,8 +30,10 @@ from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
 from integrations.aws.inventory import PERMISSIONS
-from patchgap.errors import RefusedError
+from patchgap.errors import PatchgapError, RefusedError
 from patchgap.model.plan import Control, Intent, Outcome, Receipt
+from patchgap.ports import Connections
+from patchgap.settings import AwsSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -328,3 +330,20 @@ def test_two_incidents_hold_a_service_until_the_last_lets_go(estate: Estate) -> 
     action.release(b, second)
     assert estate.facts() == before
     assert str(target) == f"{NAME}/{REGION}.shop/EcsService/checkout"
+
+
+@pytest.mark.parametrize("action", [ScaleToZero(), IsolateWorkloads()], ids=lambda a: a.verb)
+def test_what_stands_in_an_account_that_is_not_configured_is_not_gone(estate: Estate, action: Any) -> None:
+    """A name that the settings lost is no proof: neither is it seen as done, nor as released."""
+    estate.function()
+    held = estate.situation("report")
+    (target,) = targets(action, held)
+    intent = intended(action, target, held)
+    control = standing(intent, action.apply(intent, held))
+    settings = Settings(home=estate.folder / "home", database_url="sqlite://", aws=AwsSettings())
+    lost = replace(held, connections=Connections(settings))
+    for look in (action.observe, action.differences):
+        with pytest.raises(PatchgapError, match="configured"):
+            look(intent, lost)
+    with pytest.raises(PatchgapError, match="configured"):
+        action.release(control, lost)
