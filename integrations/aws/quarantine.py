@@ -5,12 +5,12 @@ Owns its name and its tag, that it is empty, and that a group of somebody else's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from integrations.aws.account import Account, Json
 from integrations.aws.inventory.reading import tags_of
-from patchgap.errors import ConflictError, NotFoundError
+from patchgap.errors import ConflictError, NotFoundError, WaitingError
 
 PERMISSIONS = (
     "ec2:DescribeSecurityGroups",
@@ -72,8 +72,9 @@ def rules_of(found: Any) -> int:
     return len(found.get("IpPermissionsEgress") or ()) + len(found.get("IpPermissions") or ())
 
 
-def remove(account: Account, region: str, vpc: str, incident: str) -> str:
-    """Deletes the incident's group where nothing is in it any more; says what became of it."""
+def remove(account: Account, region: str, vpc: str, incident: str, *, last: Callable[[], bool]) -> str:
+    """Deletes the incident's group where nothing is in it any more; says what became of it. Raises WaitingError where it
+    cannot go yet and nobody comes after: `last` tells, and is asked only then."""
     found = find(account, region, vpc, incident)
     if found is None:
         return f"the quarantine group in {vpc} is gone"
@@ -82,6 +83,12 @@ def remove(account: Account, region: str, vpc: str, incident: str) -> str:
     except NotFoundError:
         return f"the quarantine group in {vpc} is gone"
     except ConflictError:  # another workload of the incident, or a network interface that AWS has not let go of yet
+        if last():
+            raise WaitingError(
+                f"account {account.name}: the quarantine group {found['GroupId']} is still in use, by tasks that are"
+                " being stopped or by what somebody put into it",
+                "It is deleted as soon as nothing is in it.",
+            ) from None
         return f"the quarantine group {found['GroupId']} is still in use, and stays until the last release"
     return f"the quarantine group {found['GroupId']} is deleted"
 

@@ -96,7 +96,8 @@ class IsolateWorkloads:
         return (*_unlike(intent, found, situation), *_outside(found))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
-        """Restores what was found where nobody else has changed it, then deletes the group where nothing is left in it."""
+        """Restores what was found where nobody else has changed it, then deletes the group where nothing is left in it.
+        Raises WaitingError where the group cannot go yet and no release comes after this one."""
         intent, incident = control.intent, str(situation.incident)
         found = still(situation, intent.action.target)
         said = f"{intent.action.target} was deleted or replaced meanwhile"
@@ -106,7 +107,7 @@ class IsolateWorkloads:
         if vpc := intent.found.get("vpc"):
             target = intent.action.target
             where = account_of(situation, target.cluster), parts_of(target.namespace)[0]
-            said += "; " + quarantine.remove(*where, vpc, incident)
+            said += "; " + quarantine.remove(*where, vpc, incident, last=lambda: not _is_shared(intent, situation))
         return done(intent, (said,))
 
     def _receipt(self, intent: Intent, found: Live, group: str) -> Receipt:
@@ -116,6 +117,19 @@ class IsolateWorkloads:
 
 def _vpc(found: Live, before: Mapping[str, str]) -> str:
     return quarantine.vpc_of(found.account, found.region, before["groups"].split("+"))
+
+
+def _is_shared(intent: Intent, situation: Situation) -> bool:
+    """Whether another workload is held in the same group now, whose release comes after this one."""
+    for control in (*situation.controls, *situation.halves):
+        other = control.intent
+        beside = other.action.id != intent.action.id and other.action.verb == intent.action.verb
+        if beside and other.found.get("vpc") == intent.found["vpc"]:
+            found = still(situation, other.action.target)
+            held = network.isolated(found, str(situation.incident), _NONE_YET) if found else None
+            if held is not None and held.holder in held.holds:
+                return True
+    return False
 
 
 def _group(found: Live, situation: Situation) -> str:

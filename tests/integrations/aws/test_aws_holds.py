@@ -24,13 +24,14 @@ from aws_estate import (
 )
 from wire import Cut, Wire
 
+from integrations.aws.account import Account
 from integrations.aws.actions.block_artifacts import BlockArtifacts
 from integrations.aws.actions.freeze_deployments import FreezeDeployments
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
 from integrations.aws.inventory import PERMISSIONS
-from patchgap.errors import PatchgapError, RefusedError
+from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
 from patchgap.model.plan import Control, Intent, Outcome, Receipt
 from patchgap.ports import Connections
 from patchgap.settings import AwsSettings, Settings
@@ -347,3 +348,29 @@ def test_what_stands_in_an_account_that_is_not_configured_is_not_gone(estate: Es
             look(intent, lost)
     with pytest.raises(PatchgapError, match="configured"):
         action.release(control, lost)
+
+
+def test_a_quarantine_group_that_cannot_go_yet_is_left_to_nobody(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS keeps the interfaces of stopped tasks for a while: the last release waits for that, and deletes the group then."""
+    estate.service()
+    action, held = IsolateWorkloads(), estate.situation()
+    before = estate.facts()
+    (target,) = targets(action, held)
+    intent = intended(action, target, held)
+    control = standing(intent, action.apply(intent, held))
+    held = replace(held, controls=(control,))
+    real = Account.write
+
+    def in_use(*call: Any, **asked: Any) -> Any:
+        if "DeleteSecurityGroup" in call:
+            raise ConflictError("DependencyViolation", "Wait.")
+        return real(*call, **asked)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(Account, "write", in_use)
+        with pytest.raises(WaitingError, match="still in use"):
+            action.release(control, held)
+    assert action.release(control, held).outcome is Outcome.DONE
+    assert estate.facts() == before
