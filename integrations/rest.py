@@ -7,7 +7,7 @@ Owns what REST clients have in common. Knows nothing of any one of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import sleep as pause
@@ -48,10 +48,11 @@ class Rest:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         wanted: tuple[int, ...] = _OK,
+        may_send: Callable[[], None] = lambda: None,
     ) -> Reply:
-        """The reply. `path` is joined to the service's address. Raises UnreachableError for another status, for what is
-        no JSON, and where the service asks to wait longer than a run may."""
-        answer = self.send(method, body, path=path, query=query, headers=headers)
+        """The reply. `path` is joined to the service's address; `may_send` is asked before each try. Raises
+        UnreachableError for another status, for what is no JSON, and where the service asks to wait longer than a run may."""
+        answer = self.send(method, body, path=path, query=query, headers=headers, may_send=may_send)
         if answer.status not in wanted:
             raise self.unsound(f"answered {answer.status}")
         if not answer.body.strip():
@@ -69,6 +70,7 @@ class Rest:
         path: str = "",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        may_send: Callable[[], None] = lambda: None,
     ) -> Answer:
         """The answer of whatever status, once the service asks to wait no more."""
         content = None if body is None else json.dumps(body).encode()
@@ -76,6 +78,7 @@ class Rest:
         url = self.service.url.rstrip("/") + path
         waited = 0.0
         while True:
+            may_send()
             all_headers = {**self.headers, **typed, **(headers or {})}
             answer = self.service.request(method, url, query=query, headers=all_headers, content=content)
             asked = _wait(answer, method)

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
-from threading import RLock
+from threading import RLock, local
 from typing import Any, Self
 
 from integrations.aws.answers import told
 from patchgap.settings import AwsAccount
 
 Json = Mapping[str, Any]
+_LEAVE = local()  # what this thread asks before each try of what it sends
 _GLOBAL = ("iam", "sts")  # answered the same in every region
 
 
@@ -58,13 +59,13 @@ class Account:
 
     def write(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
         """The answer to a call that changes something and may be sent again without harm."""
-        self._may_write()
-        return self._call(service, operation, region, asked)
+        with _asking(self._may_write):
+            return self._call(service, operation, region, asked)
 
     def write_once(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
         """The same for one that must not be sent twice: without an answer nobody knows whether it took effect."""
-        self._may_write()
-        return self._call(service, operation, region, asked, once=True)
+        with _asking(self._may_write):
+            return self._call(service, operation, region, asked, once=True)
 
     def pages(self, service: str, operation: str, key: str, region: str = "", /, **asked: Any) -> Iterator[Any]:
         """Each item under `key`, of every page."""
@@ -112,9 +113,11 @@ class Account:
             if key not in self._clients:
                 made = self._session or _session(self.settings)
                 self._session = made
-                self._clients[key] = made.client(
+                client = made.client(
                     service, region_name=key[1], endpoint_url=self.settings.endpoint or None, config=self._bounds(once)
                 )
+                client.meta.events.register("before-send", _before_send)  # of each try: the SDK repeats by itself
+                self._clients[key] = client
             return self._clients[key]
 
     def _bounds(self, once: bool) -> Any:
@@ -127,6 +130,22 @@ class Account:
             max_pool_connections=20,
             user_agent_extra="patchgap",
         )
+
+
+@contextmanager
+def _asking(may_write: Callable[[], None]) -> Iterator[None]:
+    """What this thread sends meanwhile is asked for before each try: the kill switch may be raised while one waits."""
+    may_write()
+    before = getattr(_LEAVE, "asked", _may)
+    _LEAVE.asked = may_write
+    try:
+        yield
+    finally:
+        _LEAVE.asked = before
+
+
+def _before_send(**_event: Any) -> None:
+    getattr(_LEAVE, "asked", _may)()
 
 
 def _may() -> None:

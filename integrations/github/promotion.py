@@ -123,8 +123,7 @@ class Promotion:
     def _write(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, wanted: tuple[int, ...] = (200, 201)
     ) -> None:
-        self.may_write()
-        self.github.rest.ask(method, path, body=body, wanted=wanted)
+        self.github.rest.ask(method, path, body=body, wanted=wanted, may_send=self.may_write)
 
 
 def _environment(repository: str, name: str) -> str:

@@ -36,6 +36,10 @@ _QUIET = 90.0  # seconds without a line of a watch: a server sends a bookmark ea
 _ATTEMPTS = 4
 
 
+def _nothing() -> None:
+    """Reading alone, and a dry run, ask for no leave."""
+
+
 class Cluster:
     """One cluster. All methods raise the errors of `patchgap.errors` alone."""
 
@@ -44,7 +48,7 @@ class Cluster:
         self._transport = transport
         self._sleep = sleep
         self._identity: list[str] = []
-        self._may_write: Callable[[], None] = lambda: None
+        self._may_write: Callable[[], None] = _nothing
 
     def guarded(self, may_write: Callable[[], None]) -> Cluster:
         """The same cluster, where `may_write` is asked before each write: it raises while the kill switch stands."""
@@ -65,9 +69,11 @@ class Cluster:
         body: Json | None = None,
         content_type: str = JSON,
         accept: str = JSON,
+        may_send: Callable[[], None] = _nothing,
     ) -> dict[str, Any]:
-        """One call that answers with a JSON object, repeated for 429 and 5xx a bounded number of times."""
-        answer = self._answered(method, path, query, body, content_type, accept)
+        """One call that answers with a JSON object, repeated for 429 and 5xx a bounded number of times. `may_send` is asked
+        before each: the kill switch may be raised while a repetition waits."""
+        answer = self._answered(method, path, query, body, content_type, accept, may_send)
         try:
             document = msgspec.json.decode(answer)
         except ValueError as error:
@@ -82,18 +88,28 @@ class Cluster:
         return self._answered("GET", path, query, None, JSON, f"{JSON}, */*")  # text alone is answered 406
 
     def _answered(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Json | None, content_type: str, accept: str
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json | None,
+        content_type: str,
+        accept: str,
+        may_send: Callable[[], None] = _nothing,
     ) -> bytes:
         url = path + ("?" + urlencode(query) if query else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "User-Agent": agent(), **({"Content-Type": content_type} if data else {})}
-        answer = self._settled(method, url, headers, data)
+        answer = self._settled(method, url, headers, data, may_send)
         if answer.code >= HTTPStatus.BAD_REQUEST:
             raise error_of(self.name, f"{method} {path}", answer.code, answer.body)
         return answer.body
 
-    def _settled(self, method: str, url: str, headers: Mapping[str, str], data: bytes | None) -> HttpAnswer:
+    def _settled(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, may_send: Callable[[], None]
+    ) -> HttpAnswer:
         for attempt in range(1, _ATTEMPTS + 1):
+            may_send()
             answer = self._transport.send(method, url, headers, data)
             if not is_passing(answer.code, answer.body) or attempt == _ATTEMPTS:
                 break
@@ -229,9 +245,8 @@ class Cluster:
 
     def _write(self, method: str, path: str, body: Json, content_type: str, *, dry_run: bool) -> dict[str, Any]:
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        if not dry_run:
-            self._may_write()
-        return self.request(method, path, query=query, body=body, content_type=content_type)
+        may = _nothing if dry_run else self._may_write
+        return self.request(method, path, query=query, body=body, content_type=content_type, may_send=may)
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, dry_run: bool = False) -> bool:
         """Deletes exactly the object with that uid; False where it was gone. Raises ConflictError for another."""
@@ -243,10 +258,9 @@ class Cluster:
         }
         if dry_run:
             options["dryRun"] = ["All"]  # a body makes the server ignore the query's
-        else:
-            self._may_write()
+        may = _nothing if dry_run else self._may_write
         try:
-            self.request("DELETE", resource.path(namespace, _named(name)), body=options)
+            self.request("DELETE", resource.path(namespace, _named(name)), body=options, may_send=may)
         except NotFoundError:
             return False
         return True

@@ -22,6 +22,8 @@ from aws_estate import (
     standing,
     targets,
 )
+from botocore.awsrequest import AWSResponse
+from moto.core.botocore_stubber import MockRawResponse
 from wire import Cut, Wire
 
 from integrations.aws.account import Account
@@ -31,6 +33,7 @@ from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
 from integrations.aws.actions.scale_to_zero import ScaleToZero
 from integrations.aws.inventory import PERMISSIONS
+from integrations.aws.reach import account_of
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
 from patchgap.model.plan import Control, Intent, Outcome, Receipt
 from patchgap.ports import Connections
@@ -301,6 +304,33 @@ def test_the_kill_switch_stops_it_before_the_first_write(estate: Estate, wire: W
     wire.clear()
     assert "patchgap is stopped" in refused(lambda: case.action.apply(intent, held))
     assert wire.writes == []
+
+
+def test_the_kill_switch_stops_a_repetition_that_waits(estate: Estate) -> None:
+    """Raised while AWS throttles a write, it lets the SDK's next try of it not go out."""
+    raised: list[str] = []
+
+    def may_write() -> None:
+        if raised:
+            raise RefusedError("patchgap is stopped", "Resume it.")
+
+    estate.function()
+    held = estate.situation("report", may_write=may_write)
+    (target,) = targets(ScaleToZero(), held)
+    intent = intended(ScaleToZero(), target, held)
+    events = account_of(held, NAME)._client("lambda", REGION, once=False).meta.events
+
+    def throttled(request: Any, **_: Any) -> Any:
+        raised.append(request.method)
+        return AWSResponse(request.url, 503, {}, MockRawResponse(b"{}"))
+
+    events.register("before-send.lambda.TagResource", throttled)
+    try:
+        with pytest.raises(RefusedError, match="patchgap is stopped"):
+            ScaleToZero().apply(intent, held)
+    finally:
+        events.unregister("before-send.lambda.TagResource", throttled)
+    assert len(raised) == 1
 
 
 @each

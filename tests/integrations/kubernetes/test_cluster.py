@@ -55,6 +55,29 @@ def test_a_passing_failure_is_tried_again_a_bounded_number_of_times() -> None:
     assert len(script.sent) == 4
 
 
+@pytest.mark.parametrize("way", ["create", "delete"])
+def test_the_kill_switch_stops_a_repetition_that_waits(way: str) -> None:
+    """Raised while a write that was not taken waits for its next try, it lets that one not go out; a dry run may."""
+    reached, script, pauses = cluster(*[(429, b"slow")] * 3, (200, {"metadata": {}}), (429, b"slow"), (200, {}))
+
+    def may_write() -> None:
+        if pauses:
+            raise RefusedError("the kill switch stands", "Lower it.")
+
+    guarded, pod = reached.guarded(may_write), {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b"}}
+
+    def write(*, dry_run: bool) -> Any:
+        if way == "delete":
+            return guarded.delete(PODS, "a", "b", "u", dry_run=dry_run)
+        return guarded.create(PODS, "a", pod, dry_run=dry_run)
+
+    with pytest.raises(RefusedError, match="kill switch"):
+        write(dry_run=False)
+    assert len(script.sent) == 1
+    write(dry_run=True)
+    assert len(script.sent) == 4
+
+
 def test_a_list_is_read_page_by_page_and_again_where_it_expired() -> None:
     """Pages are followed by their token; a 410 starts over, once."""
     first = (200, {"kind": "PodList", "metadata": {"continue": "t"}, "items": [{"metadata": {"name": "a"}}]})
