@@ -1,7 +1,7 @@
 """The words of a ticket: jinja2 templates of this package, over plain JSON.
 
 Only the package's own files are ever compiled; text that came with a signal is data, made one line or an indented
-block, and cannot format the ticket.
+block, and cannot format the ticket. What looks like a secret in it is withheld: the ticket is read by more people.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
+from patchgap.incident.redact import without_secrets
 from patchgap.model.codec import plain
 
 MAX_TITLE = 120
@@ -65,13 +66,13 @@ def _seen(text: str) -> str:
 
 def _line(value: object, longest: int = _LINE) -> str:
     """One line of visible characters."""
-    text = re.sub(r"\s+", " ", _seen(str(value))).strip()
+    text = re.sub(r"\s+", " ", _seen(without_secrets(str(value)))).strip()
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _plain(value: object) -> str:
     """One line for a title, where code cannot be marked as such."""
-    return _line(str(value).translate(_MARKS))
+    return _line(without_secrets(str(value)).translate(_MARKS))
 
 
 def _code(value: object) -> str:
@@ -81,7 +82,8 @@ def _code(value: object) -> str:
 
 def _block(value: object) -> str:
     """Lines as an indented code block."""
-    text = str(value)[:_BLOCK] + (" …" if len(str(value)) > _BLOCK else "")
+    said = without_secrets(str(value))
+    text = said[:_BLOCK] + (" …" if len(said) > _BLOCK else "")
     lines = [_line(line) for line in text.splitlines()]
     return "\n".join("    " + line for line in lines if line) or "    (it says nothing)"
 

@@ -110,3 +110,19 @@ def test_what_is_no_plain_data_is_not_rendered() -> None:
     """An object with methods never reaches a template: only plain JSON does."""
     with pytest.raises(TypeError, match="no canonical JSON form"):
         render("ticket", {"incident": timedelta(1)})
+
+
+@pytest.mark.parametrize(
+    ("secret", "kind", "value"),
+    [
+        ("ghp_" + "a1" * 20, "a GitHub token", "ghp_"),
+        ("Bearer " + "t0k3n" * 6, "a bearer token", "t0k3n"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEv" + "Qa" * 20 + "\n-----END PRIVATE KEY-----", "a private key", "MIIE"),
+        ("https://bot:hunter2@registry.example", "a URL with a password", "hunter2"),
+    ],
+)
+def test_a_secret_in_a_signal_stays_out_of_the_ticket(tmp_path: Path, secret: str, kind: str, value: str) -> None:
+    """A signal's text may quote one, across the line at which it is cut too; the ticket says its kind alone."""
+    text = page(tmp_path, advisory(summary=f"{'x ' * 90}ran with {secret} there", aliases=(secret,)))
+    assert kind in text
+    assert value not in text
