@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from patchgap.graph.ecosystems import base_of
-
 _VENDORS = {
     "debian": {"debian"},
     "ubuntu": {"ubuntu"},
@@ -82,11 +80,6 @@ def distro_id(distro: str) -> str:
     """`debian` of `debian-12.4`, `opensuse-leap` of `opensuse-leap-15.4`; "" where it is a release or codename alone."""
     word = _NUMBERS.split(distro.lower(), maxsplit=1)[0].rstrip("-:_ ")
     return word if word in _OF_VENDOR or word in _REBUILT else ""
-
-
-def is_distribution(ecosystem: str) -> bool:
-    """Whether the OSV ecosystem is a distribution that this module knows."""
-    return base_of(ecosystem) in _VENDORS
 
 
 @lru_cache(maxsize=1 << 16)

@@ -191,7 +191,7 @@ def _stays(playbook: Playbook, registry: Registry) -> Iterator[tuple[int, str]]:
             + (
                 "it cannot be undone"
                 if final
-                else f"until {expires} have passed"
+                else f"until someone releases it; a person is called after {expires}"
                 if expires
                 else "until someone releases it"
             ),

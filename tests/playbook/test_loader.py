@@ -149,7 +149,7 @@ def test_the_telling_names_every_step_and_what_stays() -> None:
         "security-oncall"
         in told["Tier 2: workloads where the severity is critical or high and it has privileged rights"]
     )
-    assert "block_artifacts: until 30d have passed" in told["What stays"]
+    assert "block_artifacts: until someone releases it; a person is called after 30d" in told["What stays"]
     assert "isolate_workloads" not in told["What stays"]
     assert "credentials_rotated, where rotate_credentials was planned" in told["What proves that it is over"]
 

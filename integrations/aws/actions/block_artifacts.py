@@ -75,7 +75,7 @@ class BlockArtifacts:
         return tuple(f"{target.name}@{i.digest}: {i.status} -> {ARCHIVED}" for i in held.values())
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """How each image was before any incident held it, and when the block is due for removal."""
+        """How each image was before any incident held it, and when a person is called for the block."""
         asked = OnKubernetes.parameters.model_validate(action.parameters)
         begun = next((c for c in situation.controls if c.intent.action.id == action.id), None)
         expires = (situation.clock() + asked.expires).isoformat(timespec="seconds")  # type: ignore[attr-defined]

@@ -13,7 +13,6 @@ from typing import Any
 
 from integrations.aws.account import Account, Json
 from integrations.aws.inventory.reading import Reading, tags_of
-from patchgap.errors import NotFoundError
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Container, ContainerRole, RunState, Workload, WorkloadRef
 
@@ -41,18 +40,6 @@ def parts_of(namespace: str) -> tuple[str, str]:
     """Region and ECS cluster of a namespace; the cluster is "" for what no ECS cluster runs."""
     region, _, cluster = namespace.partition(".")
     return region, cluster
-
-
-def service_of(account: Account, ref: Any) -> Json:
-    """The live service that a reference or target names. Raises NotFoundError where it is gone."""
-    region, cluster = parts_of(ref.namespace)
-    found = account.read("ecs", "DescribeServices", region, cluster=cluster, services=[ref.name])["services"]
-    if not found or found[0].get("status") == "INACTIVE":
-        raise NotFoundError(
-            f"account {account.name}: there is no service {ref.name} in {ref.namespace}", "It was deleted."
-        )
-    service: Json = found[0]
-    return service
 
 
 def uid_of(service: Json) -> str:

@@ -49,10 +49,10 @@ _RULES = (
 
 
 class BlockParameters(Parameters):
-    """How long the block stays where nothing releases it."""
+    """How long the block may stand before a person is called; it stays in place."""
 
     expires: Duration = Field(
-        default=timedelta(days=30), description="When the block is due for removal, counted from its start."
+        default=timedelta(days=30), description="After this long a person is called; it stays in place."
     )
 
 
