@@ -194,7 +194,7 @@ def test_a_signal_by_hand_is_dismissed(loop: Loop, tmp_path: Path) -> None:
     ("words", "code"),
     [
         (("incident", "show", "inc-20260101-none"), 2),
-        (("incident", "close", "inc-20260101-none"), 1),
+        (("incident", "close", "inc-20260101-none"), 2),
         (("detect", "--advisory", "no-such-file"), 2),
         (("incident", "contain"), 2),
     ],
