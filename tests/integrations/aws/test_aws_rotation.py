@@ -103,9 +103,10 @@ def test_a_cut_after_any_write_leaves_no_key_that_nobody_knows(estate: Estate, w
     intent = intended(ACTION, target, now)
     wire.clear()
     ACTION.apply(intent, now)
-    assert len(wire.writes) == 6  # create, store, tag, deactivate, deploy, tag
-    for after in (1, 2, 4, 5):  # the key made, stored, deactivated; the service deployed
+    assert len(wire.writes) == 6  # create, store, tag, deactivate, tag, deploy
+    for after in (1, 2, 4, 5, 6):  # the key made, stored, deactivated; the service marked, deployed
         undo(estate, arn, old, first)
+        wire.clear()
         for _ in range(2 if after == 1 else 1):
             wire.cut_after = after
             with pytest.raises(Cut):
@@ -120,6 +121,7 @@ def test_a_cut_after_any_write_leaves_no_key_that_nobody_knows(estate: Estate, w
         assert ACTION.apply(intent, again).outcome is Outcome.DONE
         asserted_whole(estate, arn, old)
         assert ACTION.observe(intent, again) is not None
+        assert wire.writes.count("ecs:UpdateService") == 1
 
 
 def undo(estate: Estate, arn: str, old: str, first: dict[str, str]) -> None:
