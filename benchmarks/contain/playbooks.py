@@ -41,6 +41,7 @@ _SAYS = (
     "; give",
     "; check",
     "; close",
+    "; move",
 )
 
 
