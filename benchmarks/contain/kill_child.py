@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,8 +49,10 @@ WITHIN = {"release_intended": "in_inverse", "released": ""}
 class Killer:
     """Counts what happens, and ends the process where it was asked to."""
 
-    def __init__(self, kill: Json | None) -> None:
+    def __init__(self, kill: Json | None, platform: str = "") -> None:
         self.kill = kill or {}
+        self._aimed = platform
+        self.met = Counter[str]()  # how often each named point of that platform was passed
         self.ticks = 0
         self._within = "in_effect"  # what a run writes before it releases anything
         self._platform = ""  # that the last entry was about
@@ -64,7 +67,10 @@ class Killer:
 
     def passed(self, point: str) -> None:
         """A named point, of the platform that the kill is aimed at."""
-        if self.kill.get("at") == point and self._platform in (self.kill.get("platform"), ""):
+        if self._platform not in (self._aimed, ""):
+            return
+        self.met[point] += 1
+        if self.kill.get("at") == point:
             self._left -= 1
             if not self._left:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -152,7 +158,7 @@ def _given(home: Path) -> list[Any]:
 
 def run(job: Json) -> Json:
     """One job, to its end."""
-    killer = Killer(job["kill"])
+    killer = Killer(job["kill"], job["platform"])
     home = Path(job["home"])
     engine = Engine.open(
         settings.load({**os.environ, "PATCHGAP_HOME": str(home)}, file=home / "patchgap.toml"),
@@ -168,9 +174,9 @@ def run(job: Json) -> Json:
     incident = IncidentId(job["incident"])
     killer.platforms = {i: held.action.platform for i, held in state_of(engine, incident).intents.items()}
     if job["do"] == "contain":
-        return {**_contain(engine, incident), "ticks": killer.ticks}
+        return {**_contain(engine, incident), "ticks": killer.ticks, "met": killer.met}
     recover.dismiss(engine, incident, "a rehearsal", "kill test")
-    return {"ticks": killer.ticks, **_standing(engine, incident)}
+    return {"ticks": killer.ticks, "met": killer.met, **_standing(engine, incident)}
 
 
 def _prepare(engine: Engine, job: Json) -> Json:

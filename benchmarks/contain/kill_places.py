@@ -12,7 +12,7 @@ import re
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ ENVIRONMENT = {  # of the process that is killed
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_DEFAULT_REGION": "eu-central-1",
 }
-READING = ("Describe", "Get", "List", "BatchGet", "Filter")  # AWS' operations that write nothing
+READING = ("Describe", "Get", "List", "BatchGet", "Filter", "Head")  # AWS' operations that write nothing
 _DERIVED = {"Event", "Pod", "ReplicaSet", "ControllerRevision", "Lease", "Node", "EndpointSlice", "Endpoints"}
 _GENERATED = re.compile(r"/(pods|replicasets)/[^/]+")
 _quoted = json.dumps
@@ -241,6 +241,16 @@ def _keyed(estate: Any) -> None:
     estate.client("secretsmanager").create_secret(Name="checkout/aws", SecretString=json.dumps(value))
 
 
+def _keys(estate: Any) -> Iterator[tuple[str, Any]]:
+    """Of each user its keys' states, and which of them the secret holds: the ids are others in each trial."""
+    iam = estate.client("iam")
+    for user in iam.list_users()["Users"]:
+        name = user["UserName"]
+        listed = {k["AccessKeyId"]: k["Status"] for k in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]}
+        told = estate.client("secretsmanager").get_secret_value(SecretId=f"{name}/aws")["SecretString"]
+        yield f"keys of {name}", (sorted(listed.values()), listed.get(json.loads(told)["AWS_ACCESS_KEY_ID"]))
+
+
 AWS: Mapping[str, Needs] = {
     "block_artifacts": Needs(lambda estate: estate.repository()),
     "freeze_deployments": Needs(lambda estate: estate.role("ci-deploy"), 'deployers = ["ci-deploy"]'),
@@ -283,6 +293,7 @@ class Aws:
     def begin(self) -> None:
         """Calls are counted from here."""
         self.server.calls.clear()
+        self.server.changes.clear()
 
     def keep(self) -> None:
         """It is made anew instead."""
@@ -295,12 +306,16 @@ class Aws:
         self.begin()
 
     def effects(self) -> Counter[str]:
-        """The calls that are no reading, by name."""
-        return Counter(c for c in self.server.calls if not c.startswith(READING))
+        """The calls that changed something, by name. A key that was made and deleted again is none: of one whose secret died
+        with the process that asked for it nobody can do more, and that none is left is seen by what stands."""
+        changed = Counter(self.server.changes)
+        orphans = min(changed["CreateAccessKey"], changed["DeleteAccessKey"])
+        return +(changed - Counter(CreateAccessKey=orphans, DeleteAccessKey=orphans))
 
     def stands(self) -> Mapping[str, str]:
         """Everything that a verb may change."""
-        return {name: _text(value) for name, value in self.server.estate.facts().items()}
+        estate = self.server.estate
+        return {name: _text(value) for name, value in (*estate.facts().items(), *_keys(estate))}
 
 
 class Runs(_Served):

@@ -25,6 +25,8 @@ class Whole:
     dismissed: Seen
     contain_ticks: int
     dismiss_ticks: int
+    writes: int  # of the platform that is aimed at: requests after which it can be killed
+    inverse_writes: int
 
     @classmethod
     def of(cls, world: World) -> Self:
@@ -37,17 +39,9 @@ class Whole:
         dismiss = world.do("dismiss")
         if dismiss["left"] is None:
             raise RuntimeError(f"a dismissal that nobody cuts off fails: {dismiss['said']}")
-        return cls(contained, world.seen(), contain["left"]["ticks"], dismiss["left"]["ticks"])
-
-    @property
-    def writes(self) -> int:
-        """How many requests of the containment changed something."""
-        return sum(self.contained.effects.values())
-
-    @property
-    def inverse_writes(self) -> int:
-        """How many requests of the dismissal changed something."""
-        return sum((self.dismissed.effects - self.contained.effects).values())
+        one, other = contain["left"], dismiss["left"]
+        met = one["met"].get(IN_EFFECT, 0), other["met"].get(IN_INVERSE, 0)
+        return cls(contained, world.seen(), one["ticks"], other["ticks"], *met)
 
 
 @dataclass(frozen=True)

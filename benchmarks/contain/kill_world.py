@@ -31,6 +31,7 @@ PLATFORMS = tuple(PLACES)
 # What a verb takes where its defaults do not do, and the steps that a playbook must have before it.
 PARAMETERS: Mapping[str, Json] = {
     "rotate_credentials": {"irreversible": "accept"},
+    "evict_workloads": {"irreversible": "accept"},
     "open_incident": {"severity": "sev1"},
     "open_ticket": {"severity": "sev3"},
     "notify": {"severity": "sev3"},
@@ -156,9 +157,8 @@ class World:
 
     def do(self, what: str, kill: Json | None = None, **more: Any) -> Json:
         """Runs the engine in a process of its own, which may be killed at what the world's platform does."""
-        aimed = {"platform": self.platform, **kill} if kill else None
-        held = {"home": str(self.home), "do": what, "kill": aimed, "incident": getattr(self, "incident", "")}
-        return self._warm.do({**held, **more})
+        held = {"home": str(self.home), "do": what, "kill": kill, "incident": getattr(self, "incident", "")}
+        return self._warm.do({**held, "platform": self.platform, **more})
 
     def seen(self) -> Seen:
         """The world as its own records have it, with the names and times of this trial taken out."""

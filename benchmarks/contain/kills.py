@@ -39,17 +39,23 @@ def elsewhere(known: Registry) -> list[str]:
 
 
 def by_points(warm: Warm, folder: Path, action: Action) -> Iterator[Trial]:
-    """An action at each of its points."""
-    with world_of(warm, folder / f"{action.verb}-{action.platform}", action) as world:
-        whole = Whole.of(world)
-        for kill in kills_of(whole):
-            where = f"{kill['at']}{' ' + str(kill['nth']) if 'nth' in kill else ''}"
-            trial = tried(world, whole, f"{action.verb} on {action.platform}: {where}", [kill])
-            yield trial if trial.struck else replace(trial, problems=("the point was never reached",))
+    """An action at each of its points; one whose world or whole run fails is not survived, and hides no other."""
+    named = f"{action.verb} on {action.platform}"
+    try:
+        with world_of(warm, folder / f"{action.verb}-{action.platform}", action) as world:
+            whole = Whole.of(world)
+            for kill in kills_of(whole):
+                where = f"{kill['at']}{' ' + str(kill['nth']) if 'nth' in kill else ''}"
+                trial = tried(world, whole, f"{named}: {where}", [kill])
+                yield trial if trial.struck else replace(trial, problems=("the point was never reached",))
+    except RuntimeError as error:
+        yield Trial(f"{named}: uncut", 0, (str(error),))
 
 
 def at_random(warm: Warm, folder: Path, known: Registry, count: int, seed: int) -> Iterator[Trial]:
     """The shipped playbook's first tier, killed at moments that nobody chose."""
+    if not count:
+        return
     rng = random.Random(seed)
     steps, inverses = _shipped(known)
     with World(warm, folder / "random", steps, inverses) as world:
@@ -91,23 +97,26 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=200, help="random kills (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="of the random ones")
     parser.add_argument("--verbs", nargs="*", default=[], help="these alone; all without it")
+    parser.add_argument("--platforms", nargs="*", default=PLATFORMS, help="these alone; all without it")
     given = parser.parse_args()
     known = registry.load()
-    chosen = [a for a in actions(known) if not given.verbs or a.verb in given.verbs]
+    chosen = [a for a in actions(known) if a.platform in given.platforms and (not given.verbs or a.verb in given.verbs)]
     survived = points = met = 0
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
         folder = Path(temporary)
         warmed(warm, folder, known, "kubernetes", "aws")
-        for trials in (
-            *(by_points(warm, folder, a) for a in chosen),
-            at_random(warm, folder, known, given.random, given.seed),
+        for name, trials in (
+            *((f"{a.verb} on {a.platform}", by_points(warm, folder, a)) for a in chosen),
+            ("random", at_random(warm, folder, known, given.random, given.seed)),
         ):
             for trial in trials:
+                if points and not points % 20:
+                    print(f"{name}: {survived} / {points} survived so far", file=sys.stderr, flush=True)
                 points, met = points + 1, met + trial.struck
                 survived += not trial.problems
                 for problem in trial.problems:
-                    print(f"NOT SURVIVED  {trial.what}: {problem}")
-            print(f"{survived} / {points} survived so far", file=sys.stderr)
+                    print(f"NOT SURVIVED  {trial.what}: {problem}", flush=True)
+            print(f"{name}: {survived} / {points} survived by its end", file=sys.stderr, flush=True)
     for name in elsewhere(known):
         print(f"not tried     {name}: nothing here plays its platform")
     print(f"kill points survived / tried: {survived} / {points} ({len(chosen)} actions; {met} kills met a live run)")
