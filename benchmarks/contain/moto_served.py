@@ -81,8 +81,9 @@ class Served:
         self.estate.service()
         self.estate.function()
         more(self.estate)
-        for service in ecs_backends[NUMBER][REGION].services.values():
-            service.__dict__["created_at"] = _BORN  # part of what patchgap knows it by
+        born = (ecs_backends[NUMBER][REGION].services, ecr_backends[NUMBER][REGION].repositories)
+        for made in (one for held in born for one in held.values()):
+            made.__dict__["created_at"] = _BORN  # part of what patchgap knows it by
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         called = self._called(environ)
