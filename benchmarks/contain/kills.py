@@ -104,7 +104,7 @@ def main() -> int:
     survived = points = met = 0
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
         folder = Path(temporary)
-        warmed(warm, folder, known, "kubernetes", "aws")
+        warmed(warm, folder, known, "kubernetes", *({"aws"} & {a.platform for a in chosen}))
         for name, trials in (
             *((f"{a.verb} on {a.platform}", by_points(warm, folder, a)) for a in chosen),
             ("random", at_random(warm, folder, known, given.random, given.seed)),
