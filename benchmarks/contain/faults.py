@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=1, help="at each so manyth request (default: each)")
     given = parser.parse_args()
     known = registry.load()
-    kill_places.deadline_seconds = 1.0  # a fault that hangs is waited for
+    kill_places.deadline_seconds = 3.0  # a fault that hangs is waited for
     chosen = [a for a in actions(known) if a.platform == "kubernetes" and (not given.verbs or a.verb in given.verbs)]
     injected, survived = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:

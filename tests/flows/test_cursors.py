@@ -25,7 +25,7 @@ async def collect_while_a_writer_waits(database: Path) -> None:
         with suppress(sqlite3.OperationalError):  # "locked"; pytest.raises would keep it from the collector
             await cursor.execute(WRITE)
         del cursor
-        await (await connection.execute("PRAGMA busy_timeout = 3000")).close()
+        await (await connection.execute("PRAGMA busy_timeout = 60000")).close()
         writing = asyncio.create_task(connection.execute(WRITE))
         await asyncio.sleep(0.2)  # until its thread waits: SQLite tells nobody that it does
         gc.collect()
