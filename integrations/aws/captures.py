@@ -14,7 +14,7 @@ from integrations.aws.answers import ForbiddenError
 from integrations.aws.inventory.ecs import SERVICE, definition_of
 from integrations.aws.inventory.roles import Roles, name_of
 from integrations.aws.reach import READS_FUNCTION, READS_SERVICE, Live
-from integrations.kubernetes.redaction import redacted
+from integrations.redaction import redacted
 from patchgap.errors import NotFoundError
 
 PERMISSIONS = (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from integrations.aws.account import Account
 from integrations.aws.accounts import Accounts
 from integrations.aws.inventory import inventory_of
-from integrations.kubernetes.live import Seen, evidence
+from integrations.observed import Seen, evidence
 from patchgap.errors import PatchgapError
 from patchgap.model.evidence import Evidence
 from patchgap.model.workload import Workload

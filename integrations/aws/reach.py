@@ -5,9 +5,8 @@ Owns the rule that the same name with another identity is another target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from integrations.aws.account import Account, Json
 from integrations.aws.accounts import PLATFORM, Accounts
@@ -15,7 +14,7 @@ from integrations.aws.inventory.ecs import SERVICE, parts_of, uid_of
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.inventory.reading import tags_of
 from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError
-from patchgap.model.plan import Intent, Outcome, Receipt, Target, Uncovered
+from patchgap.model.plan import Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.ports import Situation
 
@@ -107,8 +106,3 @@ def each_live(
         except PatchgapError as error:
             answer = str(error)
         yield answer if isinstance(answer, Target) else Uncovered(verb, str(workload.ref), answer)
-
-
-def done(intent: Intent, detail: Iterable[str] = (), **result: Any) -> Receipt:
-    """A receipt of success."""
-    return Receipt(intent.action.id, Outcome.DONE, tuple(detail), result)

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from integrations.digests import digest_in
 from integrations.kubernetes import standing
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import digest_in
 from integrations.kubernetes.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,

@@ -12,8 +12,8 @@ from typing import Any
 
 from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.redaction import without_secrets
 from integrations.kubernetes.resources import Json
+from integrations.redaction import without_secrets
 from patchgap.errors import PatchgapError, RefusedError, UnreachableError
 
 _ATTEMPTS = 6  # to find how many of the last lines fit

@@ -5,28 +5,20 @@ Owns which digest an `imageID` or a reference names and which state a container 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from integrations.digests import digest_in
 from integrations.kubernetes.resources import Json
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import Container, ContainerRole, RunState
 
-_DIGEST = re.compile(r"(?:^|@|://)(sha256:[0-9a-f]{64})$")
 _LISTS = (
     (ContainerRole.MAIN, "containers", "containerStatuses"),
     (ContainerRole.INIT, "initContainers", "initContainerStatuses"),
     (ContainerRole.EPHEMERAL, "ephemeralContainers", "ephemeralContainerStatuses"),
 )
 ENDED_PHASES = ("Succeeded", "Failed")
-
-
-def digest_in(text: str) -> str:
-    """The digest that a reference (`repo:tag@sha256:…`) or an image id (`docker-pullable://repo@sha256:…`,
-    `docker://sha256:…`, `sha256:…`) ends with; "" where it names none."""
-    found = _DIGEST.search(text)
-    return found[1] if found else ""
 
 
 def images_of(spec: Json) -> tuple[str, ...]:

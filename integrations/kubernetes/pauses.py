@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from integrations.digests import digest_in
 from integrations.kubernetes import gitops
 from integrations.kubernetes.holds import PAUSED, Held, settled
-from integrations.kubernetes.images import digest_in, images_of
+from integrations.kubernetes.images import images_of
 from integrations.kubernetes.reach import cluster_of, live, still
 from integrations.kubernetes.resources import Json, pod_template
 from integrations.kubernetes.restarts import restart_marks

@@ -5,14 +5,14 @@ Owns the rule that the same name with another UID is another target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.resources import of_kind
 from patchgap.errors import ConflictError, PatchgapError
-from patchgap.model.plan import Intent, Outcome, Receipt, Target, Uncovered
+from patchgap.model.plan import Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.ports import Situation
 from patchgap.settings import KubernetesSettings
@@ -70,11 +70,6 @@ def each_live(
         except PatchgapError as error:
             answer = str(error)
         yield answer if isinstance(answer, Target) else Uncovered(verb, str(workload.ref), answer)
-
-
-def done(intent: Intent, detail: Iterable[str] = (), **result: Any) -> Receipt:
-    """A receipt of success."""
-    return Receipt(intent.action.id, Outcome.DONE, tuple(detail), result)
 
 
 def reverter(manifest: Mapping[str, Any]) -> tuple[str, ...]:

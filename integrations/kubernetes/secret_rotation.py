@@ -14,11 +14,12 @@ from typing import Any
 from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, live, scoped
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, scoped
 from integrations.kubernetes.resources import SECRETS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restart_mark, restarted
 from integrations.kubernetes.rotators import Held, ask, held, new_salt, rotator_of
 from integrations.kubernetes.secrets_used import secrets_used
+from integrations.verbs import done
 from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, WaitingError
 from patchgap.model.plan import Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Situation

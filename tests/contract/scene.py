@@ -125,6 +125,17 @@ def account(name: str = "trainer", space: str = "training", **fields: Any) -> di
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta, **fields}
 
 
+def policy(name: str, selector: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """Someone else's NetworkPolicy."""
+    meta = {"name": name, "namespace": "training"}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta,
+        "spec": {"podSelector": selector, **spec},
+    }
+
+
 class Scene:
     """A control plane with an incident on it. `admin` is the cluster as its administrator sees it."""
 

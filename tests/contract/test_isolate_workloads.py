@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import GOOD, Scene, deployment, image, namespace, template
+from scene import GOOD, Scene, deployment, image, namespace, policy, template
 
 from integrations.kubernetes import selectors
 from integrations.kubernetes.actions.isolate_workloads import QUARANTINE, IsolateWorkloads
@@ -23,17 +23,6 @@ def scene(control_plane: Any, tmp_path: Path) -> Scene:
     made = Scene(control_plane, tmp_path)
     made.make(namespace(), deployment())
     return made
-
-
-def policy(name: str, selector: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    """Someone else's NetworkPolicy."""
-    meta = {"name": name, "namespace": "training"}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": meta,
-        "spec": {"podSelector": selector, **spec},
-    }
 
 
 def pods(scene: Scene, name: str) -> list[dict[str, Any]]:

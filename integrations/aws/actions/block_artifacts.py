@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from integrations.aws import images
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.images import ACTIVE, ARCHIVED, Archive, Image, Place
-from integrations.aws.reach import account_of, done, scoped
-from integrations.kubernetes.actions.block_artifacts import BlockArtifacts as OnKubernetes
-from integrations.kubernetes.actions.block_artifacts import blocked, exposed_digests
+from integrations.aws.reach import account_of, scoped
+from integrations.digests import blocked, exposed_digests
+from integrations.verbs import BlockParameters, done
 from patchgap.errors import ConflictError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -41,7 +41,7 @@ class BlockArtifacts:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "unblock_artifacts"
     permissions: ClassVar[tuple[str, ...]] = images.PERMISSIONS
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = BlockParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """A target a repository of the account; a workload whose affected image is elsewhere is uncovered."""
@@ -76,9 +76,9 @@ class BlockArtifacts:
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How each image was before any incident held it, and when a person is called for the block."""
-        asked = OnKubernetes.parameters.model_validate(action.parameters)
+        asked = BlockParameters.model_validate(action.parameters)
         begun = next((c for c in situation.controls if c.intent.action.id == action.id), None)
-        expires = (situation.clock() + asked.expires).isoformat(timespec="seconds")  # type: ignore[attr-defined]
+        expires = (situation.clock() + asked.expires).isoformat(timespec="seconds")
         states = {d: ACTIVE if i.holders else i.status for d, i in _held(action.target, situation).items()}
         return {"expires": begun.intent.found["expires"] if begun else expires, "images": states}
 

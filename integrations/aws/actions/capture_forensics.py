@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from integrations.aws import captures
 from integrations.aws.accounts import PLATFORM
-from integrations.aws.reach import done, each_live, live
+from integrations.aws.reach import each_live, live
 from integrations.keeping import Place, digest_of, keep, kept, place_of
-from integrations.kubernetes.actions.capture_forensics import CaptureForensics as OnKubernetes
+from integrations.verbs import CHANGES_EVIDENCE, ForensicsParameters, done
 from patchgap.errors import RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation
@@ -35,9 +35,9 @@ class CaptureForensics:
     platform: ClassVar[str] = PLATFORM
     effect: ClassVar[Effect] = Effect.READS
     inverse: ClassVar[str] = ""
-    precedes: ClassVar[tuple[str, ...]] = OnKubernetes.precedes
+    precedes: ClassVar[tuple[str, ...]] = CHANGES_EVIDENCE
     permissions: ClassVar[tuple[str, ...]] = captures.PERMISSIONS
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = ForensicsParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """The workloads themselves."""

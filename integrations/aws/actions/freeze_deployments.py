@@ -13,8 +13,8 @@ from integrations.aws.accounts import PLATFORM
 from integrations.aws.inventory.ecs import SERVICE
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.pipelines import Stage
-from integrations.aws.reach import account_of, done, scoped
-from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments as OnKubernetes
+from integrations.aws.reach import account_of, scoped
+from integrations.verbs import FreezeParameters, done
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -43,7 +43,7 @@ class FreezeDeployments:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "unfreeze_deployments"
     permissions: ClassVar[tuple[str, ...]] = (*deployers.PERMISSIONS, *pipelines.PERMISSIONS)
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = FreezeParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
         """A target a deploying role and a stage; a workload of which nobody knows how it is deployed is uncovered."""

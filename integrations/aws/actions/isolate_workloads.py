@@ -12,8 +12,8 @@ from integrations.aws import holds, network, quarantine
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import parts_of
-from integrations.aws.reach import Live, account_of, done, each_live, live, still
-from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads as OnKubernetes
+from integrations.aws.reach import Live, account_of, each_live, live, still
+from integrations.verbs import IsolationParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -40,7 +40,7 @@ class IsolateWorkloads:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "release_isolation"
     permissions: ClassVar[tuple[str, ...]] = (*network.PERMISSIONS, *quarantine.PERMISSIONS, *holds.PERMISSIONS)
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = IsolationParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """The workloads themselves; a service without security groups of its own cannot be isolated."""

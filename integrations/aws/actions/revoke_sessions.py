@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from integrations.aws import denials
 from integrations.aws import inventory as inventories
 from integrations.aws.accounts import PLATFORM, Accounts
-from integrations.aws.reach import account_of, done, scoped
+from integrations.aws.reach import account_of, scoped
+from integrations.verbs import done
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from integrations.aws import inventory, keys, redeploys, secrets
 from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM, Accounts
-from integrations.aws.reach import account_of, done, scoped
+from integrations.aws.reach import account_of, scoped
 from integrations.aws.secrets import Readers, Secret
-from integrations.kubernetes.actions.rotate_credentials import RotateCredentials as OnKubernetes
+from integrations.verbs import RotationParameters, done
 from patchgap.errors import ConflictError, NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation
@@ -51,7 +51,7 @@ class RotateCredentials:
         "secretsmanager:RotateSecret",
         "lambda:InvokeFunction",
     )
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = RotationParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """A target a user, or a secret that a function rotates, naming every workload that reads it: the unaffected ones

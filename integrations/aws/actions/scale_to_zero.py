@@ -12,8 +12,8 @@ from integrations.aws import capacity, holds
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import SERVICE
-from integrations.aws.reach import Live, done, each_live, live, still
-from integrations.kubernetes.actions.scale_to_zero import ScaleToZero as OnKubernetes
+from integrations.aws.reach import Live, each_live, live, still
+from integrations.verbs import ScaleParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -35,7 +35,7 @@ class ScaleToZero:
     effect: ClassVar[Effect] = Effect.REVERSIBLE
     inverse: ClassVar[str] = "restore_scale"
     permissions: ClassVar[tuple[str, ...]] = (*capacity.PERMISSIONS, *holds.PERMISSIONS)
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = ScaleParameters
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """The workloads themselves; a DAEMON service, or tasks that no service holds, have no scale."""

@@ -13,8 +13,8 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.actions.rotate_credentials import RotateCredentials
 from integrations.aws.evidence import each_account
-from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated as OnKubernetes
-from integrations.kubernetes.live import Seen
+from integrations.observed import Seen
+from integrations.verbs import RotatedParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import PlannedAction
 from patchgap.ports import Parameters, Situation
@@ -33,13 +33,13 @@ class CredentialsRotated:
 
     verb: ClassVar[str] = "credentials_rotated"
     platform: ClassVar[str] = PLATFORM
-    about: ClassVar[str] = OnKubernetes.about
+    about: ClassVar[str] = RotateCredentials.verb
     permissions: ClassVar[tuple[str, ...]] = (
         *keys.READ_PERMISSIONS,
         *redeploys.READ_PERMISSIONS,
         "secretsmanager:DescribeSecret",
     )
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = RotatedParameters
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""

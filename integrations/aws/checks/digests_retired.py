@@ -12,8 +12,9 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.evidence import each_account, workloads
 from integrations.aws.inventory import PERMISSIONS
-from integrations.kubernetes.checks.digests_retired import DigestsRetired as OnKubernetes
-from integrations.kubernetes.live import Seen, digests_of, named
+from integrations.digests import digests_of
+from integrations.observed import Seen, named
+from integrations.verbs import RetirementParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.workload import RunState
 from patchgap.ports import Parameters, Situation
@@ -36,7 +37,7 @@ class DigestsRetired:
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = ""
     permissions: ClassVar[tuple[str, ...]] = PERMISSIONS
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = RetirementParameters
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""

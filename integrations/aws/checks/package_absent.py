@@ -13,8 +13,9 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.evidence import each_account, workloads
 from integrations.aws.inventory import PERMISSIONS
-from integrations.kubernetes.checks.package_absent import PackageAbsent as OnKubernetes
-from integrations.kubernetes.live import Seen, counted, digests_of, named
+from integrations.digests import digests_of
+from integrations.observed import Seen, counted, named
+from integrations.verbs import AbsenceParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.workload import Container, RunState
 from patchgap.ports import DigestStanding, Parameters, Situation
@@ -38,7 +39,7 @@ class PackageAbsent:
     platform: ClassVar[str] = PLATFORM
     about: ClassVar[str] = ""
     permissions: ClassVar[tuple[str, ...]] = PERMISSIONS
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = AbsenceParameters
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""

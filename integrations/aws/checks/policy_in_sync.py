@@ -13,8 +13,8 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.kubernetes.checks.policy_in_sync import PolicyInSync as OnKubernetes
-from integrations.kubernetes.live import Seen
+from integrations.observed import Seen
+from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.evidence import Evidence
@@ -42,7 +42,7 @@ class PolicyInSync:
         *deployers.READ_PERMISSIONS,
         "ec2:DescribeSecurityGroups",
     )
-    parameters: ClassVar[type[Parameters]] = OnKubernetes.parameters
+    parameters: ClassVar[type[Parameters]] = SyncParameters
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from integrations.github.promotion import CUSTOM, Promotion, State
+from integrations.verbs import FreezeParameters, done
 from patchgap.errors import ConflictError, PatchgapError, WaitingError
 from patchgap.model.exposure import Artifact, repository_of
-from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
-from patchgap.ports import Parameters, Situation, StandingParameters
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 PLATFORM = "github"
@@ -20,15 +19,6 @@ _SOURCE = re.compile(r"github\.com[/:]([A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}?
 _PREFIX = "patchgap-"  # of each incident's ruleset
 _COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _LOCKED: State = {"policy": CUSTOM, "patterns": []}  # custom patterns, and none of them
-
-
-class FreezeParameters(StandingParameters):
-    """What other platforms read of the same step, and their default."""
-
-    reach: Literal["affected_namespaces", "affected_workloads"] = Field(
-        default="affected_namespaces",
-        description="Read by Kubernetes; here it is always the repositories that build.",
-    )
 
 
 @action
@@ -111,11 +101,11 @@ class FreezePromotion:
         promotion, target = situation.connections.of(Promotion), intent.action.target
         if target.kind == "Environment":
             held = promotion.state(target.namespace, target.name) == _LOCKED
-            return _receipt(intent, f"no branch may deploy to {target.name}") if held else None
+            return done(intent, (f"no branch may deploy to {target.name}",)) if held else None
         found = promotion.ruleset(target.namespace, _name(situation))
         if found is None or not _as_set(intent.found["ruleset"], found):
             return None
-        return _receipt(intent, f"ruleset {found['name']} locks the branches", ruleset=int(found["id"]))
+        return done(intent, (f"ruleset {found['name']} locks the branches",), ruleset=int(found["id"]))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Restores which branches may deploy, or deletes the ruleset; what else changed meanwhile stays as it is.
@@ -131,7 +121,7 @@ class FreezePromotion:
                 promotion.admit(target.namespace, target.name, pattern)
         if found["policy"] != state["policy"]:
             promotion.set_policy(target.namespace, target.name, found["policy"])
-        return _receipt(intent, f"branches that may deploy to {target.name}: {_words(found)}")
+        return done(intent, (f"branches that may deploy to {target.name}: {_words(found)}",))
 
     def _seen(self, intent: Intent, situation: Situation) -> Receipt:
         seen = self.observe(intent, situation)
@@ -200,14 +190,14 @@ def _unlock(promotion: Promotion, intent: Intent, situation: Situation) -> Recei
     repository = intent.action.target.namespace
     found = promotion.ruleset(repository, _name(situation))
     if found is None:
-        return _receipt(intent, "the ruleset is gone")
+        return done(intent, ("the ruleset is gone",))
     if not _as_set(intent.found["ruleset"], found):
         raise ConflictError(
             f"the ruleset {found['name']} of {repository} was changed by someone else",
             "Delete it by hand where it is not wanted.",
         )
     promotion.unlock(repository, int(found["id"]))
-    return _receipt(intent, f"the ruleset {found['name']} is deleted")
+    return done(intent, (f"the ruleset {found['name']} is deleted",))
 
 
 def _name(situation: Situation) -> str:
@@ -247,7 +237,3 @@ def _words(state: State) -> str:
     if state["policy"] != CUSTOM:
         return "protected branches"
     return ", ".join(name for name, _ in state["patterns"]) or "none"
-
-
-def _receipt(intent: Intent, said: str, **result: Any) -> Receipt:
-    return Receipt(intent.action.id, Outcome.DONE, (said,), result)

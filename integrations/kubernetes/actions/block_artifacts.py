@@ -6,22 +6,19 @@ Owns what a block refuses, its expiry, and the proof that the API server denies 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any, ClassVar
 
-from pydantic import Field
-
+from integrations.digests import blocked, exposed_digests
 from integrations.kubernetes import admission, block_parameters, proof, standing
 from integrations.kubernetes.block_parameters import Live
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import digest_in
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, scoped, settings_of
+from integrations.kubernetes.reach import PLATFORM, cluster_of, scoped, settings_of
 from integrations.kubernetes.resources import POLICIES
+from integrations.verbs import BlockParameters, done
 from patchgap.errors import UnreachableError
-from patchgap.model.exposure import Standing, repository_of
+from patchgap.model.exposure import repository_of
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.playbook.quantities import Duration
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
@@ -46,14 +43,6 @@ _RULES = (
     admission.rule("apps", _WRITES, "deployments", "statefulsets", "daemonsets", "replicasets"),
     admission.rule("batch", _WRITES, "jobs", "cronjobs"),
 )
-
-
-class BlockParameters(Parameters):
-    """How long the block may stand before a person is called; it stays in place."""
-
-    expires: Duration = Field(
-        default=timedelta(days=30), description="After this long a person is called; it stays in place."
-    )
 
 
 @action
@@ -167,20 +156,6 @@ class BlockArtifacts:
 def policy_name(incident: str) -> str:
     """The name of an incident's block in each cluster."""
     return standing.object_name(incident, "block")
-
-
-def exposed_digests(situation: Situation) -> frozenset[str]:
-    """The digests of the exposures: what cannot be compared counts as exposed."""
-    return frozenset(
-        digest_in(e.artifact.digest)
-        for e in situation.exposures
-        if e.standing is not Standing.NOT_AFFECTED and digest_in(e.artifact.digest)
-    )
-
-
-def blocked(situation: Situation, exposed: Iterable[str]) -> frozenset[str]:
-    """The digests that a block refuses: the affected and exposed ones, never one that was proved to be the mend."""
-    return (situation.affected_digests | frozenset(exposed)) - situation.patched
 
 
 def wanted(live: Live, situation: Situation, found: Mapping[str, Any]) -> frozenset[str]:

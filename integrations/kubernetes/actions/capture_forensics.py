@@ -17,18 +17,15 @@ from integrations.kubernetes.container_logs import Bounds, Logs, read_logs
 from integrations.kubernetes.grants import reach_of
 from integrations.kubernetes.inventory.families import Family, controller_of, families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, RBAC, read
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live
-from integrations.kubernetes.redaction import redacted
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live
 from integrations.kubernetes.resources import EVENTS, SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
 from integrations.kubernetes.secrets_used import secrets_used
+from integrations.redaction import redacted
+from integrations.verbs import CHANGES_EVIDENCE, ForensicsParameters, done
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
-
-
-class ForensicsParameters(Parameters):
-    """None: what a workload consists of is captured whole."""
 
 
 @action
@@ -44,13 +41,7 @@ class CaptureForensics:
     platform: ClassVar[str] = PLATFORM
     effect: ClassVar[Effect] = Effect.READS
     inverse: ClassVar[str] = ""
-    precedes: ClassVar[tuple[str, ...]] = (
-        "isolate_workloads",
-        "scale_to_zero",
-        "evict_workloads",
-        "rotate_credentials",
-        "promote_canary",
-    )
+    precedes: ClassVar[tuple[str, ...]] = CHANGES_EVIDENCE
     permissions: ClassVar[tuple[str, ...]] = (
         *LIVE_PERMISSIONS,
         *(f"get {r.permission}" for r in WORKLOADS),

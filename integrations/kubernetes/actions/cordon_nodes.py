@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from integrations.kubernetes import pods
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import CORDONED, Held, settled
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
 from integrations.kubernetes.resources import NODES, WORKLOADS, Json
+from integrations.verbs import done
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload

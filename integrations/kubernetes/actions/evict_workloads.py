@@ -16,8 +16,9 @@ from integrations.kubernetes.answers import BudgetError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.families import controller_of
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json
+from integrations.verbs import done
 from patchgap.errors import ConflictError, NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload

@@ -7,30 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from integrations.kubernetes import admission, freeze_policy, gitops, pauses, standing
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, same, scoped, settings_of
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, same, scoped, settings_of
 from integrations.kubernetes.resources import NAMESPACES, Json
+from integrations.verbs import FreezeParameters, done
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.playbook.guards import Guard
-from patchgap.ports import Parameters, Situation, StandingParameters
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 _KINDS = frozenset({"Deployment"}) | gitops.KINDS  # what is paused
-
-
-class FreezeParameters(StandingParameters):
-    """How far the freeze reaches."""
-
-    reach: Literal["affected_namespaces", "affected_workloads"] = Field(
-        default="affected_namespaces",
-        description="Every workload of the affected workloads' namespaces, or the affected workloads alone.",
-    )
 
 
 @action

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from integrations.kubernetes import enforcement, isolation, leaks, seen, selectors, standing
 from integrations.kubernetes.cluster import Cluster
@@ -17,26 +15,17 @@ from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
 from integrations.kubernetes.inventory.states import is_over, live_pods
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, scoped, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, scoped, still
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_template
+from integrations.verbs import IsolationParameters, done
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.ports import Parameters, Situation, StandingParameters
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 QUARANTINE = "patchgap.dev/quarantine"
 _ON_HOST = "its pods use the host's network, which no NetworkPolicy reaches"
-
-
-class IsolationParameters(StandingParameters):
-    """In which form the policy is made; an isolation is whole in each."""
-
-    form: Literal["auto", "kubernetes", "cilium", "calico"] = Field(
-        default="auto",
-        description="Whose policy denies the traffic: Cilium's and Calico's deny rules beat other policies' allows, so"
-        " `auto` takes them where their plugin runs and their kinds are served.",
-    )
 
 
 @action

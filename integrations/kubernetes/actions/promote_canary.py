@@ -15,8 +15,9 @@ from integrations.kubernetes import canaries, canary_watch, rollouts
 from integrations.kubernetes.actions.start_patched_canary import CanaryParameters, StartPatchedCanary
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import TakenError
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, live, reverter, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, reverter, still
 from integrations.kubernetes.resources import DEPLOYMENTS, Json
+from integrations.verbs import done
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.playbook.quantities import Duration, in_words

@@ -24,20 +24,17 @@ from integrations.kubernetes.accounts import (
 )
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, live, scoped
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, scoped
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restarted
+from integrations.verbs import RotationParameters, done
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, UnreachableError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
-from patchgap.ports import IrreversibleParameters, Parameters, Situation
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 REFUSED = "refused"
 _WAIT = 30.0  # seconds: API servers cache an accepted token for some
-
-
-class RotationParameters(IrreversibleParameters):
-    """None of its own."""
 
 
 @action

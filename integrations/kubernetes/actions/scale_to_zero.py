@@ -16,19 +16,16 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, reverter, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, reverter, still
 from integrations.kubernetes.resources import JOBS
+from integrations.verbs import ScaleParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
-from patchgap.ports import Parameters, Situation, StandingParameters
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
 _SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 _SUSPENDED = ("CronJob", "Job")
-
-
-class ScaleParameters(StandingParameters):
-    """None: zero is zero."""
 
 
 @action

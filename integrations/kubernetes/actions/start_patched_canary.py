@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from integrations.kubernetes import canaries, standing
-from integrations.kubernetes.reach import PLATFORM, cluster_of, done, each_live, live, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
+from integrations.verbs import done
 from patchgap.errors import RefusedError, WaitingError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload

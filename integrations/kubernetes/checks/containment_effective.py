@@ -12,9 +12,10 @@ from integrations.kubernetes import enforcement, isolation, leaks
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import Seen, all_clusters, each_cluster
+from integrations.kubernetes.live import all_clusters, each_cluster
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import WORKLOADS
+from integrations.observed import Seen
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, PlannedAction
 from patchgap.ports import Parameters, Situation

@@ -14,18 +14,16 @@ from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCr
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import Seen, all_clusters, each_cluster, evidence
+from integrations.kubernetes.live import all_clusters, each_cluster
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import PODS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
 from integrations.kubernetes.restarts import restart_mark
+from integrations.observed import Seen, evidence
+from integrations.verbs import RotatedParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, PlannedAction, Uncovered
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-
-class RotatedParameters(Parameters):
-    """None: every rotation of the incident is looked at."""
 
 
 @check

@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from integrations.digests import digests_of, exposed_digests
 from integrations.kubernetes import proof
-from integrations.kubernetes.actions.block_artifacts import exposed_digests, policy_name
+from integrations.kubernetes.actions.block_artifacts import policy_name
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
-from integrations.kubernetes.live import Seen, all_clusters, digests_of, each_cluster, named, workloads
+from integrations.kubernetes.live import all_clusters, each_cluster, workloads
 from integrations.kubernetes.reach import PLATFORM
+from integrations.observed import Seen, named
+from integrations.verbs import RetirementParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.exposure import repository_of
 from patchgap.model.workload import Container, RunState, WorkloadRef
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-
-class RetirementParameters(Parameters):
-    """None: every cluster is read whole."""
 
 
 @check

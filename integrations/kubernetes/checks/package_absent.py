@@ -9,20 +9,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from integrations.digests import digests_of
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
-from integrations.kubernetes.live import Seen, all_clusters, counted, digests_of, each_cluster, named, workloads
+from integrations.kubernetes.live import all_clusters, each_cluster, workloads
 from integrations.kubernetes.reach import PLATFORM
+from integrations.observed import Seen, counted, named
+from integrations.verbs import AbsenceParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.workload import Container, RunState, WorkloadRef
 from patchgap.ports import DigestStanding, Parameters, Situation
 from patchgap.registry import check
 
 _COUNTED = (RunState.RUNNING, RunState.PENDING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO)
-
-
-class AbsenceParameters(Parameters):
-    """None: every cluster is read whole."""
 
 
 @check

@@ -12,19 +12,17 @@ from integrations.kubernetes import gitops, isolation, leaks, proof, standing
 from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import Seen, all_clusters, each_cluster
+from integrations.kubernetes.live import all_clusters, each_cluster
 from integrations.kubernetes.reach import PLATFORM, settings_of
 from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
+from integrations.observed import Seen
+from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, Effect
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-
-class SyncParameters(Parameters):
-    """None: every standing control is compared."""
 
 
 @check

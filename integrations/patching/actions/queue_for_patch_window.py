@@ -10,6 +10,7 @@ from pydantic import Field
 
 from integrations.patching.connection import Patching
 from integrations.patching.windows import Window
+from integrations.verbs import done
 from patchgap.errors import ConflictError, NotFoundError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, ScheduledRun, Situation
@@ -123,4 +124,4 @@ def _runs(action: PlannedAction, situation: Situation) -> tuple[ScheduledRun, ..
 
 def _receipt(intent: Intent, run: ScheduledRun) -> Receipt:
     said = f"run {run.id} of {FLOW} waits for {run.at:%Y-%m-%d %H:%M} UTC"
-    return Receipt(intent.action.id, Outcome.DONE, (said,), {"run": run.id, "at": run.at.isoformat()})
+    return done(intent, (said,), run=run.id, at=run.at.isoformat())

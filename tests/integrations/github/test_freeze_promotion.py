@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 from repository import COMMIT, NAME, TOKEN, Repository
 
-from integrations.github.actions.freeze_deployments import FreezeParameters, FreezePromotion
+from integrations.github.actions.freeze_deployments import FreezePromotion
+from integrations.verbs import FreezeParameters
 from patchgap.errors import ConflictError, RefusedError, UnreachableError, WaitingError
 from patchgap.model.exposure import Artifact
 from patchgap.model.finding import IncidentId

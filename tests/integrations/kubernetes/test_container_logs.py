@@ -11,8 +11,8 @@ import pytest
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.container_logs import Bounds, Logs, read_logs
-from integrations.kubernetes.redaction import without_secrets
 from integrations.kubernetes.resources import PODS
+from integrations.redaction import without_secrets
 from integrations.rehearsal import RehearsalCluster
 from patchgap.settings import ClusterSettings, KubernetesSettings
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from integrations.kubernetes.images import digest_in, of_pod, of_template
+from integrations.digests import digest_in
+from integrations.kubernetes.images import of_pod, of_template
 from integrations.kubernetes.inventory.families import Family
 from integrations.kubernetes.inventory.states import containers
 from patchgap.model.exposure import repository_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integrations.kubernetes.redaction import redacted
+from integrations.redaction import redacted
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghij"
 
