@@ -29,6 +29,9 @@ from patchgap.model.finding import IncidentId
 from patchgap.stages.consent import Answer, requester
 from patchgap.stages.situation import state_of
 
+_FORM = 44  # letters that a line of code in Prefect's form shows; what is longer is cut off at its edge
+_SHORT = len("sha256:") + 12
+
 TRIES = 10  # answers that are refused, before only the command line and the links are left
 
 
@@ -96,8 +99,8 @@ def _question(asked: Asked, said: str) -> str:
     return (
         f"{refused}{artifacts.cell(title(state))}\n\n"
         f"{len(actions)} targets wait for a yes by {asked.until:%Y-%m-%d %H:%M} UTC; then the answer is no. "
-        f"Reported by {artifacts.cell(requester(state))}, who may not approve. Plan `{asked.plan}`.\n\n"
-        f"{artifacts.diff(actions)}\n"
+        f"Reported by {artifacts.cell(requester(state))}, who may not approve. Plan `{asked.plan[:_SHORT]}…`.\n\n"
+        f"{artifacts.diff(actions, _FORM)}\n"
     )
 
 

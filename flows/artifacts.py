@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from prefect.artifacts import create_markdown_artifact
@@ -76,9 +77,11 @@ def plan_text(incident: str, made: Plan) -> str:
     return f"{top}\n{table(heads, rows)}\n{listed}\n\n{diff(made.actions)}\n"
 
 
-def diff(actions: Sequence[PlannedAction]) -> str:
-    """What changes on each target, as a block of code; nothing in it is Markdown."""
-    shown = [line for action in actions[:_MOST_ROWS] for line in _diff(action)]
+def diff(actions: Sequence[PlannedAction], width: int = _MOST_LETTERS) -> str:
+    """What changes on each target, as a block of code, in lines of at most `width` letters; nothing in it is
+    Markdown."""
+    whole = [line for action in actions[:_MOST_ROWS] for line in _diff(action)]
+    shown = [part for line in whole for part in _wrapped(line, width)]
     if len(actions) > _MOST_ROWS:
         shown.append(f"{len(actions) - _MOST_ROWS} more targets: see `patchgap incident plan`.")
     return "\n".join(["```diff", *(line.replace("`", "'") for line in shown), "```"])
@@ -87,6 +90,12 @@ def diff(actions: Sequence[PlannedAction]) -> str:
 def _diff(action: PlannedAction) -> Iterator[str]:
     yield f"@@ tier {action.tier} {action.verb}: {_flat(difference.named(action.target))} @@"
     yield from (f"{sign} {_flat(text)}" for sign, text in difference.lines(action))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """The sign that a line begins with begins its other parts too, so that each has the line's colour."""
+    sign = line[:2] if line[1:2] == " " else "   "
+    return textwrap.wrap(line, width, subsequent_indent=f"{sign}  ", break_on_hyphens=False) or [line]
 
 
 def _flat(text: str) -> str:

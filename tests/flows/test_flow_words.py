@@ -7,6 +7,7 @@ import pytest
 from flows import artifacts, osv_text
 from flows.detect import by_hand
 from patchgap.errors import BadInputError
+from tests.incident.made import TRAINER, action
 
 
 def test_foreign_text_is_text_in_an_artifact() -> None:
@@ -18,6 +19,16 @@ def test_foreign_text_is_text_in_an_artifact() -> None:
 def test_a_long_table_says_what_it_leaves_out() -> None:
     """No row is dropped in silence."""
     assert "7 more rows" in artifacts.table(("a",), [("x",)] * 507)
+
+
+def test_a_plan_in_a_narrow_form_is_whole() -> None:
+    """A person who approves reads every word of every target: a line is broken, never cut, and keeps its sign."""
+    changes = ("ValidatingAdmissionPolicy patchgap-inc-20260101-abcd-freeze-staging-deployment-trainer is created",)
+    asked = action(1, "freeze_deployments", TRAINER, changes=changes)
+    wide, narrow = artifacts.diff([asked]).splitlines(), artifacts.diff([asked], 44).splitlines()
+    assert max(len(line) for line in narrow) <= 44
+    assert "".join(narrow).replace("~   ", "").replace(" ", "") == "".join(wide).replace(" ", "")
+    assert sum(line.startswith("~ ") for line in narrow) > 1
 
 
 def test_a_package_by_hand_is_one_document() -> None:
