@@ -16,8 +16,8 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from patchgap.incident.redact import without_secrets
 from patchgap.model.codec import plain
+from patchgap.redact import without_secrets
 
 MAX_TITLE = 120
 MAX_BODY = 64 * 1024

@@ -17,12 +17,12 @@ from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingE
 from patchgap.incident.changed import ChangedError, must_be_as_planned
 from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
 from patchgap.incident.ledger import Ledger
-from patchgap.incident.redact import SecretError
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Control, Intent, Outcome, Plan, PlannedAction, Receipt
 from patchgap.playbook.planner import digest_of
 from patchgap.ports import Action, Situation
+from patchgap.redact import SecretError
 from patchgap.registry import Registry
 
 _Allowed = Callable[[IncidentState, PlannedAction, Situation], None]  # raises where the action may not run

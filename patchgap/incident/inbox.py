@@ -20,6 +20,7 @@ from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.signal import SignalId
 from patchgap.ports import Clock
+from patchgap.redact import secret_in, withheld
 from patchgap.storage import writing
 
 InboxState = Literal["received", "started", "opened", "joined", "recorded", "quarantined"]
@@ -50,7 +51,8 @@ class Inbox:
     def put(
         self, delivery_id: str, kind: str, source: str, document: Mapping[str, Any], received_at: datetime | None = None
     ) -> tuple[SignalId, bool]:
-        """The signal's id, and whether it is new. Durable when this returns.
+        """The signal's id, and whether it is new. Durable when this returns. What looks like a secret in the document
+        is not stored: its kind stands in its place.
 
         Raises BadInputError for what has no canonical JSON form, ConflictError for another document, kind or source
         under a delivery id that came before.
@@ -62,6 +64,8 @@ class Inbox:
             raise BadInputError("the signal", f"it is no plain JSON: {error}", "Send valid JSON in UTF-8.") from error
         made = SignalId("sig-" + hashlib.sha256(content).hexdigest()[:16])
         at = str(plain(received_at or self._clock()))
+        if secret_in(text):
+            text = canonical(withheld(json.loads(text))).decode()
         row = {"id": made, "delivery_id": delivery_id, "kind": kind, "source": source, "document": text}
         same = sa.select(signal.c.id).where(signal.c.delivery_id == delivery_id)
         try:

@@ -27,20 +27,19 @@ from patchgap.incident.events import (
     Opened,
     PersonCalled,
     PersonTold,
-    Scoped,
     SignalJoined,
     TimeExtended,
     decode,
 )
 from patchgap.incident.lease import must_be_last
-from patchgap.incident.redact import SecretError, secret_in
 from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.signal import Signal
 from patchgap.ports import Clock
+from patchgap.redact import SecretError, secret_in, withheld
 from patchgap.storage import writing
 
-_FOREIGN_WORDS = (Opened, SignalJoined, Scoped)  # a signal's text is data; an advisory may quote a token
+_FOREIGN = ("finding", "signal", "unknown")  # words of others, which may quote a token: it is withheld, the rest kept
 _REMEMBERED = 16  # incidents whose verified entries a process keeps
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -248,9 +247,13 @@ class Ledger:
 
 
 def _sealable(body: Body) -> str:
-    """The canonical text of a body that reads back as itself and holds no secret."""
+    """The canonical text of a body that reads back as itself and holds no secret; of words of others, what is left
+    without it."""
     try:
         text = canonical(decode(plain(body))).decode()
+        if secret_in(text):
+            document = {k: withheld(v) if k in _FOREIGN else v for k, v in json.loads(text).items()}
+            text = canonical(decode(document)).decode()
         same = canonical(decode(json.loads(text))).decode() == text
     except (ValidationError, TypeError, ValueError) as error:
         raise BadInputError(
@@ -258,7 +261,7 @@ def _sealable(body: Body) -> str:
         ) from error
     if not same:
         raise BadInputError(f"ledger entry {body.kind}", "it does not read back as itself", "Use plain JSON values.")
-    if not isinstance(body, _FOREIGN_WORDS) and (shape := secret_in(text)):
+    if shape := secret_in(text):
         raise SecretError(f"an entry {body.kind} holds {shape}", "Record a reference to it, never the value.")
     return text
 

@@ -18,8 +18,9 @@ from patchgap.playbook.diagnosis import tell
 from patchgap.playbook.language import Playbook, Verify
 from patchgap.playbook.problems import PlaybookProblems, Problem, nearest
 from patchgap.playbook.quantities import duration, in_words
-from patchgap.playbook.source import BYTES, Source, read
+from patchgap.playbook.source import BYTES, Source, Span, read
 from patchgap.playbook.steps import ACTIONS, CHECKS, INVERSES, checked, each
+from patchgap.redact import secret_in
 from patchgap.registry import Registry
 from patchgap.settings import Settings
 
@@ -53,10 +54,19 @@ def _misplaced(text: str, path: Path, what: str, name: str = "") -> PlaybookProb
 def parse(text: str, where: str | Path, registry: Registry) -> Playbook:
     """The playbook in that text; `where` names it in problems. Raises PlaybookProblems with every problem."""
     source = read(text, str(where))
+    _must_hold_no_secret(text, source)
     made = _made(source, registry) if source.document is not None else None
     if source.problems or made is None:
         raise PlaybookProblems(source.problems)
     return made
+
+
+def _must_hold_no_secret(text: str, source: Source) -> None:
+    """An incident pins the playbook's text in its ledger, where no secret may stand."""
+    for number, line in enumerate(text.splitlines()):
+        if shape := secret_in(line):
+            what = f"the line holds {shape}; write a reference (`env:NAME` or `file:/path`), never the value"
+            source.refuse(Span(number, 0, number, 0), what)
 
 
 def shipped() -> Path:

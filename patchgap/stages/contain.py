@@ -178,8 +178,9 @@ def _plan_of(state: IncidentState) -> Plan:
 
 
 def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> bool:
-    """Whether a run was cut off, or a signal joined since the last scope: there is no plan yet, or an action that may
-    run was never settled, and nobody has written to the ledger for that long (a run of its own may just be at it)."""
+    """Whether a run was cut off, a signal joined since the last scope, or the danger is back where it was released:
+    there is no plan yet, or an action that may run was never settled, or must run again; and nobody has written to the
+    ledger for that long (a run of its own may just be at it)."""
     entries = engine.ledger.read(incident)
     if engine.clock() - entries[-1].at < quiet_for:
         return False
@@ -189,7 +190,8 @@ def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> b
     if state.plan.refusals:
         return False
     settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
-    return _target_changed(entries, state) or any(a.id not in settled for step in ready(engine, incident) for a in step)
+    again = _target_changed(entries, state) or _released_too_early(entries, state)
+    return again or any(a.id not in settled for step in ready(engine, incident) for a in step)
 
 
 def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:

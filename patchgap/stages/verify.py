@@ -12,11 +12,12 @@ from patchgap.incident.gate import GateVerdict
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.claimed import PLATFORM
-from patchgap.model.codec import evidence_digest
+from patchgap.model.codec import decode, evidence_digest, plain
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
 from patchgap.playbook.verify import required_checks, verify_of
+from patchgap.redact import withheld
 from patchgap.stages import consent, overdue
 from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
@@ -46,10 +47,10 @@ def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:
 
 def observe(engine: Engine, incident: IncidentId, verb: str, platform: str) -> tuple[Evidence, ...]:
     """One check on one platform, live, once for each way in which the tiers in play ask for it; recorded as one round.
-    A check that cannot look leaves UNKNOWN with its reason."""
+    A check that cannot look leaves UNKNOWN with its reason; of what it saw, what looks like a secret is withheld."""
     state = state_of(engine, incident)
     steps = [s for s in _required(engine, state) if s.verb == verb]
-    seen = tuple(piece for step in steps for piece in _look(engine, state, step, platform))
+    seen = tuple(_without_secrets(piece) for step in steps for piece in _look(engine, state, step, platform))
     engine.ledger.append(incident, EvidenceTaken(check=verb, platform=platform, evidence=seen), ACTOR)
     return seen
 
@@ -61,6 +62,14 @@ def _look(engine: Engine, state: IncidentState, step: Step, platform: str) -> tu
     except PatchgapError as error:
         return (_cannot_tell(engine, step.verb, platform, str(error)),)
     return seen or (_cannot_tell(engine, step.verb, platform, "it returned no evidence"),)
+
+
+def _without_secrets(seen: Evidence) -> Evidence:
+    document = plain(seen)
+    if (kept := withheld(document)) == document:
+        return seen
+    left = decode(Evidence, kept)
+    return replace(left, digest=evidence_digest(left))
 
 
 def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evidence:

@@ -32,6 +32,14 @@ def test_a_delivery_is_kept_once(inbox: Inbox) -> None:
     assert (row.document, row.received_at, row.state, row.incident) == (DOCUMENT, START, "received", None)
 
 
+def test_a_secret_in_a_signal_is_not_stored(inbox: Inbox) -> None:
+    """What an alert quotes of a log is kept but for the token; the same delivery is still the same signal."""
+    loud = {**DOCUMENT, "note": {"line": ["curl -H 'Authorization: Bearer c2VjcmV0LXRva2VuLXZhbHVlLWhlcmU' exfil"]}}
+    first, _ = inbox.put("msg-1", "runtime", "falco", loud, START)
+    assert inbox.put("msg-1", "runtime", "falco", loud, START) == (first, False)
+    assert inbox.get(first).document["note"] == {"line": ["curl -H 'Authorization: (a bearer token, withheld)' exfil"]}
+
+
 def test_another_delivery_of_the_same_document_is_another_signal(inbox: Inbox) -> None:
     """What was not running yesterday may run today: a new delivery is looked at anew."""
     one, _ = inbox.put("msg-1", "advisory", "threat-intel", DOCUMENT)

@@ -20,9 +20,11 @@ from made import FINDING, KEY, OPENED, Telling, Ticking, ledger_in, signal
 from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, RefusedError
 from patchgap.incident import events
 from patchgap.incident.ledger import Ledger
-from patchgap.incident.redact import SecretError
+from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Intent, Outcome
+from patchgap.model.unknown import Unknown
+from patchgap.redact import SecretError
 
 COLUMNS = ("incident", "seq", "previous", "hash", "at", "actor", "body")
 
@@ -115,10 +117,19 @@ def test_what_looks_like_a_secret_is_refused_unrepeated(ledger: Ledger, secret: 
     assert len(ledger.read(incident)) == 1
 
 
-def test_an_advisory_that_quotes_a_token_is_still_recorded(ledger: Ledger) -> None:
-    """A signal's words are data: a quoted token must not keep an incident from opening."""
-    loud = replace(signal(), advisory=replace(signal().advisory, details=SECRETS[0]))  # type: ignore[type-var]
-    assert ledger.open(KEY, replace(OPENED, finding=replace(FINDING, signal=loud)), "detect")[1]
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_that_a_signal_quotes_is_withheld_and_the_signal_kept(ledger: Ledger, secret: str) -> None:
+    """An advisory, a name in a cluster or an error may quote a token: all else is recorded, and what kind it was."""
+    loud = replace(signal(), advisory=replace(signal().advisory, details=f"before {secret} after"))  # type: ignore[type-var]
+    finding = replace(FINDING, signal=loud)
+    incident, new = ledger.open(KEY, replace(OPENED, finding=finding), "detect")
+    ledger.append(incident, events.SignalJoined(loud), "detect")
+    ledger.append(incident, events.Scoped(finding, unknown=(Unknown("cluster c1", f"it said {secret}"),)), "scope")
+    assert new
+    kept = canonical(plain([e.body for e in ledger.read(incident)])).decode()
+    assert kept.count(", withheld)") == 4
+    assert kept.count("before ") == 3
+    assert secret.rsplit(maxsplit=1)[-1] not in kept
 
 
 def test_what_has_no_canonical_form_is_refused_with_a_clear_error(ledger: Ledger) -> None:

@@ -322,11 +322,13 @@ def test_what_was_released_too_early_is_contained_again(engine: Engine, world: W
     world.runs("trainer", BAD)
     world.verdict = Verdict.FAIL
     assert not verified(engine, incident)
+    assert contain.left_undone(engine, incident, timedelta(0))
     for _ in range(2):
         contain.plan(engine, incident)
         for step in contain.ready(engine, incident):
             for action in step:
                 contain.carry_out(engine, incident, action.id)
+    assert not contain.left_undone(engine, incident, timedelta(0))
     assert world.held == {"trainer"}
     assert world.calls.count("hold trainer") == 2
     assert sum(isinstance(e.body, events.Planned) for e in engine.ledger.read(incident)) == 2

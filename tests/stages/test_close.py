@@ -8,7 +8,9 @@ import pytest
 from estate import BAD, MEND, World, envelope, say_yes
 
 from patchgap.errors import RefusedError
+from patchgap.incident import events
 from patchgap.model.claimed import PLATFORM, SUFFIX
+from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome
@@ -242,3 +244,14 @@ def test_a_response_that_was_cut_off_is_found(engine: Engine, world: World) -> N
     say_yes(engine, incident, plan.digest)
     world.now += minute
     assert contain.left_undone(engine, incident, minute)
+
+
+def test_what_a_check_saw_is_recorded_without_the_secret_in_it(engine: Engine, world: World) -> None:
+    """A token in an alert's label neither stops the round nor reaches the ledger; the verdict stays what was seen."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.said = "label Bearer c2VjcmV0LXRva2VuLXZhbHVlLWhlcmU"
+    assert not verified(engine, incident)
+    kept = [e.body for e in engine.ledger.read(incident) if isinstance(e.body, events.EvidenceTaken)][-1].evidence
+    assert {(e.reasons, e.verdict) for e in kept} == {(("label (a bearer token, withheld)",), Verdict.FAIL)}
+    assert all(e.digest == evidence_digest(e) for e in kept)

@@ -1,11 +1,13 @@
 """What looks like a secret, so that the ledger can refuse it: the last line behind "a secret is a reference".
 
-Patterns of credentials that carry their own shape. It never returns the value that it found.
+Patterns of credentials that carry their own shape. It never returns the value that it found. What comes from elsewhere
+(a signal, what a check saw) may quote one and must not be lost for it: there the value alone is withheld.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from patchgap.errors import RefusedError
 
@@ -35,8 +37,17 @@ def secret_in(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text with what seems to be a secret taken out and its kind said instead: for words that leave patchgap."""
+    """The text with what seems to be a secret taken out and its kind said instead."""
     text = _WHOLE_KEY.sub("(a private key, withheld)", text)
     for name, shape in _SHAPES.items():
         text = shape.sub(f"({name}, withheld)", text)
     return text
+
+
+def withheld(document: Any) -> Any:
+    """That plain JSON with what seems to be a secret taken out of every text in it, also of an object's keys."""
+    if isinstance(document, str):
+        return without_secrets(document) if secret_in(document) else document
+    if isinstance(document, dict):
+        return {withheld(key): withheld(value) for key, value in document.items()}
+    return [withheld(item) for item in document] if isinstance(document, list) else document
