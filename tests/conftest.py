@@ -8,10 +8,25 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from patchgap import storage
+from tests import schema_copy
 from tests.postgres import Postgres, server
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's load, not a defect
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schema_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New SQLite databases of this process start as a copy of one that was migrated."""
+    with schema_copy.installed(tmp_path_factory.mktemp("schema")):
+        yield
+
+
+@pytest.fixture
+def every_migration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of the migrations: each database goes through all of them."""
+    monkeypatch.setattr(storage, "_upgrade", schema_copy.real_upgrade)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ from patchgap.graph.reading import SCHEMA
 from patchgap.incident.inbox import Inbox
 from patchgap.storage import StorageError, connect, writing
 
+pytestmark = pytest.mark.usefixtures("every_migration")
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:

@@ -21,6 +21,8 @@ from patchgap.graph.selection import Selection
 from patchgap.graph.store import Graph
 from tests.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("every_migration")
+
 A, B, DEB = "pkg:npm/a@1.0.0", "pkg:npm/b@2.0.0", "pkg:deb/debian/zlib1g@1.2?distro=debian-12"
 
 SECOND = "sha256:" + "e" * 64
