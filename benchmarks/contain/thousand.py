@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +25,8 @@ from kill_cluster import BAD, CLUSTER, REPOSITORY
 from kill_world import SIGNAL, playbook, sbom
 
 from flows.stage import AT_ONCE
+from integrations.kubernetes.clusters import Clusters
+from integrations.kubernetes.resources import DEPLOYMENTS
 from integrations.kubernetes.transport import OfficialTransport
 from integrations.rehearsal import RehearsalCluster
 from patchgap import settings
@@ -34,15 +39,43 @@ from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 
 STEPS: tuple[dict[str, Any], ...] = ({"isolate_workloads": {}},)
+SILENCE = 120  # seconds that the cluster may take to start, or to answer
+Say = Callable[[str], None]
+ALONE = 50  # calls, one after the other, that tell what one takes with nothing else in flight
 
 
-def served(count: int, kubeconfig: Path, ends: Connection) -> None:
-    """The cluster, until the other side says that it is over; then how many of its requests wrote something."""
-    with RehearsalCluster.start(name=CLUSTER, objects=_objects(count), kubelet=False) as cluster:
+def served(count: int, kubeconfig: Path, asked: Connection) -> None:
+    """The cluster, for as long as the other side asks: it is told each time how many writes the verb made, and the seconds
+    of CPU that this process has used."""
+    objects = _objects(count)
+    with RehearsalCluster.start(name=CLUSTER, objects=objects, kubelet=False) as cluster, suppress(EOFError):
         cluster.write_kubeconfig(kubeconfig)
-        ends.send(True)
-        ends.recv()
-        ends.send(sum(r.changes > 0 and "isolate_workloads" in r.agent for r in cluster.requests))
+        while True:
+            writes = sum(r.changes > 0 and "isolate_workloads" in r.agent for r in cluster.requests)
+            asked.send((writes, time.process_time()))
+            asked.recv()
+
+
+class Served:
+    """The cluster's process."""
+
+    def __init__(self, count: int, kubeconfig: Path) -> None:
+        self._asks, there = multiprocessing.Pipe()
+        made = multiprocessing.get_context("spawn").Process(target=served, args=(count, kubeconfig, there), daemon=True)
+        made.start()
+        there.close()  # so that a cluster that ends early is heard
+        self._told()
+
+    def used(self) -> tuple[int, float]:
+        """The writes that the verb made, and the process's seconds of CPU, both since it was started."""
+        self._asks.send(True)
+        return self._told()
+
+    def _told(self) -> tuple[int, float]:
+        if not self._asks.poll(SILENCE):
+            raise RuntimeError(f"the cluster's process has said nothing for {SILENCE} s")
+        told: tuple[int, float] = self._asks.recv()
+        return told
 
 
 def _objects(count: int) -> list[dict[str, Any]]:
@@ -111,54 +144,67 @@ class Counting:
         OfficialTransport.send = send  # type: ignore[method-assign, assignment]
 
 
-def contained(engine: Engine, incident: IncidentId, at_once: int) -> int:
-    """Carries out every target; how many are done."""
+def contained(engine: Engine, incident: IncidentId, at_once: int, say: Say) -> int:
+    """Carries out every target, under the incident's lease as the flow does; how many are done."""
 
     def act(action: PlannedAction) -> bool:
         return contain.carry_out(engine, incident, action.id).outcome is Outcome.DONE
 
-    done = 0
-    for step in contain.ready(engine, incident):
-        with ThreadPoolExecutor(at_once) as pool:
-            done += sum(pool.map(act, step))
+    done = tried = 0
+    with engine.acting(incident), ThreadPoolExecutor(at_once) as pool:
+        for step in contain.ready(engine, incident):
+            for fine in pool.map(act, step):
+                done, tried = done + fine, tried + 1
+                if tried % max(1, len(step) // 10) == 0:
+                    say(f"{tried} of {len(step)} targets")
     contain.finish(engine, incident)
     return done
 
 
+def alone(engine: Engine) -> float:
+    """Seconds that one call takes with nothing else in flight."""
+    cluster, began = engine.connections.of(Clusters).of(CLUSTER), time.perf_counter()
+    for _ in range(ALONE):
+        cluster.get(DEPLOYMENTS, "training", "trainer-0000")
+    return (time.perf_counter() - began) / ALONE
+
+
+def measured(targets: int, at_once: int, folder: Path, say: Say) -> None:
+    """One containment, and what a target of it cannot have less of."""
+    cluster = Served(targets, folder / "kubeconfig")
+    say(f"{targets} workloads run")
+    engine, incident = prepared(folder / "home", folder / "kubeconfig")
+    plan = contain.plan(engine, incident)
+    say("planned")
+    single, entry, (_, served_before) = alone(engine), _seconds_an_entry(engine, incident), cluster.used()
+    counting = Counting()
+    began, cpu = time.perf_counter(), time.process_time()
+    (code,) = engine.consent.approvers.issue("dana", "on-call")
+    engine.consent.by_code(Answer(incident, plan.digest, yes=True), code)
+    done = contained(engine, incident, at_once, say)
+    seconds, spent = time.perf_counter() - began, time.process_time() - cpu
+    writes, served_after = cluster.used()
+    print(f"{done} of {targets} targets contained in {seconds:.1f} s, {at_once} at once")
+    print(f"seconds of CPU: the engine's {spent:.1f}, the rehearsal cluster's {served_after - served_before:.1f}")
+    calls = counting.calls / targets
+    print(f"API calls a target: {calls:.1f}, of which {writes / targets:.1f} write")
+    print(f"a call takes {1000 * single:.1f} ms alone, {1000 * counting.seconds / counting.calls:.1f} ms here")
+    waits = targets * calls * single / at_once
+    print(f"the calls alone take {waits:.1f} s so many at once, the entries {targets * 2 * entry:.1f} s one by one")
+
+
 def main() -> None:
-    """Prints the figures."""
+    """Prints the figures; how far it is goes to stderr."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help=f"in flight (default: the flow's, {AT_ONCE})")
-    given = parser.parse_args()
+    given, began = parser.parse_args(), time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s: {what}", file=sys.stderr, flush=True)
+
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        here, there = multiprocessing.Pipe()
-        arguments = (given.targets, folder / "kubeconfig", there)
-        cluster = multiprocessing.get_context("spawn").Process(target=served, args=arguments, daemon=True)
-        cluster.start()
-        there.close()  # so that a cluster that ends early is heard
-        here.recv()
-        engine, incident = prepared(folder / "home", folder / "kubeconfig")
-        counting = Counting()
-        plan = contain.plan(engine, incident)
-        began, cpu = time.perf_counter(), time.process_time()
-        (code,) = engine.consent.approvers.issue("dana", "on-call")
-        engine.consent.by_code(Answer(incident, plan.digest, yes=True), code)
-        done = contained(engine, incident, given.at_once)
-        seconds, spent = time.perf_counter() - began, time.process_time() - cpu
-        entry = _seconds_an_entry(engine, incident)
-        here.send(True)
-        writes = here.recv()
-    calls = counting.calls / given.targets
-    print(
-        f"{done} of {given.targets} targets contained in {seconds:.1f} s, {given.at_once} at once ({spent:.1f} s of CPU)"
-    )
-    print(f"API calls a target: {calls:.1f}, of which {writes / given.targets:.1f} write")
-    alone = counting.seconds / counting.calls
-    print(f"a call takes {1000 * alone:.1f} ms here (with {given.at_once} in flight), an entry {1000 * entry:.1f} ms")
-    limit = max(calls * alone / given.at_once, 2 * entry) * given.targets
-    print(f"the calls and the two entries alone would take {limit:.1f} s: {seconds / limit:.1f} times that")
+        measured(given.targets, given.at_once, Path(temporary), say)
 
 
 def _seconds_an_entry(engine: Engine, incident: IncidentId) -> float:

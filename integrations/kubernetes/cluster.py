@@ -17,6 +17,7 @@ import msgspec
 
 from integrations.kubernetes.answers import ExpiredError, error_of, foreign, is_passing, pause
 from integrations.kubernetes.resources import NAMESPACES, PODS, SELF_REVIEWS, Json, Resource, of_object
+from integrations.kubernetes.together import Together
 from integrations.kubernetes.transport import HttpAnswer, Stream, Transport
 from patchgap.attribution import agent
 from patchgap.errors import NotFoundError, RefusedError
@@ -49,11 +50,12 @@ class Cluster:
         self._sleep = sleep
         self._identity: list[str] = []
         self._may_write: Callable[[], None] = _nothing
+        self.together = Together()
 
     def guarded(self, may_write: Callable[[], None]) -> Cluster:
         """The same cluster, where `may_write` is asked before each write: it raises while the kill switch stands."""
         made = Cluster(self.name, self._transport, self._sleep)
-        made._identity, made._may_write = self._identity, may_write
+        made._identity, made._may_write, made.together = self._identity, may_write, self.together
         return made
 
     def bearer(self, token: str) -> Cluster:

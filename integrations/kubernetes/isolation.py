@@ -5,7 +5,7 @@ Owns the manifests and the choice. Products' deny rules beat others' allows, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from integrations.kubernetes import calico
@@ -21,11 +21,10 @@ FORMS: dict[str, tuple[Resource, str]] = {  # a form's kind, and the plugin that
 PERMISSIONS = tuple(f"get,list,create,patch,delete {r.permission}" for r, _ in FORMS.values())
 
 
-def form_of(cluster: Cluster, asked: str, enforced: Enforcement) -> str:
+def form_of(groups: Collection[str], asked: str, enforced: Enforcement) -> str:
     """The form that is asked for; of `auto` the best one that is both served and enforced."""
     if asked != "auto":
         return asked
-    groups = cluster.groups()
     return next(
         f for f, (r, plugin) in FORMS.items() if not plugin or (r.group in groups and plugin == enforced.plugin)
     )

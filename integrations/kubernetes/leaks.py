@@ -1,7 +1,8 @@
 """Other policies that let traffic of isolated pods through: which kinds there are, which of them select the pods, and what
 of it cannot be told.
 
-Owns how each product's allows meet a deny. It writes nothing.
+Owns how each product's allows meet a deny, and the one reading of a namespace's policies that all its targets share. It
+writes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from integrations.kubernetes import calico, selectors
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.enforcement import Enforcement, enforcement
+from integrations.kubernetes.reach import Asker
 from integrations.kubernetes.resources import (
     ADMIN_POLICIES,
     CALICO_GLOBAL_POLICIES,
@@ -27,13 +30,18 @@ from integrations.kubernetes.resources import (
 from patchgap.errors import NotFoundError
 from patchgap.model.codec import digest
 
+_KINDS = (
+    NETWORK_POLICIES,
+    CILIUM_POLICIES,
+    CILIUM_CLUSTER_POLICIES,
+    CALICO_POLICIES,
+    CALICO_GLOBAL_POLICIES,
+    ADMIN_POLICIES,
+)
 PERMISSIONS = (
     "list networking.k8s.io/networkpolicies",
     "get core/namespaces",
-    *(
-        f"list {r.permission}"
-        for r in (CILIUM_POLICIES, CILIUM_CLUSTER_POLICIES, CALICO_POLICIES, CALICO_GLOBAL_POLICIES, ADMIN_POLICIES)
-    ),
+    *(f"list {r.permission}" for r in _KINDS if r is not NETWORK_POLICIES),
 )
 _PREFIXES = ("k8s:", "any:", "k8s.", "any.")
 _NAMESPACE = "io.kubernetes.pod.namespace"
@@ -63,6 +71,41 @@ def named(leak: str, namespace: str = "") -> str:
 
 
 @dataclass(frozen=True)
+class Around:
+    """What of a namespace decides whether a deny holds there: who enforces it, its labels, the API groups that are
+    served, and each kind of policy with its objects, or why they are unknown."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    groups: frozenset[str]
+    enforced: Enforcement
+    policies: tuple[tuple[Resource, tuple[Json, ...] | str], ...]
+
+
+def around(cluster: Cluster, asker: Asker, namespace: str, oldest: float = 0.0) -> Around:
+    """As it is now, or was at the most `oldest` seconds ago: read once for all targets that ask at the same time."""
+
+    def look() -> Around:
+        groups = cluster.groups()
+        labels = cluster.get(NAMESPACES, "", namespace)["metadata"].get("labels") or {}
+        listed = ((r, _listed(cluster, r, namespace)) for r in _KINDS if r is NETWORK_POLICIES or r.group in groups)
+        told = tuple((r, found) for r, found in listed if found is not None)
+        return Around(namespace, labels, groups, enforcement(cluster), told)
+
+    return cluster.together.read(("around", asker, namespace), look, oldest)
+
+
+def _listed(cluster: Cluster, resource: Resource, namespace: str) -> tuple[Json, ...] | str | None:
+    """The kind's objects; why they are unknown; None for another version of the group, without that kind."""
+    try:
+        return tuple(cluster.all_of(resource, namespace if resource.namespaced else ""))
+    except NotServedError:
+        return None
+    except (ForbiddenError, NotFoundError) as error:
+        return error.problem
+
+
+@dataclass(frozen=True)
 class _Pods:
     """Whose traffic is asked about: the namespace and its labels, and each set of labels that its pods bear."""
 
@@ -74,55 +117,49 @@ class _Pods:
         return any(selects(one) for one in self.labels)
 
 
-def leaks(cluster: Cluster, namespace: str, labels: Sequence[Mapping[str, str]], form: str) -> Leaks:
+def leaks(around: Around, labels: Sequence[Mapping[str, str]], form: str) -> Leaks:
     """What gets past a deny of that form for pods of those labels.
 
     Kubernetes' policies add up with one another and with Cilium's and Calico's: any allow defeats a deny. A deny of
     Cilium's beats all of those; one of Calico's beats what it orders behind itself. An AdminNetworkPolicy comes first."""
-    groups, seen = cluster.groups(), Leaks()
-    pods = _Pods(namespace, _labels_of(cluster, namespace), labels)
-    if form == "kubernetes":
-        _look(cluster, NETWORK_POLICIES, pods, seen, _kubernetes)
-    if form == "kubernetes" and CILIUM_POLICIES.group in groups:
-        _look(cluster, CILIUM_POLICIES, pods, seen, _cilium)
-        _look(cluster, CILIUM_CLUSTER_POLICIES, pods, seen, _cilium)
-    if form != "cilium" and CALICO_POLICIES.group in groups:
-        for resource in (CALICO_POLICIES, CALICO_GLOBAL_POLICIES):
-            _look(cluster, resource, pods, seen, lambda m, p: _calico(m, p, behind=form == "calico"))
-    if ADMIN_POLICIES.group in groups:
-        _look(cluster, ADMIN_POLICIES, pods, seen, _admin)
+    seen, pods = Leaks(), _Pods(around.namespace, around.labels, labels)
+    for resource, listed in around.policies:
+        allows = _allows(resource, form)
+        if allows is not None:
+            _look(resource, listed, pods, seen, allows)
     seen.found = dict(sorted(seen.found.items()))
     return seen
 
 
-def _labels_of(cluster: Cluster, namespace: str) -> Mapping[str, str]:
-    found = cluster.get(NAMESPACES, "", namespace)
-    labels: Mapping[str, str] = found["metadata"].get("labels") or {}
-    return labels
+def _allows(resource: Resource, form: str) -> Callable[[Json, _Pods], bool | None] | None:
+    """How a policy of that kind is asked whether it gets past a deny of that form; None where none can."""
+    if resource is ADMIN_POLICIES:
+        return _admin
+    if resource in (CALICO_POLICIES, CALICO_GLOBAL_POLICIES):
+        return None if form == "cilium" else lambda policy, pods: _calico(policy, pods, behind=form == "calico")
+    if form != "kubernetes":
+        return None
+    return _kubernetes if resource is NETWORK_POLICIES else _cilium
 
 
 def _look(
-    cluster: Cluster,
     resource: Resource,
+    listed: tuple[Json, ...] | str,
     pods: _Pods,
     seen: Leaks,
     allows: Callable[[Json, _Pods], bool | None],
 ) -> None:
-    try:
-        listed = cluster.all_of(resource, pods.namespace if resource.namespaced else "")
-    except NotServedError:
-        return  # another version of the group, without that kind
-    except (ForbiddenError, NotFoundError) as error:
-        seen.untold.append(
-            f"whether a {resource.kind} of {resource.group} lets traffic through is unknown: {error.problem}"
-        )
+    if isinstance(listed, str):
+        seen.untold.append(f"whether a {resource.kind} of {resource.group} lets traffic through is unknown: {listed}")
         return
     for policy in listed:
-        name = str(policy["metadata"]["name"])
         answer = allows(policy, pods)
+        if answer is False:
+            continue
+        name = str(policy["metadata"]["name"])
         if answer is None:
             seen.untold.append(f"whether {resource.kind} {name} selects these pods cannot be told from its selector")
-        elif answer:
+        else:
             said = name if resource is NETWORK_POLICIES else f"{_kind(resource)}/{name}"
             seen.found[said] = digest(policy.get("spec") or policy.get("specs") or {})
 

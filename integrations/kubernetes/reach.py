@@ -18,6 +18,12 @@ from patchgap.ports import Situation
 from patchgap.settings import KubernetesSettings
 
 PLATFORM = "kubernetes"
+Asker = tuple[str, str]  # whose targets share a read: the incident, and the digest of the plan that it acts by
+
+
+def asker_of(situation: Situation) -> Asker:
+    """Who asks: what was read to make a plan is not what its actions are given."""
+    return situation.incident, situation.plan_digest
 
 
 def settings_of(situation: Situation) -> KubernetesSettings:

@@ -29,3 +29,16 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 def is_empty(selector: Mapping[str, Any]) -> bool:
     """Whether it selects everything."""
     return not (selector.get("matchLabels") or selector.get("matchExpressions"))
+
+
+def text(selector: Mapping[str, Any]) -> str:
+    """The LabelSelector as a list's query has it."""
+    terms = [f"{k}={v}" for k, v in (selector.get("matchLabels") or {}).items()]
+    return ",".join([*terms, *(_term(e) for e in selector.get("matchExpressions") or ())])
+
+
+def _term(expression: Mapping[str, Any]) -> str:
+    key, operator = expression["key"], expression["operator"]
+    if operator in {"In", "NotIn"}:
+        return f"{key} {operator.lower()} ({','.join(expression.get('values') or ())})"
+    return f"{'' if operator == 'Exists' else '!'}{key}"

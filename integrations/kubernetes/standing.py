@@ -57,14 +57,16 @@ def preview(cluster: Cluster, manifests: Sequence[Json]) -> tuple[str, ...]:
 
 
 def put(cluster: Cluster, manifests: Sequence[Json]) -> tuple[dict[str, str], ...]:
-    """Applies each, in order, and returns what was made as kind, namespace, name and uid. Raises ConflictError,
-    with nothing overwritten, where someone else made or changed one of them."""
-    for manifest in manifests:
-        _refuse_foreign(cluster, manifest, _found(cluster, manifest))
-    for manifest in manifests:
-        if not _stands(cluster, manifest):
-            cluster.apply(manifest)
-    return stand(cluster, [m for m in manifests if m["kind"] != "Namespace"])
+    """Applies each that does not stand, in order, and returns what was made as kind, namespace, name and uid, as the server
+    answered. Raises ConflictError, with nothing overwritten, where someone else made or changed one of them."""
+    found = [_found(cluster, manifest) for manifest in manifests]
+    for manifest, live in zip(manifests, found, strict=True):
+        _refuse_foreign(cluster, manifest, live)
+    stand = [
+        cluster.apply(manifest) if live is None or _unlike(manifest, live, "") else live
+        for manifest, live in zip(manifests, found, strict=True)
+    ]
+    return tuple(_reference(live) for live in stand if live["kind"] != "Namespace")
 
 
 def stand(cluster: Cluster, manifests: Sequence[Json]) -> tuple[dict[str, str], ...]:
@@ -111,11 +113,6 @@ def remove(cluster: Cluster, objects: Sequence[Mapping[str, str]]) -> tuple[str,
 def _found(cluster: Cluster, manifest: Json) -> dict[str, Any] | None:
     meta = manifest["metadata"]
     return cluster.find(of_object(manifest), meta.get("namespace", ""), meta["name"])
-
-
-def _stands(cluster: Cluster, manifest: Json) -> bool:
-    live = _found(cluster, manifest)
-    return live is not None and not _unlike(manifest, live, "")
 
 
 def _reference(live: Json) -> dict[str, str]:

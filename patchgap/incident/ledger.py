@@ -67,6 +67,11 @@ class IncidentRow:
     opened_at: datetime
 
 
+# What was found whole: its rows, their entries, and the token of the lease under which it was last read (0 for none).
+_Verified = tuple[list[Link], tuple[Entry, ...], int]
+_NOTHING: _Verified = ([], (), 0)
+
+
 class Ledger:
     """The record of every incident, in one database. Two writers never fork a chain. An intent that would change more
     within an hour than `per_hour` (of all incidents together) is not recorded: OverHourError."""
@@ -75,8 +80,8 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._per_hour = per_hour
-        self._fence: int | None = None
-        self._read: dict[str, tuple[list[Link], tuple[Entry, ...]]] = {}  # what was found whole, by incident
+        self._fence = 0  # no lease's token
+        self._read: dict[str, _Verified] = {}  # by incident
 
     def under(self, token: int) -> Self:
         """The same ledger for one that acts under an incident's lease: it adds only while that token is the last one, in the same
@@ -132,7 +137,7 @@ class Ledger:
         row = connection.execute(query).first()
         if row is None:
             raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
-        if self._fence is not None:
+        if self._fence:
             must_be_last(connection, incident, self._fence)
         return row
 
@@ -171,9 +176,10 @@ class Ledger:
         break.
 
         Every row is read anew; one that is to the letter what it was when it was verified is not hashed and decoded
-        again: else a containment would cost the square of its targets."""
-        row, links = self._load(incident)
-        before, entries = self._read.get(incident, ([], ()))
+        again. Under a lease the first reading is whole too; what was verified under that very lease is not read again, as
+        long as its last entry stands and the rest follows it: else a containment would cost the square of its targets."""
+        before, entries, fence = self._read.get(incident, _NOTHING)
+        row, links = self._load(incident, before if self._fence and self._fence == fence else ())
         if links[: len(before)] != before:
             before, entries = [], ()
         broken = next(_all_problems(row, links, entries), None)
@@ -183,13 +189,13 @@ class Ledger:
                 f"Decide nothing from it; `patchgap ledger verify {incident}` names every break. Restore a backup.",
             )
         entries = (*entries, *(_entry(link) for link in links[len(entries) :]))
-        self._remember(incident, links, entries)
+        self._remember(incident, (links, entries, self._fence or fence))
         return entries
 
-    def _remember(self, incident: str, links: list[Link], entries: tuple[Entry, ...]) -> None:
+    def _remember(self, incident: str, read: _Verified) -> None:
         if incident not in self._read and len(self._read) >= _REMEMBERED:
             self._read.pop(next(iter(self._read)), None)
-        self._read[incident] = (links, entries)
+        self._read[incident] = read
 
     def incidents(self) -> Sequence[IncidentRow]:
         """Every incident, oldest first."""
@@ -221,12 +227,14 @@ class Ledger:
                 found.append(ChainProblem(one, 0, error.problem))
         return tuple(found)
 
-    def _load(self, incident: IncidentId) -> tuple[sa.Row[Any], list[Link]]:
-        """The incident's row and its entries, in one statement: one moment of the database."""
+    def _load(self, incident: IncidentId, known: Sequence[Link] = ()) -> tuple[sa.Row[Any], list[Link]]:
+        """The incident's row and its entries, in one statement: one moment of the database. Of the entries that are known
+        only the last is read, and all where that is another by now."""
         entry, owner = tables.entry.c, tables.incident.c
+        since = known[-1].seq if known else 0
         query = (
             sa.select(tables.incident, *(entry[name].label(f"entry_{name}") for name in Link.__dataclass_fields__))
-            .select_from(tables.incident.outerjoin(tables.entry))
+            .select_from(tables.incident.outerjoin(tables.entry, (entry.incident == owner.id) & (entry.seq >= since)))
             .where(owner.id == incident)
             .order_by(entry.seq)
         )
@@ -240,7 +248,10 @@ class Ledger:
         if not rows:
             raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
         first = len(rows[0]) - len(Link.__dataclass_fields__)
-        return rows[0], [Link(*r[first:]) for r in rows if r[first] is not None]
+        links = [Link(*r[first:]) for r in rows if r[first] is not None]
+        if not known:
+            return rows[0], links
+        return (rows[0], [*known, *links[1:]]) if links[:1] == [known[-1]] else self._load(incident)
 
     def _now(self) -> str:
         return str(plain(self._clock()))

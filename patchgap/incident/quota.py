@@ -66,9 +66,8 @@ def over(
 def _fresh(connection: sa.Connection, incident: IncidentId, names: Collection[str], at: float) -> set[str]:
     """Those that the incident neither changed before nor counted within the hour."""
     counted = touched.c.intended | (touched.c.at > at - HOUR)
-    return set(names) - set(
-        connection.scalars(sa.select(touched.c.name).where(touched.c.incident == incident, counted))
-    )
+    query = sa.select(touched.c.name).where(touched.c.incident == incident, counted, touched.c.name.in_(names))
+    return set(names) - set(connection.scalars(query))
 
 
 def _used(connection: sa.Connection, at: float) -> int:

@@ -202,7 +202,7 @@ def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:
 def carry_out(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     """One verb on one target: intent, effect, receipt. Run again, it observes and does only what is left."""
     with engine.acting(incident) as acting:
-        state = state_of(engine, incident)
+        state = fold(acting.ledger.read(incident))
         planned = next((a for a in _plan_of(state).actions if a.id == action), None)
         if planned is None:
             raise RefusedError(

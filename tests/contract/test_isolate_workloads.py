@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,33 @@ def test_pods_that_an_unaffected_workload_has_yet_to_make_are_left_alone(
     held = pods(scene, "trainer")
     assert len(held) == 2
     assert all(selectors.selects(made["spec"]["podSelector"], p["metadata"]["labels"]) for p in held)
+
+
+def test_a_neighbour_that_appears_since_the_plan_is_left_alone(controllers: Any, scene: Scene) -> None:
+    """Also right after it: what was read to make the plan is not what its action is given."""
+    planned = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(ISOLATE, planned)
+    assert not any(QUARANTINE in line for line in ISOLATE.preview(ISOLATE.parameters(), target, planned))
+    idle = deployment("server", image(GOOD), replicas=0)
+    labels = {"app": "trainer", "part": "server"}
+    idle["spec"] |= {"selector": {"matchLabels": {"part": "server"}}, "template": template("x", image(GOOD))}
+    idle["spec"]["template"]["metadata"]["labels"] = labels
+    scene.make(idle)
+    [control] = scene.perform(ISOLATE, replace(planned, plan_digest="sha256:1"))
+    assert control.intent.found["others"] == ["Deployment/server"]
+    assert control.receipt.result["by_label"] is True
+
+
+def test_a_neighbour_that_appears_before_the_write_is_told(controllers: Any, scene: Scene) -> None:
+    """The receipt looks at what the policy selects after it was put, and names what it holds besides."""
+    situation = scene.situation(scene.workload("trainer"))
+    [target] = scene.targets(ISOLATE, situation)
+    intent = scene.intent(ISOLATE, target, situation)
+    shell = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shell", "namespace": "training"}}
+    shell["metadata"]["labels"] = {"app": "trainer"}
+    scene.make({**shell, "spec": template("x", image(GOOD))["spec"]})
+    receipt = ISOLATE.apply(intent, situation)
+    assert any("came since it was planned, and is not affected: shell" in line for line in receipt.detail)
 
 
 def test_a_pod_without_the_quarantine_label_is_drift(controllers: Any, scene: Scene) -> None:

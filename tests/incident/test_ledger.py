@@ -214,6 +214,29 @@ def test_tampering_by_statement_is_found(telling: Telling, ledger: Ledger, tmp_p
         ledger.read(incident)
 
 
+def test_under_a_lease_a_ledger_is_read_whole_once_and_then_on_from_its_end(telling: Telling, tmp_path: Path) -> None:
+    """What others add is read; what was verified is not read again before the next lease; an end that was changed is
+    found at once."""
+    incident = telling.whole(until=events.Planned)
+    ledger, other = ledger_in(tmp_path), ledger_in(tmp_path)
+    mine = ledger.under(1)
+    first = mine.read(incident)
+    other.append(incident, events.PersonCalled("x"), "other")
+    grown = mine.read(incident)
+    assert [e.seq for e in grown[len(first) :]] == [len(first) + 1]
+    assert all(a is b for a, b in zip(first, grown, strict=False))
+    with closing(sqlite3.connect(tmp_path / "patchgap.db")) as raw:
+        raw.executescript("UPDATE entry SET actor = 'mallory' WHERE seq = 2")
+    assert mine.read(incident) == grown
+    for reader in (ledger.under(2), ledger):
+        with pytest.raises(BrokenLedgerError, match="entry 2"):
+            reader.read(incident)
+    with closing(sqlite3.connect(tmp_path / "patchgap.db")) as raw:
+        raw.executescript(TAMPERS["a cut tail"])
+    with pytest.raises(BrokenLedgerError):
+        mine.read(incident)
+
+
 def test_nothing_is_added_to_a_cut_tail(telling: Telling, ledger: Ledger, tmp_path: Path) -> None:
     """Where the end is not the one recorded, an append refuses instead of covering the gap."""
     incident = telling.whole(until=events.Planned)

@@ -6,16 +6,14 @@ Owns the choice between the workload's own selector and a quarantine label. The 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from integrations.kubernetes import enforcement, isolation, leaks, seen, selectors, standing
+from integrations.kubernetes import isolation, leaks, neighbours, seen, selectors, standing
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.inventory import selector_of
-from integrations.kubernetes.inventory.families import Family, families
-from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, read
-from integrations.kubernetes.inventory.states import is_over, live_pods
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, scoped, still
+from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
+from integrations.kubernetes.neighbours import RECENT, View
+from integrations.kubernetes.reach import PLATFORM, asker_of, cluster_of, each_live, live, scoped, still
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_template
 from integrations.verbs import IsolationParameters, done
 from patchgap.errors import NotFoundError, RefusedError
@@ -75,16 +73,16 @@ class IsolateWorkloads:
     ) -> tuple[str, ...]:
         """The policy, the labels where it needs them, what would leak, and what enforces it."""
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target)
+        here = leaks.around(cluster, asker_of(situation), target.namespace, RECENT)
         label = {_key(situation, target): str(situation.incident)}
         labelled = view.unlabelled(label) if view.shared else []
         for pod in labelled:
             _label(cluster, pod, label, dry_run=True)
         said = [f"Pod {p['metadata']['name']}: label {_key(situation, target)} is added" for p in labelled]
-        enforced = enforcement.enforcement(cluster)
-        form = isolation.form_of(cluster, parameters.form, enforced)
+        form = isolation.form_of(here.groups, parameters.form, here.enforced)
         lines = standing.preview(cluster, [_policy(situation, target, view, form)])
-        leaking = _leaks(cluster, target, view, form).lines
-        return (*lines, *said, *leaking, *view.on_host, isolation.told(enforced, form))
+        leaking = leaks.leaks(here, view.labels, form).lines
+        return (*lines, *said, *leaking, *view.on_host, isolation.told(here.enforced, form))
 
     def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
         """The images, and the selector that the policy takes over."""
@@ -94,9 +92,10 @@ class IsolateWorkloads:
         """How the pods are selected; kept, since a selector's neighbours may change. And what leaks already: what
         somebody lets through later is drift."""
         view, cluster = _view(situation, action.target), cluster_of(situation, action.target.cluster)
+        here = leaks.around(cluster, asker_of(situation), action.target.namespace, RECENT)
         asked = IsolationParameters.model_validate(action.parameters).form
-        form = isolation.form_of(cluster, asked, enforcement.enforcement(cluster))
-        found = _leaks(cluster, action.target, view, form).found
+        form = isolation.form_of(here.groups, asked, here.enforced)
+        found = leaks.leaks(here, view.labels, form).found
         return {"shared": view.shared, "others": list(view.others), "leaks": found, "form": form}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
@@ -108,7 +107,7 @@ class IsolateWorkloads:
             for pod in view.unlabelled(label):
                 _label(cluster, pod, label)
         objects = standing.put(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))])
-        return _receipt(intent, cluster, view, objects)
+        return _receipt(intent, situation, _pods_of(situation, target, view.manifest, view.shared), objects)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the policy stands and selects every live pod of the workload."""
@@ -120,7 +119,7 @@ class IsolateWorkloads:
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
         return _receipt(
             intent,
-            cluster,
+            situation,
             view,
             standing.stand(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
         )
@@ -137,7 +136,8 @@ class IsolateWorkloads:
         key = _key(situation, target)
         outside = view.unlabelled({key: str(situation.incident)}) if view.shared else []
         before: Mapping[str, str] = intent.found.get("leaks") or {}
-        now = _leaks(cluster, target, view, isolation.form_found(intent.found)).found
+        here = leaks.around(cluster, asker_of(situation), target.namespace)
+        now = leaks.leaks(here, view.labels, isolation.form_found(intent.found)).found
         opened = [n for n, d in now.items() if before.get(n) != d]
         return (
             *standing.differences(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
@@ -151,10 +151,11 @@ class IsolateWorkloads:
         if still(situation, target) is None:
             return (), ()  # no pods are left to reach
         cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
-        found = _leaks(cluster, target, view, isolation.form_found(intent.found))
+        here, form = leaks.around(cluster, asker_of(situation), target.namespace), isolation.form_found(intent.found)
+        found = leaks.leaks(here, view.labels, form)
         through = [f"{target}: {leaks.named(n, target.namespace)} lets traffic through" for n in found.found]
         through += [f"{target}: {line}" for line in view.on_host]
-        doubt = isolation.doubt(enforcement.enforcement(cluster), isolation.form_found(intent.found))
+        doubt = isolation.doubt(here.enforced, form)
         return tuple(through), tuple(f"{target}: {line}" for line in (*found.untold, doubt) if line)
 
     def release(self, control: Control, situation: Situation) -> Receipt:
@@ -175,65 +176,21 @@ class IsolateWorkloads:
         )
 
 
-class _View:
-    """The workload and its unaffected neighbours as they are now. `shared` where its selector selects theirs too:
-    their pods, or those that their templates have yet to make."""
-
-    def __init__(self, family: Family, neighbours: Sequence[Family], *, shared: bool | None) -> None:
-        self.selector: Mapping[str, Any] = selector_of(family.head)
-        self.pods = live_pods(family)
-        template = (pod_template(family.head).get("metadata") or {}).get("labels") or {}
-        self.labels = [template, *(_labels(p) for p in self.pods)]
-        everything = selectors.is_empty(self.selector)
-        made = [m for n in neighbours for m in _made_by(n)]
-        met = [name for name, labels in made if everything or selectors.selects(self.selector, labels)]
-        self.others = tuple(sorted(met))
-        self.shared = (everything or bool(met)) if shared is None else shared
-        on_host = sorted(str(p["metadata"]["name"]) for p in self.pods if (p.get("spec") or {}).get("hostNetwork"))
-        self.on_host = tuple(f"Pod {name} uses the host's network, which no policy reaches" for name in on_host)
-
-    def unlabelled(self, label: Mapping[str, str]) -> list[Json]:
-        """The live pods without the quarantine label."""
-        return [p for p in self.pods if not label.items() <= _labels(p).items()]
-
-
-def _view(situation: Situation, target: Target, shared: bool | None = None) -> _View:
+def _view(situation: Situation, target: Target, shared: bool | None = None) -> View:
     manifest = live(situation, target)
     if _on_host(manifest):
         raise RefusedError(f"{target}: {_ON_HOST}", "Scale it to zero, or isolate its nodes.")
-    snapshot = read(cluster_of(situation, target.cluster), WORKLOADS, target.namespace)
-    if untold := snapshot.why_not(WORKLOADS):
-        raise RefusedError(f"{target}: its neighbours cannot be told: {untold}", "Grant that permission.")
-    family, neighbours, affected = None, list[Family](), {w.ref.uid for w in scoped(situation)}
-    for f in families(snapshot):
-        if f.head["metadata"]["uid"] == manifest["metadata"]["uid"]:
-            family = f
-        elif f.head["metadata"]["uid"] not in affected:
-            neighbours.append(f)
-    if family is None:
-        raise NotFoundError(f"{target} went away while it was read", "Refresh the inventory and plan again.")
-    return _View(family, neighbours, shared=shared)
+    return _pods_of(situation, target, manifest, shared)
 
 
-def _made_by(family: Family) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The names and labels of its pods, and of the template that makes the next ones: a CronJob between two runs or a
-    workload at zero has no pods today."""
-    for pod in live_pods(family):
-        yield str(pod["metadata"]["name"]), _labels(pod)
-    head = family.head
-    if head["kind"] != "Pod" and not (head["kind"] == "Job" and is_over(head)):
-        yield (
-            f"{head['kind']}/{head['metadata']['name']}",
-            (pod_template(head).get("metadata") or {}).get("labels") or {},
-        )
+def _pods_of(situation: Situation, target: Target, manifest: Json, shared: bool | None) -> View:
+    affected = {w.ref.uid for w in scoped(situation)}
+    cluster = cluster_of(situation, target.cluster)
+    return neighbours.view(cluster, asker_of(situation), manifest, affected, shared=shared)
 
 
 def _on_host(manifest: Json) -> bool:
     return bool((pod_template(manifest).get("spec") or {}).get("hostNetwork"))
-
-
-def _labels(pod: Json) -> Mapping[str, str]:
-    return pod["metadata"].get("labels") or {}
 
 
 def _key(situation: Situation, target: Target) -> str:
@@ -245,7 +202,7 @@ def _name(situation: Situation, target: Target) -> str:
     return standing.object_name(situation.incident, "isolate", target.kind, target.name)
 
 
-def _policy(situation: Situation, target: Target, view: _View, form: str) -> dict[str, Any]:
+def _policy(situation: Situation, target: Target, view: View, form: str) -> dict[str, Any]:
     label = {_key(situation, target): str(situation.incident)}
     selector = {"matchLabels": label} if view.shared else dict(view.selector)
     if selectors.is_empty(selector):
@@ -272,13 +229,10 @@ def _label(cluster: Cluster, pod: Json, label: Mapping[str, str | None], *, dry_
         return  # it ended meanwhile: there is nothing to hold or to release
 
 
-def _leaks(cluster: Cluster, target: Target, view: _View, form: str) -> leaks.Leaks:
-    return leaks.leaks(cluster, target.namespace, view.labels, form)
-
-
-def _receipt(intent: Intent, cluster: Cluster, view: _View, objects: tuple[dict[str, str], ...]) -> Receipt:
+def _receipt(intent: Intent, situation: Situation, view: View, objects: tuple[dict[str, str], ...]) -> Receipt:
     target, form = intent.action.target, isolation.form_found(intent.found)
-    found, enforced = _leaks(cluster, target, view, form), enforcement.enforcement(cluster)
+    here = leaks.around(cluster_of(situation, target.cluster), asker_of(situation), target.namespace)
+    found, enforced = leaks.leaks(here, view.labels, form), here.enforced
     whole = not (found.found or found.untold or isolation.doubt(enforced, form) or view.on_host)
     said = "deny all traffic" if whole else "are asked to deny all traffic, but that is not proved to be whole"
     detail = [
@@ -289,5 +243,7 @@ def _receipt(intent: Intent, cluster: Cluster, view: _View, objects: tuple[dict[
     ]
     if view.shared:
         detail.append("its selector is shared: pods are held by a label, and a new pod only after the next run")
+    elif view.others:
+        detail.append(f"it selects what came since it was planned, and is not affected: {', '.join(view.others)}")
     told = {"form": form, "enforced_by": enforced.plugin, "whole": whole, "untold": found.untold}
     return done(intent, detail, objects=list(objects), leaks=list(found.found), by_label=view.shared, **told)

@@ -69,14 +69,15 @@ def read(
     resources: Sequence[Resource] = EVERYTHING,
     namespace: str = "",
     keep: Callable[[Json], Json] = lambda manifest: manifest,
+    labels: str = "",
 ) -> Snapshot:
-    """Lists each kind once; `keep` cuts each object down as its page comes. Raises UnreachableError where the cluster
+    """Lists each kind once, with `labels` what that selector selects; `keep` cuts each object down as its page comes. Raises UnreachableError where the cluster
     does not answer."""
     objects: dict[str, tuple[Json, ...]] = {}
     untold: dict[str, str] = {}
     for resource in resources:
         try:
-            listed = cluster.all_of(resource, namespace if resource.namespaced else "", keep=keep)
+            listed = cluster.all_of(resource, namespace if resource.namespaced else "", labels=labels, keep=keep)
             objects[resource.kind] = tuple(listed)
         except (ForbiddenError, NotServedError) as error:
             if reason := untold_because(resource, error):

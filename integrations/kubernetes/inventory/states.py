@@ -16,7 +16,12 @@ from patchgap.model.workload import Container, RunState
 
 def live_pods(family: Family) -> list[Json]:
     """The pods that have not ended; one that is being deleted runs until it is gone."""
-    return [p for p in family.pods if (p.get("status") or {}).get("phase") not in ENDED_PHASES]
+    return [p for p in family.pods if not has_ended(p)]
+
+
+def has_ended(pod: Json) -> bool:
+    """Whether it runs no more, and never will again."""
+    return (pod.get("status") or {}).get("phase") in ENDED_PHASES
 
 
 def running(family: Family) -> int:
