@@ -32,7 +32,9 @@ def each_cluster(
     for name in names:
         begun = situation.clock()
         try:
-            seen = look(clusters.known(name, situation.identities.get(name, ""), anew=True))
+            cluster = clusters.known(name, situation.identities.get(name, ""), anew=True)
+            with cluster.together.round():
+                seen = look(cluster)
         except PatchgapError as error:
             seen = Seen(unknown=[f"cluster {name} could not be read: {error}"])
         yield evidence(check, seen, f"{name}: {kinds} (live)", begun)

@@ -1,16 +1,17 @@
 """Reads that many targets of one incident need alike, made once for all that ask at the same time.
 
 Owns how old an answer may be: who asks is given what began to be read after the asking, or at the most so long before as
-it says itself. It knows nothing of what is read.
+it says itself, or since its round began. It knows nothing of what is read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
 from patchgap.errors import PatchgapError
@@ -33,12 +34,23 @@ class Together:
         self._elapsed = elapsed
         self._reads: dict[Hashable, _Read] = {}
         self._lock = Lock()
+        self._round = local()
+
+    @contextmanager
+    def round(self) -> Iterator[None]:
+        """Within it this thread takes whatever began to be read since it was entered: evidence is dated by its beginning."""
+        self._round.since = self._elapsed()
+        try:
+            yield
+        finally:
+            del self._round.since
 
     def read(self, key: Hashable, look: Callable[[], T], oldest: float = 0.0) -> T:
         """What `look` answers, begun no earlier than `oldest` seconds before this call: one that runs or is over is
         shared where it is new enough; one that began too early is awaited, since the next serves all who wait. Raises
         what `look` raises; a PatchgapError is shared with those who wait for it, and none is kept."""
-        since = self._elapsed() - oldest
+        now = self._elapsed()
+        since = min(now - oldest, getattr(self._round, "since", now))
         while True:
             with self._lock:
                 held = self._reads.get(key)

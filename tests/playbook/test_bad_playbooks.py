@@ -63,7 +63,17 @@ def test_the_corrected_line_mends_the_problem(case: dict[str, Any]) -> None:
     (found,) = problems("\n".join(lines) + "\n")
     if not found.corrected:
         goes_on = lines[found.line : found.line + 1] and lines[found.line].startswith(" " * found.column)
-        words = ("; move ", "not YAML", "alias", "directive", "deeper", "key must", "merge", "a step is", "never the value")
+        words = (
+            "; move ",
+            "not YAML",
+            "alias",
+            "directive",
+            "deeper",
+            "key must",
+            "merge",
+            "a step is",
+            "never the value",
+        )
         assert goes_on or any(w in found.what for w in words)
         return
     added = "is missing; add" in found.what and "{" not in found.corrected

@@ -46,6 +46,15 @@ def test_what_was_read_before_the_asking_is_read_again() -> None:
     assert together.read("b", world.look, oldest=60) == 4
 
 
+def test_within_a_round_one_look_is_enough() -> None:
+    """What began before the round is not; and after it each has its own again."""
+    world, together = World(), Together(ticking())
+    together.read("a", world.look)
+    with together.round():
+        assert [together.read("a", world.look) for _ in range(3)] == [2, 2, 2]
+    assert together.read("a", world.look) == 3
+
+
 def test_all_who_ask_while_one_looks_share_the_next_look() -> None:
     """The one that runs began too early for them; they are given one that none of them began too early for."""
     world, asked, together = World(), count(), Together()
