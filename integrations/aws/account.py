@@ -14,6 +14,7 @@ from threading import RLock, local
 from typing import Any, Self
 
 from integrations.aws.answers import told
+from integrations.aws.sending import bound
 from patchgap.settings import AwsAccount
 
 Json = Mapping[str, Any]
@@ -117,6 +118,7 @@ class Account:
                     service, region_name=key[1], endpoint_url=self.settings.endpoint or None, config=self._bounds(once)
                 )
                 client.meta.events.register("before-send", _before_send)  # of each try: the SDK repeats by itself
+                bound(client, self._timeout)
                 self._clients[key] = client
             return self._clients[key]
 

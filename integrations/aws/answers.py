@@ -71,7 +71,7 @@ _CHANGED = frozenset(
     }
 )
 _PASSING = frozenset({"RequestLimitExceeded", "SlowDown", "TooManyRequestsException", "RequestTimeout"})
-_FAILED = 500  # HTTP
+_LIMITED, _FAILED = 429, 500  # HTTP
 
 
 class ForbiddenError(RefusedError):
@@ -90,6 +90,7 @@ class QuotaError(RefusedError):
 def told(where: str, permission: str) -> Iterator[None]:
     """Makes boto3's errors ours; `permission` is the IAM action of the call."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # imported late: half a second
+    from botocore.parsers import ResponseParserError  # no BotoCoreError
 
     try:
         yield
@@ -99,7 +100,7 @@ def told(where: str, permission: str) -> Iterator[None]:
         raise UnreachableError(
             f"{where}: there are no AWS credentials here", "Set them as for AWS's own tools: a profile or a role."
         ) from error
-    except (BotoCoreError, OSError) as error:
+    except (BotoCoreError, ResponseParserError, OSError) as error:
         raise UnreachableError(
             f"{where} did not answer {permission} ({type(error).__name__})", "Check its regions, endpoint and network."
         ) from error
@@ -122,6 +123,6 @@ def _refusal(where: str, permission: str, response: Any) -> PatchgapError:
         return ConflictError(f"{where}: {permission}: another change came in between ({code})", "Run it again.")
     if code in {"LimitExceeded", "LimitExceededException"}:
         return QuotaError(f"{where}: {permission}: the account's quota is used up ({code})", "Make room, or raise it.")
-    if status >= _FAILED or code in _PASSING or "Throttl" in code:
+    if status >= _FAILED or status == _LIMITED or code in _PASSING or "Throttl" in code:
         return UnreachableError(f"{where} cannot answer {permission} now ({code or status})", "Run it again later.")
     return RefusedError(f"{where} refused {permission} ({code})", "See that call in CloudTrail; nothing was changed.")
