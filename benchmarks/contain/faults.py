@@ -1,9 +1,10 @@
 """Faults survived / injected: each kind of fault at each request of a containment and of its release.
 
 429, 500, a request that is never answered, a connection reset after the write was done, an answer that drips, an answer
-that breaks off in the middle. Survived means: the run that met it ends in time and says what it could not do, and after
-the next one the world is as after a run that met none: no effect twice, none lost, nothing open. Judged by the cluster's
-own records. Exits 1 where one was not survived.
+that breaks off in the middle: of the cluster where an action is Kubernetes' own, and of every other server that the engine
+asks (AWS' on moto's, GitHub, people's sink, a team's rotator, the record of later runs). Survived means: the run that met
+it ends in time, with an error of patchgap's own if with one, and after the next one the world is as after a run that met
+none: no effect twice, none lost, nothing open. Judged by the world's own records. Exits 1 where one was not survived.
 """
 
 from __future__ import annotations
@@ -12,73 +13,115 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import kill_places
+from fault_front import Front
 from kill_trial import Trial, Whole, settled, world_of
-from kill_world import Seen, Warm, World
+from kill_world import PLATFORMS, Seen, Warm, World
 from kills import actions, warmed
 
-from integrations.rehearsal.faults import BY_NAME
+from integrations.rehearsal.faults import BY_NAME, Fault
 from patchgap import registry
 from patchgap.ports import Action
 
 
-def of_action(warm: Warm, folder: Path, action: Action, each: int) -> Iterator[tuple[str, Trial]]:
+@dataclass(frozen=True)
+class Side:
+    """Something whose answers can be spoilt: `plan(fault, nth, times)`, `left` to be spoilt yet, `asked` so far."""
+
+    name: str
+    plan: Callable[[Fault, int, int], None]
+    left: Callable[[], int]
+    asked: Callable[[], int]
+    heal: Callable[[], None]
+
+
+def sides(world: World, front: Front) -> Iterator[Side]:
+    """The cluster itself where the action is one of Kubernetes', and what stands behind the front."""
+    if world.platform == "kubernetes":
+        held = world.cluster
+        yield Side(
+            "cluster",
+            lambda fault, nth, times: held.fail(fault, skip=nth, times=times),
+            lambda: held.faults_left,
+            lambda: len(held.requests),
+            held.heal,
+        )
+    yield Side(
+        "others",
+        lambda fault, nth, times: front.faults.plan(fault, skip=nth, times=times),
+        lambda: front.faults.left,
+        lambda: len(front.asked),
+        front.heal,
+    )
+
+
+def of_action(
+    warm: Warm, folder: Path, action: Action, kinds: list[str], each: int, times: int
+) -> Iterator[tuple[str, Trial]]:
     """Every kind at every request that the action and its release make (or at each so manyth)."""
-    with world_of(warm, folder / f"{action.verb}-{action.platform}", action) as world:
+    named = f"{action.verb} on {action.platform}"
+    with Front() as front, world_of(warm, folder / f"{action.verb}-{action.platform}", action, front.at) as world:
         whole = Whole.of(world)
-        for what, wanted in (("contain", whole.contained), ("dismiss", whole.dismissed)):
-            for number in range(0, _requests(world, what), each):
-                for name in BY_NAME:
-                    yield name, _faulted(world, wanted, what, name, number, action.verb)
+        for side in sides(world, front):
+            for what, wanted in (("contain", whole.contained), ("dismiss", whole.dismissed)):
+                for number in range(0, _requests(world, side, what), each):
+                    for kind in kinds:
+                        where = f"{kind} x {times} at request {number} to {side.name} of {what} of {named}"
+                        yield kind, _faulted(world, side, wanted, what, (BY_NAME[kind], number, times), where)
 
 
-def _requests(world: World, what: str) -> int:
-    """How many requests that part makes of the cluster."""
+def _requests(world: World, side: Side, what: str) -> int:
+    """How many requests that part makes of that side."""
     world.reset()
     if what == "dismiss":
         world.do("contain")
-    before = len(world.cluster.requests)
+    before = side.asked()
     world.do(what)
-    return len(world.cluster.requests) - before
+    return side.asked() - before
 
 
-def _faulted(world: World, wanted: Seen, what: str, name: str, number: int, verb: str) -> Trial:
+def _faulted(world: World, side: Side, wanted: Seen, what: str, fault: tuple[Fault, int, int], where: str) -> Trial:
     world.reset()
     if what == "dismiss":
         world.do("contain")
-    world.cluster.fail(BY_NAME[name], skip=number)
+    side.plan(*fault)
     met = world.do(what)
-    struck = world.cluster.faults_left == 0
-    world.cluster.heal()
-    where = f"{name} at request {number} of {verb}'s {what}"
+    struck = side.left() < fault[2]
+    side.heal()
     if met["stuck"] or met["signal"]:
         return Trial(where, struck, ("the run that met it never ended",))
-    return Trial(where, struck, tuple(settled(world, wanted, what)))
+    surprise = [f"the run that met it broke: {met['said']}"] if met["unforeseen"] else []
+    return Trial(where, struck, (*surprise, *settled(world, wanted, what)))
 
 
 def main() -> int:
     """Prints each fault that was not survived, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--verbs", nargs="*", default=[], help="these alone; all without it")
+    parser.add_argument("--platforms", nargs="*", default=PLATFORMS, help="these alone; all without it")
+    parser.add_argument("--kinds", nargs="*", default=list(BY_NAME), choices=list(BY_NAME), help="these alone")
     parser.add_argument("--each", type=int, default=1, help="at each so manyth request (default: each)")
+    parser.add_argument("--times", type=int, default=1, help="requests in a row that are spoilt (default: 1)")
     given = parser.parse_args()
     known = registry.load()
     kill_places.deadline_seconds = 3.0  # a fault that hangs is waited for
-    chosen = [a for a in actions(known) if a.platform == "kubernetes" and (not given.verbs or a.verb in given.verbs)]
+    chosen = [a for a in actions(known) if a.platform in given.platforms and (not given.verbs or a.verb in given.verbs)]
     injected, survived = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
-        warmed(warm, Path(temporary), known, "kubernetes")
+        warmed(warm, Path(temporary), known, "kubernetes", *({"aws"} & {a.platform for a in chosen}))
         for action in chosen:
-            for name, trial in of_action(warm, Path(temporary), action, given.each):
-                injected[name] += trial.struck
-                survived[name] += trial.struck and not trial.problems
+            for kind, trial in of_action(warm, Path(temporary), action, given.kinds, given.each, given.times):
+                injected[kind] += trial.struck
+                survived[kind] += trial.struck and not trial.problems
                 for problem in trial.problems:
-                    print(f"NOT SURVIVED  {trial.what}: {problem}")
-            print(f"{action.verb}: {survived.total()} / {injected.total()} so far", file=sys.stderr)
-    print(", ".join(f"{name} {survived[name]} / {injected[name]}" for name in BY_NAME))
+                    print(f"NOT SURVIVED  {trial.what}: {problem}", flush=True)
+            so_far = f"{survived.total()} / {injected.total()} survived by its end"
+            print(f"{action.verb} on {action.platform}: {so_far}", file=sys.stderr, flush=True)
+    print(", ".join(f"{kind} {survived[kind]} / {injected[kind]}" for kind in given.kinds))
     print(f"faults survived / injected: {survived.total()} / {injected.total()}")
     return 0 if survived == injected else 1
 

@@ -31,6 +31,7 @@ from kill_runs import BookScheduler
 from integrations.patching.connection import Patching
 from integrations.patching.windows import Calendar
 from patchgap import registry, settings
+from patchgap.errors import PatchgapError
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.incident.ledger import Ledger
 from patchgap.model.finding import IncidentId
@@ -234,15 +235,16 @@ def _forked(job: Json) -> Json:
     return {
         "signal": os.WTERMSIG(ended[1]) if os.WIFSIGNALED(ended[1]) else 0,
         "stuck": time.monotonic() > deadline,
-        **(json.loads(left.read_text()) if left.is_file() else {"left": None, "said": ""}),
+        **(json.loads(left.read_text()) if left.is_file() else {"left": None, "said": "", "unforeseen": False}),
     }
 
 
 def _child(job: Json, left: Path) -> None:
-    made: Json = {"left": None, "said": ""}
+    made: Json = {"left": None, "said": "", "unforeseen": False}
     try:
         made["left"] = run(job)
     except BaseException as error:  # noqa: BLE001  (told to whoever judges)
+        made["unforeseen"] = not isinstance(error, PatchgapError)
         made["said"] = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
     left.write_text(json.dumps(made))
     os._exit(0)

@@ -47,7 +47,10 @@ _quoted = json.dumps
 
 
 class Place(Protocol):
-    """One system that actions change. Entered, it serves; `settings` is its part of patchgap.toml."""
+    """One system that actions change. Entered, it serves; `settings` is its part of patchgap.toml, with each address as
+    `at` has it told to the engine."""
+
+    at: Callable[[str], str]
 
     def settings(self, home: Path) -> str: ...
 
@@ -78,6 +81,9 @@ class _Served:
 
     server: Any
 
+    def __init__(self) -> None:
+        self.at: Callable[[str], str] = str
+
     def begin(self) -> None:
         """Nothing is counted but what stands."""
 
@@ -98,6 +104,7 @@ class Kubernetes(_Served):
     """A rehearsal cluster with an affected Deployment and two others, and the rotator of the Secret that it consumes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.server = RehearsalCluster.start(name=CLUSTER, objects=objects())
         self._rotator = Rotator(ENVIRONMENT["KILLS_ROTATOR"], self._rotated)
         self._began = 0
@@ -127,7 +134,7 @@ class Kubernetes(_Served):
         return (
             f"[[kubernetes.clusters]]\nname = {_quoted(CLUSTER)}\nkubeconfig = {_quoted(str(kubeconfig))}\n"
             f"[kubernetes]\ntimeout_seconds = {deadline_seconds}\n"
-            f"[[kubernetes.rotators]]\nname = 'own'\nsecrets = ['*/*/*']\nurl = {_quoted(self._rotator.url)}\n"
+            f"[[kubernetes.rotators]]\nname = 'own'\nsecrets = ['*/*/*']\nurl = {_quoted(self.at(self._rotator.url))}\n"
             "token = 'env:KILLS_ROTATOR'\n"
         )
 
@@ -165,11 +172,12 @@ class Tickets(_Served):
     """People: a sink for incidents, tickets and messages."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.server = TicketSink()
 
     def settings(self, home: Path) -> str:  # noqa: ARG002  (the protocol's)
         """A webhook."""
-        return f'[[sinks]]\nname = "tickets"\nkind = "webhook"\nurl = {_quoted(self.server.url)}\n'
+        return f'[[sinks]]\nname = "tickets"\nkind = "webhook"\nurl = {_quoted(self.at(self.server.url))}\n'
 
     def reset(self) -> None:
         """Nobody was told anything."""
@@ -191,6 +199,7 @@ class GitHub(_Served):
     def __init__(self) -> None:
         from repository import Repository  # type: ignore[import-not-found]  # the tests': found by the path above
 
+        super().__init__()
         self.server = Repository()
         self.keep()
 
@@ -199,7 +208,7 @@ class GitHub(_Served):
         from repository import NAME
 
         return (
-            f'[github]\nurl = {_quoted(self.server.url)}\ntoken = "env:KILLS_GITHUB"\n'
+            f'[github]\nurl = {_quoted(self.at(self.server.url))}\ntoken = "env:KILLS_GITHUB"\n'
             f"[github.repositories]\n{_quoted(REPOSITORY)} = {_quoted(NAME)}\n"
         )
 
@@ -267,6 +276,7 @@ class Aws:
     _fresh = False
 
     def __init__(self, verb: str = "") -> None:
+        self.at: Callable[[str], str] = str
         self._needs = AWS.get(verb, Needs())
 
     def __enter__(self) -> Self:
@@ -286,8 +296,9 @@ class Aws:
         """The account, by its endpoint."""
         account = self.server.estate
         return (
+            f"[aws]\ntimeout_seconds = {deadline_seconds}\n"
             f'[[aws.accounts]]\nname = "prod-aws"\nregions = ["{self.server.region}"]\n'
-            f"endpoint = {_quoted(account.endpoint)}\n{self._needs.account}\n"
+            f"endpoint = {_quoted(self.at(account.endpoint))}\n{self._needs.account}\n"
         )
 
     def begin(self) -> None:
@@ -322,11 +333,12 @@ class Runs(_Served):
     """Where runs of later times are kept."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.server = RunBook()
 
     def settings(self, home: Path) -> str:
         """None: the process that is killed is given the scheduler, by a file beside its settings."""
-        (home / "runs.url").write_text(self.server.url)
+        (home / "runs.url").write_text(self.at(self.server.url))
         return ""
 
     def reset(self) -> None:

@@ -13,9 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
-from patchgap.errors import UnreachableError
+from integrations.outbound import Service
+from integrations.rest import Rest
 from patchgap.ports import ScheduledRun
 
 
@@ -75,7 +74,7 @@ class BookScheduler:
     """The port that the patch window needs."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._rest = Rest(Service("the runs' record", url, timeout_seconds=5), "Try again.")
 
     def schedule(self, flow: str, parameters: Mapping[str, object], key: str, at: datetime, tags: Sequence[str]) -> str:
         """One run a key."""
@@ -98,13 +97,7 @@ class BookScheduler:
         self._put({**held, "cancelled": True})
 
     def _runs(self) -> list[dict[str, Any]]:
-        return list(self._asked("GET").json())
+        return list(self._rest.ask("GET", "").document)
 
     def _put(self, run: dict[str, Any]) -> None:
-        self._asked("PUT", json=run)
-
-    def _asked(self, method: str, **given: Any) -> httpx.Response:
-        try:
-            return httpx.request(method, self._url, trust_env=False, timeout=5, **given).raise_for_status()
-        except httpx.HTTPError as error:
-            raise UnreachableError(f"the runs' record does not answer: {error}", "Try again.") from error
+        self._rest.ask("PUT", "", body=run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -53,9 +53,10 @@ class Trial:
     problems: tuple[str, ...]
 
 
-def world_of(warm: Warm, home: Path, action: Action) -> World:
-    """An incident whose playbook has that verb alone (and what it needs before it)."""
-    return World(warm, home, steps_of(action), inverses_of(action), action.platform)
+def world_of(warm: Warm, home: Path, action: Action, at: Callable[[str], str] = str) -> World:
+    """An incident whose playbook has that verb alone (and what it needs before it); `at` is where the engine finds an
+    address."""
+    return World(warm, home, steps_of(action), inverses_of(action), action.platform, at)
 
 
 def kills_of(whole: Whole) -> list[Json]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,11 +109,14 @@ class World:
         steps: tuple[Json, ...],
         inverses: tuple[str, ...],
         platform: str = "kubernetes",
+        at: Callable[[str], str] = str,
     ) -> None:
         self._warm, self.home, self.platform = warm, home, platform
         self._open = ExitStack()
         verb = next(iter(steps[-1]))
         self.places = [self._open.enter_context(made(verb)) for made in PLACES[platform]]
+        for place in self.places:
+            place.at = at
         try:
             self._prepare(steps, inverses)
         except BaseException:
