@@ -80,13 +80,14 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
 
 
 def _released_too_early(entries: tuple[Entry, ...], state: IncidentState) -> bool:
-    """Whether something of the plan was released, and the judgement since then is that the danger is there: what stood
-    before must stand again. What merely could not be seen is no such judgement."""
+    """Whether something of the plan was released, and it was judged since then that the danger is there: what stood
+    before must stand again. What merely could not be seen is no such judgement, and takes none back."""
     planned = {a.id for a in state.plan.actions} if state.plan else set()
-    judged = max((e.seq for e in entries if isinstance(e.body, GateJudged)), default=0)
-    gone = (state.releasing.get(a, 0) for a, r in state.released.items() if a in planned and r.outcome is Outcome.DONE)
-    failed = state.verdict is not None and Verdict.FAIL in state.verdict.by_check.values()
-    return failed and any(state.plan_seq < at < judged for at in gone)
+    gone = [state.releasing.get(a, 0) for a, r in state.released.items() if a in planned and r.outcome is Outcome.DONE]
+    judged = ((e.seq, e.body.verdict) for e in reversed(entries) if gone and isinstance(e.body, GateJudged))
+    told = ((seq, v.passed) for seq, v in judged if v.passed or Verdict.FAIL in v.by_check.values())
+    seq, passed = next(told, (0, True))
+    return not passed and any(state.plan_seq < at < seq for at in gone)
 
 
 def _record(engine: Engine, incident: IncidentId, made: Plan) -> None:
@@ -178,20 +179,21 @@ def _plan_of(state: IncidentState) -> Plan:
 
 
 def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> bool:
-    """Whether a run was cut off, a signal joined since the last scope, or the danger is back where it was released:
-    there is no plan yet, or an action that may run was never settled, or must run again; and nobody has written to the
-    ledger for that long (a run of its own may just be at it)."""
+    """Whether a run was cut off, or a signal joined since the last scope: there is no plan yet, or an action that may
+    run was never settled, and nobody has written to the ledger for that long (a run of its own may just be at it). What
+    was released too early is to stand again at once, however busy the ledger is with looking."""
     entries = engine.ledger.read(incident)
+    state = fold(entries)
+    if _released_too_early(entries, state):
+        return True
     if engine.clock() - entries[-1].at < quiet_for:
         return False
-    state = fold(entries)
     if state.plan is None or _joined_since_scope(entries):
         return True
     if state.plan.refusals:
         return False
     settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
-    again = _target_changed(entries, state) or _released_too_early(entries, state)
-    return again or any(a.id not in settled for step in ready(engine, incident) for a in step)
+    return _target_changed(entries, state) or any(a.id not in settled for step in ready(engine, incident) for a in step)
 
 
 def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:
