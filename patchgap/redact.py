@@ -2,6 +2,7 @@
 
 Patterns of credentials that carry their own shape. It never returns the value that it found. What comes from elsewhere
 (a signal, what a check saw) may quote one and must not be lost for it: there the value alone is withheld.
+Who writes it may be the attacker: no pattern may take longer than the text is long.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ class SecretError(RefusedError):
 
 _SHAPES = {
     "a private key": re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"),
-    "a JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    "a JSON web token": re.compile(
+        r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]++\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8})"
+        r"(?:[A-Za-z0-9_-]*?-)?eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+    ),
     "a bearer token": re.compile(r"\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{20,}"),
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
     "a webhook secret": re.compile(r"\bwhsec_[A-Za-z0-9+/=]{16,}"),
-    "a URL with a password": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"]+:[^\s/@\"]+@"),
+    "a URL with a password": re.compile(r"(?:\b[a-z][a-z0-9+.-]{0,30})?://[^\s/:@\"]+:[^\s/@\"]+@"),
 }
+_ESCAPED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")  # of JSON: the letter of a line's end is no part of what follows it
 
 _WHOLE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -32,7 +37,8 @@ _WHOLE_KEY = re.compile(
 
 
 def secret_in(text: str) -> str:
-    """What kind of secret the text seems to hold ("a bearer token"), or ""."""
+    """What kind of secret the JSON text seems to hold ("a bearer token"), or ""."""
+    text = _ESCAPED.sub(" ", text) if "\\" in text else text
     return next((name for name, shape in _SHAPES.items() if shape.search(text)), "")
 
 
@@ -47,7 +53,7 @@ def without_secrets(text: str) -> str:
 def withheld(document: Any) -> Any:
     """That plain JSON with what seems to be a secret taken out of every text in it, also of an object's keys."""
     if isinstance(document, str):
-        return without_secrets(document) if secret_in(document) else document
+        return without_secrets(document)
     if isinstance(document, dict):
         return {withheld(key): withheld(value) for key, value in document.items()}
     return [withheld(item) for item in document] if isinstance(document, list) else document

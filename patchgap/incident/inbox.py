@@ -20,7 +20,7 @@ from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.signal import SignalId
 from patchgap.ports import Clock
-from patchgap.redact import secret_in, withheld
+from patchgap.redact import secret_in, withheld, without_secrets
 from patchgap.storage import writing
 
 InboxState = Literal["received", "started", "opened", "joined", "recorded", "quarantined"]
@@ -59,6 +59,7 @@ class Inbox:
         """
         try:
             text = canonical(document).decode()
+            source = without_secrets(source)
             content = canonical([delivery_id, kind, source, json.loads(text)])
         except (TypeError, ValueError, RecursionError) as error:
             raise BadInputError("the signal", f"it is no plain JSON: {error}", "Send valid JSON in UTF-8.") from error
@@ -101,7 +102,7 @@ class Inbox:
         """Records what became of it. Raises NotFoundError."""
         if state not in get_args(InboxState):
             raise BadInputError("the signal's state", f"{state!r} is none", f"Use one of {get_args(InboxState)}.")
-        values = {"state": state, "reason": reason, "incident": incident or ""}
+        values = {"state": state, "reason": without_secrets(reason), "incident": incident or ""}
         with writing(self._engine) as connection:
             done = connection.execute(sa.update(signal).where(signal.c.id == signal_id).values(values))
             if done.rowcount == 0:

@@ -36,10 +36,16 @@ from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.signal import Signal
 from patchgap.ports import Clock
-from patchgap.redact import SecretError, secret_in, withheld
+from patchgap.redact import SecretError, secret_in, withheld, without_secrets
 from patchgap.storage import writing
 
-_FOREIGN = ("finding", "signal", "unknown")  # words of others, which may quote a token: it is withheld, the rest kept
+_FOREIGN = (
+    "finding",
+    "signal",
+    "unknown",
+    "tiers",
+    "identities",
+)  # words of others, which may quote a token: it is withheld, the rest kept
 _REMEMBERED = 16  # incidents whose verified entries a process keeps
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -92,6 +98,7 @@ class Ledger:
 
     def open(self, key: str, opened: Opened, actor: str) -> tuple[IncidentId, bool]:
         """The new incident, or (the open one with this key or an alias of its advisory, False)."""
+        key = without_secrets(key)
         keys = {key, *_names(opened.finding.signal)}
         try:
             return self._open(key, keys, opened, actor)
@@ -280,7 +287,7 @@ def _sealable(body: Body) -> str:
 def _names(signal: Signal) -> set[str]:
     if signal.advisory is None:
         return set()
-    return {f"advisory:{name}" for name in (signal.advisory.id, *signal.advisory.aliases)}
+    return {without_secrets(f"advisory:{name}") for name in (signal.advisory.id, *signal.advisory.aliases)}
 
 
 def _new_id(connection: sa.Connection, key: str, at: str) -> IncidentId:

@@ -17,13 +17,14 @@ from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
 from patchgap.playbook.verify import required_checks, verify_of
-from patchgap.redact import withheld
+from patchgap.redact import withheld, without_secrets
 from patchgap.stages import consent, overdue
 from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
 from patchgap.stages.situation import playbook_of, situation_of, state_of
 
 _ABSENT = "package_absent"
+_NO_PROOF = "what it saw holds what looks like a secret, which is withheld: it proves nothing"
 ACTOR = "patchgap verify"
 _LEFT_BEHIND = timedelta(minutes=10)  # no action takes that long: the run that made such an intent was cut off
 _LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off until the schedule comes by again
@@ -47,10 +48,10 @@ def _required(engine: Engine, state: IncidentState) -> tuple[Step, ...]:
 
 def observe(engine: Engine, incident: IncidentId, verb: str, platform: str) -> tuple[Evidence, ...]:
     """One check on one platform, live, once for each way in which the tiers in play ask for it; recorded as one round.
-    A check that cannot look leaves UNKNOWN with its reason; of what it saw, what looks like a secret is withheld."""
+    A check that cannot look, or that passes on words with what looks like a secret, leaves UNKNOWN with its reason."""
     state = state_of(engine, incident)
     steps = [s for s in _required(engine, state) if s.verb == verb]
-    seen = tuple(_without_secrets(piece) for step in steps for piece in _look(engine, state, step, platform))
+    seen = tuple(_kept(engine, platform, piece) for step in steps for piece in _look(engine, state, step, platform))
     engine.ledger.append(incident, EvidenceTaken(check=verb, platform=platform, evidence=seen), ACTOR)
     return seen
 
@@ -64,17 +65,27 @@ def _look(engine: Engine, state: IncidentState, step: Step, platform: str) -> tu
     return seen or (_cannot_tell(engine, step.verb, platform, "it returned no evidence"),)
 
 
-def _without_secrets(seen: Evidence) -> Evidence:
-    document = plain(seen)
-    if (kept := withheld(document)) == document:
-        return seen
-    left = decode(Evidence, kept)
-    return replace(left, digest=evidence_digest(left))
-
-
 def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evidence:
     unknown = Evidence(verb, Verdict.UNKNOWN, (reason,), platform, engine.clock())
     return replace(unknown, digest=evidence_digest(unknown))
+
+
+def _kept(engine: Engine, platform: str, seen: Evidence) -> Evidence:
+    """The piece as the ledger takes it: without what looks like a secret, and then no proof of anything; what failed has
+    failed still. What cannot be recorded at all is unknown, with the reason."""
+    try:
+        document = plain(seen)
+        kept = withheld(document)
+        left = seen if kept == document else decode(Evidence, kept)
+        engine.ledger.must_be_recordable(EvidenceTaken(check=seen.check, platform=platform, evidence=(left,)))
+    except (PatchgapError, TypeError, ValueError) as error:
+        why = without_secrets(f"what it saw cannot be recorded: {error}")
+        return _cannot_tell(engine, seen.check, platform, why)
+    if left is seen:
+        return seen
+    if left.verdict is Verdict.PASS:
+        left = replace(left, verdict=Verdict.UNKNOWN, reasons=(_NO_PROOF, *left.reasons))
+    return replace(left, digest=evidence_digest(left))
 
 
 def settle_left_behind(engine: Engine, incident: IncidentId) -> None:

@@ -74,6 +74,18 @@ def test_what_is_no_json_is_refused_clearly(inbox: Inbox, document: dict[str, ob
     assert inbox.pending() == ()
 
 
+def test_a_token_in_a_signal_is_withheld_before_it_is_stored(inbox: Inbox) -> None:
+    """The signal is kept, and in place of the token what kind it was, also where a line's end stands before it; sent again,
+    it is the same signal."""
+    document = {"kind": "runtime", "runtime": {"observed": "curl said:\nAKIAIOSFODNN7EXAMPLE"}}
+    name, new = inbox.put("d-1", "runtime", "falco", document)
+    assert (new, inbox.put("d-1", "runtime", "falco", document)) == (True, (name, False))
+    inbox.mark(name, "quarantined", "what is AKIAIOSFODNN7EXAMPLE?")
+    kept = inbox.get(name)
+    assert kept.document["runtime"]["observed"] == "curl said:\n(an AWS access key, withheld)"
+    assert kept.reason == "what is (an AWS access key, withheld)?"
+
+
 def test_the_same_delivery_at_once_is_new_to_one(inbox: Inbox) -> None:
     """Of many repeats at the same moment exactly one is new."""
     with ThreadPool(4) as pool:

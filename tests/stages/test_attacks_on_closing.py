@@ -337,6 +337,23 @@ def test_what_was_released_too_early_is_contained_again(engine: Engine, world: W
     assert not contain.left_undone(engine, incident, timedelta(0))
 
 
+@pytest.mark.parametrize("saw", [Verdict.PASS, Verdict.FAIL])
+def test_evidence_with_a_token_is_withheld_and_passes_nothing(engine: Engine, world: World, saw: Verdict) -> None:
+    """A check whose words hold a token closes nothing and stops no round: the others are asked, the token is not kept, and
+    what failed has failed."""
+    incident = mended(engine, world)
+    world.verdict, world.said = saw, "env TOKEN=ghp_" + "a" * 36
+    assert not verified(engine, incident)
+    world.said = "looked"
+    verify.observe(engine, incident, "quiet", "fake")
+    with pytest.raises(RefusedError, match=r"gone \(c1: fake\).*a GitHub token, withheld"):
+        recover.close(engine, incident)
+    state = state_of(engine, incident)
+    seen = {e.check: e.verdict for e in state.evidence}
+    assert seen == {"gone": Verdict.UNKNOWN if saw is Verdict.PASS else Verdict.FAIL, "quiet": saw}
+    assert "ghp_" not in str(engine.ledger.read(incident))
+
+
 def test_a_release_that_nothing_speaks_against_stays(engine: Engine, world: World) -> None:
     """A containment that runs during the recovery makes no new plan."""
     incident = mended(engine, world)
