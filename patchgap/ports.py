@@ -122,6 +122,8 @@ class Situation:
     plan_digest: str = ""  # of the plan that is recorded, "" for none
     # Where a person says yes to it: proof of being the one that is named ("" for whoever has a code). "" for no link.
     approval_link: Callable[[str], str] = lambda _person: ""
+    # What other open incidents hold on that target, or may hold in part: each incident with its control.
+    elsewhere: Callable[[Target], tuple[tuple[IncidentId, Control], ...]] = lambda _target: ()
 
     @property
     def workloads(self) -> tuple[Workload, ...]:

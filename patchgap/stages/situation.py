@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
+from patchgap.model.plan import Control, Target
 from patchgap.model.signal import Signal
 from patchgap.playbook import loader
 from patchgap.playbook.language import Playbook
@@ -14,6 +16,7 @@ from patchgap.ports import DigestStanding, Situation
 from patchgap.stages import consent
 from patchgap.stages.engine import OWNER, Engine
 from patchgap.stages.finding import question_of
+from patchgap.stages.incidents import open_incidents
 
 
 def state_of(engine: Engine, incident: IncidentId) -> IncidentState:
@@ -65,6 +68,19 @@ def situation_of(
         identities=state.identities,
         plan_digest=state.plan.digest if state.plan else "",
         approval_link=lambda person: _link(engine, state, person),
+        elsewhere=lambda target: _elsewhere(engine, state.id, target),
+    )
+
+
+def _elsewhere(engine: Engine, mine: IncidentId, target: Target) -> tuple[tuple[IncidentId, Control], ...]:
+    """What the other open incidents have done to that target, or begun, and not released. Raises BrokenLedgerError where
+    one of their ledgers does not hold: then nobody knows."""
+    others = (state_of(engine, other) for other in open_incidents(engine) if other != mine)
+    return tuple(
+        (state.id, control)
+        for state in others
+        for control in (*state.controls, *state.begun)
+        if replace(control.intent.action.target, workloads=()) == replace(target, workloads=())
     )
 
 

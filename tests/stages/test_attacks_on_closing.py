@@ -337,6 +337,25 @@ def test_what_was_released_too_early_is_contained_again(engine: Engine, world: W
     assert not contain.left_undone(engine, incident, timedelta(0))
 
 
+def test_what_another_open_incident_holds_is_told_until_it_is_released(engine: Engine, world: World) -> None:
+    """From its intent on, and whatever of its effect the world shows; never its own, and nothing of an ended one."""
+    world.runs("trainer", BAD)
+    first = contained(engine)
+    second = detect.detect(engine, detect.receive(engine, envelope("OSV-2", aliases=()), "test")).incident
+    assert second not in (None, first)
+    [control] = state_of(engine, first).controls
+    target = replace(control.intent.action.target, workloads=())
+
+    def told(incident: Any) -> list[Any]:
+        return [i for i, _ in situation_of(engine, state_of(engine, incident)).elsewhere(target)]
+
+    assert (told(second), told(first)) == ([first], [])
+    engine.ledger.append(first, events.IntentMade(control.intent), "a second try that is cut off")
+    assert told(second)[0] == first
+    recover.dismiss(engine, first, "a test", "dana")
+    assert told(second) == []
+
+
 @pytest.mark.parametrize("saw", [Verdict.PASS, Verdict.FAIL])
 def test_evidence_with_a_token_is_withheld_and_passes_nothing(engine: Engine, world: World, saw: Verdict) -> None:
     """A check whose words hold a token closes nothing and stops no round: the others are asked, the token is not kept, and

@@ -10,7 +10,7 @@ from integrations.github.promotion import CUSTOM, Promotion, State
 from integrations.verbs import FreezeParameters, done
 from patchgap.errors import ConflictError, PatchgapError, WaitingError
 from patchgap.model.exposure import Artifact, repository_of
-from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
+from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
@@ -77,8 +77,7 @@ class FreezePromotion:
         promotion, target = _same(situation, action.target), action.target
         if target.kind == "Environment":
             state = promotion.state(target.namespace, target.name)
-            if state == _LOCKED:
-                _refuse_anothers(promotion, target, situation)
+            _refuse_anothers(promotion, target, state, situation)
             return dict(state)
         return {"ruleset": _ruleset(situation)}
 
@@ -165,13 +164,24 @@ def _same(situation: Situation, target: Target) -> Promotion:
     return promotion
 
 
-def _refuse_anothers(promotion: Promotion, target: Target, situation: Situation) -> None:
-    names = (n for n in promotion.rulesets(target.namespace) if n.startswith(f"{_PREFIX}inc-"))
-    if others := sorted(set(names) - {_name(situation)}):
+def _refuse_anothers(promotion: Promotion, target: Target, state: State, situation: Situation) -> None:
+    """Raises WaitingError where another incident holds it: as its ledger says, also while only its ruleset is released
+    yet, or as a ruleset says that another patchgap made."""
+    others = {i for i, c in situation.elsewhere(target) if c.receipt.outcome is Outcome.DONE or not _is(state, c.intent)}
+    if state == _LOCKED:
+        names = {n for n in promotion.rulesets(target.namespace) if n.startswith(f"{_PREFIX}inc-")}
+        others |= {n.removeprefix(_PREFIX) for n in names - {_name(situation)}}
+    if others:
         raise WaitingError(
-            f"{target.name} of {target.namespace} admits no branch already: {', '.join(others)} holds it",
+            f"{target.name} of {target.namespace} is held by {', '.join(sorted(others))}",
             "It is frozen for this incident as soon as that one has released it.",
         )
+
+
+def _is(state: State, intent: Intent) -> bool:
+    """Whether it is as that intent found it: nothing of its effect stands."""
+    patterns = [list(p) for p in intent.found["patterns"]]
+    return state["policy"] == intent.found["policy"] and list(state["patterns"]) == patterns
 
 
 def _ours(found: State, state: State, target: Target) -> None:

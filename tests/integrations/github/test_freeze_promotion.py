@@ -42,7 +42,7 @@ class Scene:
         }
         settings = Settings.model_validate({"home": Path("/x"), "database_url": "sqlite://", "github": github})
         exposure = SimpleNamespace(container=SimpleNamespace(image=f"{IMAGE}@sha256:1"), artifact=artifact)
-        held = {"incident": IncidentId("inc-20261124-7k3f"), "exposures": (exposure,), "may_write": lambda: None}
+        held = {"incident": IncidentId("inc-20261124-7k3f"), "exposures": (exposure,), "may_write": lambda: None, "elsewhere": lambda _: ()}
         self.situation = cast("Situation", SimpleNamespace(**held, connections=Connections(settings)))
 
     def targets(self) -> list[Target | Uncovered]:
@@ -213,12 +213,13 @@ def test_what_another_incident_froze_waits_for_its_release(scene: Scene) -> None
     own = scene.situation
     other = SimpleNamespace(**{**vars(own), "incident": IncidentId("inc-20261124-ab2c")})
     scene.situation = cast("Situation", other)
-    with pytest.raises(WaitingError, match="patchgap-inc-20261124-7k3f holds it"):
+    with pytest.raises(WaitingError, match="is held by inc-20261124-7k3f"):
         scene.intents()
-    scene.situation = own
-    for one in first:
-        VERB.release(one, own)
-    scene.situation = cast("Situation", other)
+    other.elsewhere = lambda target: tuple((own.incident, c) for c in first if c.intent.action.target == target)
+    while first:  # its ruleset goes first: what says so then is its ledger
+        with pytest.raises(WaitingError, match="is held by inc-20261124-7k3f"):
+            scene.intents()
+        VERB.release(first.pop(0), own)
     second = [control(i, scene) for i in scene.intents()]
     assert scene.repository.admitted("production") == []
     for one in second:
