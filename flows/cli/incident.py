@@ -158,16 +158,23 @@ def link(context: click.Context, incident_id: str, person: str) -> None:
 @_ID
 @click.option("--why", required=True, help="Why nobody else can be asked; it stands in the ledger and the report.")
 @click.option("--for", "lasts", required=True, metavar="TIME", help="For how long, such as 30m; 12h at most.")
+@click.option("--plan", "digest", default="", metavar="DIGEST", help="For this plan alone, and none made later.")
 @_WHO
 @_JSON
 @click.pass_context
-def break_glass(context: click.Context, incident_id: str, why: str, lasts: str, who: str, as_json: bool) -> None:
-    """Do without the second person's yes for a time. Limits, protected objects and the kill switch stand as they do.
+def break_glass(
+    context: click.Context, incident_id: str, why: str, lasts: str, digest: str, who: str, as_json: bool
+) -> None:
+    """Do without the second person's yes for a time, in this incident alone. Limits, protected objects and the kill switch
+    stand as they do.
 
-    It is loud: a person is called, and the story, the report and the metrics show it.
+    It is loud: a person is called, and the story, the report and the metrics show it. Without --plan it opens plans that
+    are made later in that time too; each of those calls a person again.
     """
     engine = opened(context)
-    broken = consent_stage.break_glass(engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock())
+    broken = consent_stage.break_glass(
+        engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock(), digest
+    )
     until = f"{broken.expires_at:%Y-%m-%d %H:%M} UTC"
     told = [f"GLASS BROKEN by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"]
     put(broken, as_json=as_json, text=listed(told))

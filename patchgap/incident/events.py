@@ -115,11 +115,13 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class GlassBroken:
-    """Someone does without the second person's yes until `expires_at`; nothing else is allowed by it."""
+    """Someone does without the second person's yes until `expires_at`; nothing else is allowed by it. It opens the plans of its
+    own incident, or of those the one that `plan_digest` names."""
 
     who: str
     why: str
     expires_at: datetime
+    plan_digest: str = ""
     kind: Literal["glass_broken"] = "glass_broken"
 
 

@@ -194,9 +194,9 @@ class IncidentState:
         """The action's latest receipt."""
         return next((r for r in self.receipts if r.action == action), None)
 
-    def glass_is_broken(self, now: datetime) -> bool:
-        """Whether somebody does without the second person's yes now."""
-        return any(g.expires_at > now for g in self.glass)
+    def glass_is_broken(self, plan_digest: str, now: datetime) -> bool:
+        """Whether somebody does without the second person's yes to that plan now."""
+        return any(g.expires_at > now and g.plan_digest in ("", plan_digest) for g in self.glass)
 
     def tier_of(self, ref: WorkloadRef) -> int | None:
         """The workload's tier, or None where it has none."""
@@ -207,8 +207,8 @@ class IncidentState:
         """Whether a person other than the requester said yes to that plan, and it has not expired; or the glass is
         broken."""
         if self.declined is not None and self.declined.plan_digest == plan_digest:
-            return self.glass_is_broken(now)
-        return self.glass_is_broken(now) or any(
+            return self.glass_is_broken(plan_digest, now)
+        return self.glass_is_broken(plan_digest, now) or any(
             a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
             for a in self.approvals
         )
@@ -220,6 +220,11 @@ class IncidentState:
             return True
         digest = self.plan.digest if self.plan else ""
         return self.approved(digest, now) or self.waited_under.get(action.id) == digest
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether both name somebody, and the same, however either is spelt."""
+    return _spelt(one) == _spelt(other) != ""
 
 
 def second_person(approver: str, requester: str) -> bool:

@@ -18,7 +18,7 @@ from patchgap.incident.containing import binds, contained, containment
 from patchgap.incident.events import Approved, Opened, Waived
 from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
-from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, second_person
+from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, same_person, second_person
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Outcome, Plan
 
@@ -27,7 +27,7 @@ from patchgap.model.plan import ActionId, Control, Outcome, Plan
 _LATEST: dict[IncidentId, tuple[Sequence[Entry], IncidentState | None]] = {}
 _REMEMBERED = 16
 
-__all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "second_person"]
+__all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "same_person", "second_person"]
 
 
 def fold(entries: Sequence[Entry]) -> IncidentState:
@@ -135,7 +135,8 @@ def _declined(state: IncidentState, _entry: Entry, body: events.Declined) -> Inc
 
 def _glass_broken(state: IncidentState, _entry: Entry, body: events.GlassBroken) -> IncidentState:
     begun = Status.CONTAINING if state.intents else Status.PLANNED
-    waits = state.status is Status.AWAITING_APPROVAL
+    opens = body.plan_digest in ("", state.plan.digest if state.plan else "")
+    waits = state.status is Status.AWAITING_APPROVAL and opens
     return replace(state, status=begun if waits else state.status, glass=(*state.glass, body))
 
 

@@ -172,7 +172,9 @@ def _declined(body: events.Declined) -> Iterator[str]:
 
 
 def _glass_broken(body: events.GlassBroken) -> Iterator[str]:
-    yield f"GLASS BROKEN by {body.who} until {body.expires_at:%Y-%m-%d %H:%M} UTC, no second person asked: {body.why}"
+    until = f"{body.expires_at:%Y-%m-%d %H:%M} UTC"
+    of = f" for plan {body.plan_digest[:19]}… alone" if body.plan_digest else ""
+    yield f"GLASS BROKEN by {body.who} until {until}{of}, no second person asked: {body.why}"
 
 
 def _intent(body: events.IntentMade) -> Iterator[str]:

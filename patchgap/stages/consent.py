@@ -191,10 +191,7 @@ def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now
         )
     held, again = state.plan, f"Plan again with `patchgap incident contain {state.id}`, and approve that plan."
     if held is None or held.digest != digest:
-        raise RefusedError(
-            f"{state.id} has another plan than {digest}: {held.digest if held else 'none yet'}",
-            f"Read it with `patchgap incident plan {state.id}` and approve that digest.",
-        )
+        raise _another_plan(state.id, digest, held)
     if held.refusals:
         raise RefusedError(f"the plan of {state.id} is refused: {'; '.join(held.refusals)}", again)
     if state.declined is not None:
@@ -204,19 +201,31 @@ def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now
     return held
 
 
+def _another_plan(incident: IncidentId, digest: str, held: Plan | None) -> RefusedError:
+    return RefusedError(
+        f"{incident} has another plan than {digest}: {held.digest if held else 'none yet'}",
+        f"Read it with `patchgap incident plan {incident}` and name that digest.",
+    )
+
+
 def break_glass(
-    ledger: Ledger, incident: IncidentId, who: str, why: str, lasts: timedelta, now: datetime
+    ledger: Ledger, incident: IncidentId, who: str, why: str, lasts: timedelta, now: datetime, plan: str = ""
 ) -> GlassBroken:
-    """Does without a second person's yes for that long. Limits, protected objects and the kill switch stand as they do.
-    A person is called. Raises BadInputError without a name, a reason or a bearable time."""
+    """Does without a second person's yes for that long: to any plan of the incident, or to the one of that digest alone.
+    Limits, protected objects and the kill switch stand as they do. A person is called. Raises BadInputError without a
+    name, a reason or a bearable time, RefusedError for a digest that is not that of the incident's plan."""
     if not who.strip() or not why.strip():
         raise BadInputError("--why and --as", "who breaks the glass says so, and why", "Give both in words.")
     if not timedelta(0) < lasts <= LONGEST:
         raise BadInputError(
             "--for", "it is not within 12 hours", "Break it for as long as the work takes, such as 30m."
         )
-    body = GlassBroken(who=who.strip(), why=why.strip(), expires_at=now + lasts)
+    held = fold(ledger.read(incident)).plan
+    if plan and (held is None or held.digest != plan):
+        raise _another_plan(incident, plan, held)
+    body = GlassBroken(who=who.strip(), why=why.strip(), expires_at=now + lasts, plan_digest=plan)
     ledger.append(incident, body, who.strip())
-    told = f"{body.who} broke the glass of {incident} until {body.expires_at:%Y-%m-%d %H:%M} UTC: {body.why}"
+    of = f" for plan {plan} alone" if plan else ", for any plan of it"
+    told = f"{body.who} broke the glass of {incident}{of}, until {body.expires_at:%Y-%m-%d %H:%M} UTC: {body.why}"
     ledger.append(incident, PersonCalled(why=told), who.strip())
     return body

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from estate import BAD, World, say_yes
+from estate import BAD, World, envelope, say_yes
 from test_close import opened, verified
 
 from patchgap.errors import BadInputError, RefusedError
@@ -22,7 +22,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
 from patchgap.model.signal import SignalId
 from patchgap.model.workload import Classification
-from patchgap.stages import consent, contain, recover, scope, verify
+from patchgap.stages import consent, contain, detect, recover, scope, verify
 from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
@@ -284,6 +284,39 @@ def test_broken_glass_is_loud_and_ends(engine: Engine, world: World, waiting: tu
     with pytest.raises(RefusedError, match="not approved"):
         contain.carry_out(engine, incident, planned.actions[0].id)
     assert world.calls == []
+
+
+def test_a_broken_glass_opens_its_own_incident_and_where_it_names_one_its_own_plan(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
+) -> None:
+    """Another incident's plan waits on; so does the plan that is made anew, unless none was named: then a person is told."""
+    incident, plan = waiting
+    other = detect.detect(engine, detect.receive(engine, envelope("OSV-2", aliases=()), "test")).incident
+    assert other
+    scope.scope(engine, other)
+    contain.plan(engine, other)
+
+    def broken(of: str) -> None:
+        consent.break_glass(engine.ledger, incident, "kim", "nobody answers", timedelta(hours=1), engine.clock(), of)
+
+    with pytest.raises(RefusedError, match="another plan"):
+        broken("sha256:" + "0" * 64)
+    broken(plan.digest)
+    assert (may_run(engine, incident), may_run(engine, other)) == (True, False)
+    world.runs("second", BAD, Classification.INTERNAL)
+    scope.refresh(engine, "c1")
+    scope.scope(engine, incident)
+    assert contain.plan(engine, incident).digest != plan.digest
+    assert not may_run(engine, incident)
+    broken("")
+    assert may_run(engine, incident)
+    world.runs("third", BAD, Classification.INTERNAL)
+    scope.refresh(engine, "c1")
+    scope.scope(engine, incident)
+    anew = contain.plan(engine, incident)
+    assert may_run(engine, incident)
+    assert not may_run(engine, other)
+    assert [anew.digest in why for why in state_of(engine, incident).persons_called] == [False, False, True]
 
 
 def test_broken_glass_moves_neither_the_kill_switch_nor_a_limit(
