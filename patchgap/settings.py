@@ -275,6 +275,7 @@ class Settings(_Section):
     home: Path
     database_url: str
     playbooks: tuple[Path, ...] = ()  # folders besides the shipped ones
+    approvers: tuple[str, ...] = ()  # who may say yes to a plan; whoever has a code, where nobody is named
     kubernetes: KubernetesSettings = KubernetesSettings()
     aws: AwsSettings = AwsSettings()
     webhook: WebhookSettings = WebhookSettings()
@@ -289,6 +290,12 @@ class Settings(_Section):
     limits: Ceilings = Ceilings()
     containment: ContainmentSettings = ContainmentSettings()
     times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's shortened times: 0.01 turns 30m into 18 s
+
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """Those to whom a link of their own may be made, which answers for them: the approvers, or where none is named the
+        persons of the sinks. Nobody else."""
+        return self.approvers or tuple(s.person.strip() for s in self.sinks if s.person.strip())
 
     @property
     def clusters(self) -> tuple[str, ...]:

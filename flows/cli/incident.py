@@ -148,7 +148,7 @@ def _time(lasts: str) -> timedelta:
 def link(context: click.Context, incident_id: str, person: str) -> None:
     """A signed link to the plan that waits: it shows the plan and takes an answer.
 
-    Without --to it may stand in a channel: whoever answers there gives a code of theirs.
+    With --to it answers for that person, who must be one of `approvers` in the settings and no requester. Without --to it may stand in a channel: whoever answers there gives a code of theirs.
     """
     engine = opened(context)
     click.echo(consent_stage.address(engine.settings, engine.consent, IncidentId(incident_id), person))

@@ -8,6 +8,7 @@ import click
 
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Group, emit, many, safe
+from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.approvers import Approvers
@@ -33,8 +34,12 @@ def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool
 
     Whoever gives a code is taken for that person. Hand it over as you would a password, ahead of the bad morning.
     """
+    from patchgap.incident.shape import same_person
     from patchgap.playbook.quantities import duration
 
+    named = cli.settings().approvers
+    if named and not any(same_person(person, one) for one in named):
+        raise BadInputError("NAME", f"{person!r} is no approver of the settings", "Name them under `approvers` first.")
     codes = _approvers(cli).issue(person, who, count, duration(lasts))
     if as_json:
         emit({"person": person, "codes": codes})

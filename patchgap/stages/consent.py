@@ -15,7 +15,7 @@ from patchgap.incident.approvers import Approvers
 from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.links import Asked, Links
-from patchgap.incident.state import ENDED, IncidentState, fold, second_person
+from patchgap.incident.state import ENDED, IncidentState, fold, same_person, second_person
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome, Plan, PlannedAction
 from patchgap.ports import Clock
@@ -39,12 +39,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Desk:
-    """Where answers are taken."""
+    """Where answers are taken. `people` may say yes, where any are named; `linked` may have a link of their own."""
 
     ledger: Ledger
     approvers: Approvers
     links: Links
     clock: Clock
+    people: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
 
     def by_code(self, answer: Answer, code: str) -> Approved | Declined:
         """The answer of whoever holds the code, which is spent by it. Raises RefusedError where the code is not good
@@ -76,8 +78,20 @@ class Desk:
         answer = Answer(asked.incident, asked.plan, yes, why)
         if not asked.person:
             return self.by_code(answer, code)
+        self._must_be_linked(asked.person)
         self._must_be_unused(asked)
         return self._record(answer, asked.person)
+
+    def may_have_link(self, state: IncidentState, person: str) -> bool:
+        """Whether a link of their own may be made to that person: it would answer for them."""
+        return _among(person, self.linked) and all(second_person(person, asked) for asked in requesters(state))
+
+    def _must_be_linked(self, person: str) -> None:
+        if not _among(person, self.linked):
+            raise RefusedError(
+                f"{person} is no approver of the settings: whoever holds a link to them would answer for them",
+                "Name them under `approvers` in patchgap.toml, or use a link to nobody: it asks for a code.",
+            )
 
     def _must_be_unused(self, asked: Asked) -> None:
         """A link to a person serves once, and for the wait that it was made in: a plan that was declined and made again
@@ -93,11 +107,15 @@ class Desk:
 
     def link(self, incident: IncidentId, person: str = "") -> str:
         """The last part of a link to the plan that waits, for that person or for whoever has a code. Raises
-        RefusedError where no plan waits."""
+        RefusedError where no plan waits, or where it may not answer for that person."""
         asked = self.asked(incident)
         if asked is None:
             raise RefusedError(f"{incident} waits for nobody", f"See `patchgap incident show {incident}`.")
-        return self.links.token(replace(asked, person=person.strip()))
+        if person := person.strip():
+            self._must_be_linked(person)
+            if not self.may_have_link(self._read(incident)[0], person):
+                raise _no_second_person()
+        return self.links.token(replace(asked, person=person))
 
     def _read(self, incident: IncidentId) -> tuple[IncidentState, tuple[Entry, ...]]:
         entries = self.ledger.read(incident)
@@ -107,7 +125,12 @@ class Desk:
         state, entries = self._read(answer.incident)
         held = must_wait(state, entries, answer.plan, self.clock())
         if answer.yes and not all(second_person(person, asked) for asked in requesters(state)):
-            raise RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
+            raise _no_second_person()
+        if answer.yes and self.people and not _among(person, self.people):
+            raise RefusedError(
+                f"{person} is no approver of the settings",
+                "Ask one of `approvers` in patchgap.toml, or name them there.",
+            )
         if not answer.yes and not answer.why.strip():
             raise BadInputError("a no", "it says not why", "Say why, in a sentence.")
         return state, held
@@ -199,6 +222,14 @@ def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now
     if late(state, entries, now):
         raise RefusedError(f"the plan of {state.id} waited for its approval too long: the answer is no", again)
     return held
+
+
+def _no_second_person() -> RefusedError:
+    return RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
+
+
+def _among(person: str, named: tuple[str, ...]) -> bool:
+    return any(same_person(person, one) for one in named)
 
 
 def _another_plan(incident: IncidentId, digest: str, held: Plan | None) -> RefusedError:

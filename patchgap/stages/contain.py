@@ -83,7 +83,9 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
 def _tell_of_glass(engine: Engine, state: IncidentState, made: Plan) -> None:
     """A broken glass that opens a plan made since calls a person: nobody saw that plan when it was broken."""
     if made.needs_approval and not made.refusals and state.glass_is_broken(made.digest, engine.clock()):
-        why = f"the broken glass of {state.id} opens a plan that was made since, {made.digest}: no second person sees it"
+        why = (
+            f"the broken glass of {state.id} opens a plan that was made since, {made.digest}: no second person sees it"
+        )
         engine.ledger.append(state.id, PersonCalled(why=why), ACTOR)
 
 

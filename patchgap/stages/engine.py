@@ -74,7 +74,9 @@ class Engine:
             inbox=Inbox(database, clock),
             stop=Stop(database),
             leases=Leases(database),
-            consent=Desk(ledger, Approvers(database, clock), Links(settings.home), clock),
+            consent=Desk(
+                ledger, Approvers(database, clock), Links(settings.home), clock, settings.approvers, settings.linked
+            ),
             registry=registry_of.load(),
             connections=Connections(settings, given),
             clock=clock,

@@ -85,10 +85,12 @@ def _elsewhere(engine: Engine, mine: IncidentId, target: Target) -> tuple[tuple[
 
 
 def _link(engine: Engine, state: IncidentState, person: str) -> str:
-    """The link, or nothing where no plan waits for a yes or no setting says how a browser reaches the receiver."""
+    """The link, or nothing where no plan waits for a yes or no setting says how a browser reaches the receiver. To whom it
+    may not answer for, it names nobody and asks for a code."""
     if not engine.settings.webhook.url or engine.consent.asked(state.id) is None:
         return ""
-    return consent.address(engine.settings, engine.consent, state.id, person)
+    named = person if engine.consent.may_have_link(state, person) else ""
+    return consent.address(engine.settings, engine.consent, state.id, named)
 
 
 def _swap(signal: Signal) -> tuple[str, ...]:

@@ -48,7 +48,9 @@ def engine(world: World, tmp_path: Path) -> Engine:
         inbox=Inbox(database, world.clock),
         stop=Stop(database),
         leases=Leases(database),
-        consent=Desk(ledger, Approvers(database, world.clock), Links(tmp_path), world.clock),
+        consent=Desk(
+            ledger, Approvers(database, world.clock), Links(tmp_path), world.clock, linked=("dana", "kim", "lee")
+        ),
         registry=fakes(world),
         connections=Connections(settings),
         clock=world.clock,

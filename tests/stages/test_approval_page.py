@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
@@ -151,7 +151,10 @@ def test_what_is_no_answer_is_refused_on_the_page(page: Page, fields: dict[str, 
 
 def test_the_requester_approves_nothing_by_link(page: Page) -> None:
     """Nor by a code."""
-    assert "another person" in page.post(page.link("test"), answer="approve").text
+    asked = page.engine.consent.asked(page.incident)
+    assert asked
+    token = page.engine.consent.links.token(replace(asked, person="test"))
+    assert "no approver" in page.post(page.url + consent.PATH + token, answer="approve").text
     assert "another person" in page.post(page.link(), answer="approve", code=page.code("test")).text
     assert page.approvals() == []
 

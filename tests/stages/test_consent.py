@@ -22,10 +22,11 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Plan
 from patchgap.model.signal import SignalId
 from patchgap.model.workload import Classification
+from patchgap.settings import WebhookSettings
 from patchgap.stages import consent, contain, detect, recover, scope, verify
 from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
+from patchgap.stages.situation import situation_of, state_of
 
 
 @pytest.fixture
@@ -150,6 +151,45 @@ def test_a_link_to_a_person_serves_once(engine: Engine, waiting: tuple[IncidentI
         with pytest.raises(RefusedError, match="served already"):
             engine.consent.by_link(link, yes=True)
     assert not may_run(engine, incident)
+
+
+@pytest.mark.parametrize(
+    ("person", "linked", "why"), [("eve", ("dana",), "no approver"), (" TEST ", ("Test",), "another person")]
+)
+def test_a_link_answers_for_an_approver_alone_and_never_for_the_requester(
+    engine: Engine, waiting: tuple[IncidentId, Plan], person: str, linked: tuple[str, ...], why: str
+) -> None:
+    """Whoever can run the command would else say yes as anybody; a notification falls back to a link that asks for a code."""
+    incident, _ = waiting
+    desk = replace(engine.consent, linked=linked)
+    with pytest.raises(RefusedError, match=why):
+        desk.link(incident, person)
+    settings = engine.settings.model_copy(update={"webhook": WebhookSettings(url="https://patchgap.example.org")})
+    link = situation_of(replace(engine, consent=desk, settings=settings), state_of(engine, incident)).approval_link(
+        person
+    )
+    assert desk.links.read(link.rpartition("/")[2], engine.clock()).person == ""
+
+
+def test_a_link_to_one_who_is_no_approver_any_more_is_refused(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """It was signed with the key, and answers nothing."""
+    incident, _ = waiting
+    token = replace(engine.consent, linked=("eve",)).link(incident, "eve")
+    with pytest.raises(RefusedError, match="eve is no approver"):
+        engine.consent.by_link(token, yes=True)
+
+
+def test_where_approvers_are_named_nobody_elses_yes_counts(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """A code of another is not spent, and may still say no."""
+    incident, plan = waiting
+    desk = replace(engine.consent, people=("Dana",))
+    code = code_of(engine, "eve")
+    with pytest.raises(RefusedError, match="eve is no approver"):
+        desk.by_code(Answer(incident, plan.digest, yes=True), code)
+    assert not may_run(engine, incident)
+    assert desk.by_code(Answer(incident, plan.digest, yes=False, why="a decoy"), code)
+    contain.plan(engine, incident)
+    assert desk.by_code(Answer(incident, plan.digest, yes=True), code_of(engine))
 
 
 def test_a_form_spends_the_code_whatever_becomes_of_the_answer(

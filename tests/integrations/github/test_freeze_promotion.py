@@ -42,7 +42,12 @@ class Scene:
         }
         settings = Settings.model_validate({"home": Path("/x"), "database_url": "sqlite://", "github": github})
         exposure = SimpleNamespace(container=SimpleNamespace(image=f"{IMAGE}@sha256:1"), artifact=artifact)
-        held = {"incident": IncidentId("inc-20261124-7k3f"), "exposures": (exposure,), "may_write": lambda: None, "elsewhere": lambda _: ()}
+        held = {
+            "incident": IncidentId("inc-20261124-7k3f"),
+            "exposures": (exposure,),
+            "may_write": lambda: None,
+            "elsewhere": lambda _: (),
+        }
         self.situation = cast("Situation", SimpleNamespace(**held, connections=Connections(settings)))
 
     def targets(self) -> list[Target | Uncovered]:
