@@ -90,6 +90,14 @@ def preview(target: Target, situation: Situation) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def seen(target: Target, situation: Situation) -> Mapping[str, str]:
+    """The version that is rotated; of a rotation that was begun, the one that it found."""
+    if begun := next((i for i in _begun(situation) if _same(i.action.target, target)), None):
+        return {"version": str(begun.found["version"])}
+    secret = held(cluster_of(situation, target.cluster), target.namespace, target.name)
+    return {"version": secret.version if secret else ""}
+
+
 def find(action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
     """By what the old value is known again: a salted digest of it."""
     target = action.target

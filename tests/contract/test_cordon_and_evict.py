@@ -61,6 +61,20 @@ def hurried(scene: Scene) -> Situation:
     return scene.situation(scene.workload("trainer"))
 
 
+def test_a_cordon_is_planned_for_a_node_that_takes_pods_with_its_taints(scene: Scene) -> None:
+    """Somebody's taint is seen; its own cordon and a taint of the node's condition, the cluster's own, are not."""
+    situation = scene.situation(scene.workload("trainer"))
+    target = scene.targets(CORDON, situation)[0]
+    planned = CORDON.seen(target, situation)
+    [control, *_] = scene.perform(CORDON, situation)
+    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    for taints, same in (([taint], True), ([taint, {**taint, "key": "gpu", "value": "a"}], False)):
+        scene.admin.patch(NODES, "", target.name, {"spec": {"taints": taints}})
+        assert (CORDON.seen(target, situation) == planned) is same
+    assert planned["spec.unschedulable"] == "false"
+    assert control.intent.action.verb == CORDON.verb
+
+
 def test_the_nodes_of_affected_pods_are_cordoned_and_given_back(scene: Scene) -> None:
     """Each is a target with its UID; one that was cordoned before stays so, and none keeps a mark of patchgap's."""
     situation = scene.situation(scene.workload("trainer"))

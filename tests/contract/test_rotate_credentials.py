@@ -124,12 +124,15 @@ def test_an_account_that_a_cut_off_run_replaced_is_still_the_planned_one(scene: 
     another object of that name; an account that nobody's intent knows stays another one."""
     situation = scene.situation(scene.workload("trainer"))
     [target] = scene.targets(ROTATE, situation)
-    intent = scene.intent(ROTATE, target, situation)
+    intent, planned = scene.intent(ROTATE, target, situation), ROTATE.seen(target, situation)
     ROTATE.apply(intent, situation)
     with pytest.raises(ConflictError, match="another object"):
         ROTATE.find(intent.action, situation)
     cut = Control(intent, Receipt(intent.action.id, Outcome.UNSETTLED), situation.clock())
     assert ROTATE.find(intent.action, replace(situation, halves=(cut,))) == intent.found
+    assert ROTATE.seen(target, replace(situation, halves=(cut,))) == planned
+    assert ROTATE.seen(target, situation).keys() == planned.keys()
+    assert ROTATE.seen(target, situation) != planned, "its token Secret is another one"
 
 
 def test_patchgaps_own_account_is_never_rotated(scene: Scene) -> None:

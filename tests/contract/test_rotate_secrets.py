@@ -102,9 +102,13 @@ def test_the_changed_data_is_the_proof_and_then_the_consumers_restart(rotator: t
     """The rotator is asked with the identity alone; a second run asks and writes nothing; the check passes."""
     scene, service = rotator
     situation, intent = begun(scene)
+    planned = ROTATE.seen(intent.action.target, situation)
     receipt = ROTATE.apply(intent, situation)
     assert receipt.outcome is Outcome.DONE
     assert "its data has changed" in receipt.detail
+    assert ROTATE.seen(intent.action.target, situation) != planned, "it is rotated already"
+    mine = replace(situation, controls=(Control(intent, receipt, situation.clock()),))
+    assert ROTATE.seen(intent.action.target, mine) == planned
     [asked] = service.asked
     assert set(asked) == {"incident", "rotator", "cluster", "namespace", "secret", "uid"}
     marks = {n: _marks(scene, n) for n in ("trainer", "reporter", "web")}

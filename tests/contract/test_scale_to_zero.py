@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scene import BAD, Scene, deployment, image, namespace, released, template
+from scene import BAD, GOOD, Scene, deployment, image, namespace, released, template
 
+from integrations.kubernetes.actions.freeze_deployments import FreezeDeployments
+from integrations.kubernetes.actions.promote_canary import PromoteCanary
 from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
+from integrations.kubernetes.actions.start_patched_canary import StartPatchedCanary
 from integrations.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS, PODS, SCALED_OBJECTS, STATEFUL_SETS
 from patchgap.errors import ConflictError
 from patchgap.model.plan import Uncovered
@@ -177,3 +180,19 @@ def test_what_the_plan_stands_on_is_the_replicas_and_the_images(scene: Scene) ->
     SCALE.release(control, situation)
     scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"replicas": 5}})
     assert SCALE.seen(target, situation)["spec.replicas"] == "5"
+
+
+@pytest.mark.parametrize("action", [FreezeDeployments(), StartPatchedCanary(), PromoteCanary()], ids=lambda a: a.verb)
+def test_a_freeze_and_a_canary_are_planned_for_the_images_that_run(scene: Scene, action: Any) -> None:
+    """Another image is seen; replicas and a label are not, and a namespace is frozen whatever is in it."""
+    situation = scene.situation(scene.workload("trainer"))
+    of_kind = {t.kind: t for t in scene.targets(action, situation)}
+    planned = action.seen(of_kind["Deployment"], situation)
+    assert planned["container main"] == image(BAD)
+    assert all(action.seen(t, situation) == {} for kind, t in of_kind.items() if kind == "Namespace")
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"replicas": 5}, "metadata": {"labels": {"a": "b"}}})
+    assert action.seen(of_kind["Deployment"], situation) == planned
+    containers = [{"name": "main", "image": image(GOOD)}]
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"spec": {"template": {"spec": {"containers": containers}}}})
+    now = action.seen(of_kind["Deployment"], situation)
+    assert {k for k in planned if planned[k] != now[k]} == {"container main"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from integrations.aws import denials, deployers, pipelines
+from integrations.aws import denials, deployers, pipelines, seen
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.inventory.ecs import SERVICE
 from integrations.aws.inventory.functions import FUNCTION
@@ -99,6 +99,14 @@ class FreezeDeployments:
             f"role {target.name} may not {', '.join(s['Action'])} on {', '.join(s['Resource'])}"
             for s in wanted["Statement"]
         )
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """Who may become the role; or whether the transition ran before any incident stopped it."""
+        account = account_of(situation, target.cluster)
+        if target.kind == ROLE:
+            return seen.of_role(denials.role_of(account, target.name, target.uid))
+        now = pipelines.transition(account, target.namespace, _stage(target, situation))
+        return {"transition": "running" if pipelines.found(now)["ran"] else _named(now)}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How the transition was before any incident held it; nothing for a role, whose policy is the incident's own."""

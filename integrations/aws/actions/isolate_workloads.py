@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from integrations.aws import holds, network, quarantine
+from integrations.aws import holds, network, quarantine, seen
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import parts_of
@@ -60,6 +60,11 @@ class IsolateWorkloads:
         if network.is_networked(found):
             return (*lines, "its tasks are stopped and replaced; on Fargate none starts again before the release")
         return (*lines, "every invocation is refused, of each of its versions")
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """What it runs, and its groups or its concurrency before any incident held it."""
+        found = live(situation, target)
+        return seen.of_workload(found, network.isolated(found, str(situation.incident), _NONE_YET).before)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The fields before any incident held them, and the VPC where the quarantine group is to be."""

@@ -83,6 +83,19 @@ class RotateCredentials:
         into = ", ".join(arn.split(":", 6)[-1] for arn in state["secrets"])
         return (*room, f"a new access key, into {into} alone; the old key: Active -> Inactive", *fates)
 
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The user's keys by their fingerprints, or the secret's function and current version; of a rotation that was begun,
+        as it found them."""
+        begun = _begun(situation, target)
+        if target.kind == SECRET:
+            state = begun.intent.found if begun else _state(situation, target)
+            return {"function": state["function"], "version": state.get("version", "")}
+        account = account_of(situation, target.cluster)
+        found = (
+            begun.intent.found["keys"] if begun else map(secrets.fingerprint, keys.keys_of(account, target.name).active)
+        )
+        return {"access keys": ", ".join(sorted(found))}
+
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The keys by their fingerprints, or the secret's function; no key and no value. A rotation that was begun goes on
         from what it found."""
@@ -201,7 +214,8 @@ def _state(situation: Situation, target: Target) -> dict[str, Any]:
     account, settings = account_of(situation, target.cluster), situation.connections.of(Accounts).settings
     if target.kind == SECRET:
         secret = secrets.secret_of(account, target.name, "", settings.user_tag)
-        return {"secret": secret.arn, "function": secret.function}
+        version = next((v for v, labels in secret.stages.items() if _CURRENT in labels), "")
+        return {"secret": secret.arn, "function": secret.function, "version": version}
     return keys.found(account, keys.user_of(account, target.name), _secrets_of(situation, target))
 
 

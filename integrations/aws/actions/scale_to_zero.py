@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from integrations.aws import capacity, holds
+from integrations.aws import capacity, holds, seen
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import SERVICE
@@ -53,6 +53,11 @@ class ScaleToZero:
         lines = [f"{k}: {held.now[k]} -> {v}" for k, v in held.zero.items()]
         note = "its running tasks are stopped" if target.kind == SERVICE else "every invocation is refused"
         return (*lines, note)
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """What it runs, and its count or its concurrency before any incident held it."""
+        found = live(situation, target)
+        return seen.of_workload(found, _held(found, situation).before)
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The fields before any incident held them."""

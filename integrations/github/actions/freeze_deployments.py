@@ -167,7 +167,9 @@ def _same(situation: Situation, target: Target) -> Promotion:
 def _refuse_anothers(promotion: Promotion, target: Target, state: State, situation: Situation) -> None:
     """Raises WaitingError where another incident holds it: as its ledger says, also while only its ruleset is released
     yet, or as a ruleset says that another patchgap made."""
-    others: set[str] = {i for i, c in situation.elsewhere(target) if c.receipt.outcome is Outcome.DONE or not _is(state, c.intent)}
+    others: set[str] = {
+        i for i, c in situation.elsewhere(target) if c.receipt.outcome is Outcome.DONE or not _is(state, c.intent)
+    }
     if state == _LOCKED:
         names = {n for n in promotion.rulesets(target.namespace) if n.startswith(f"{_PREFIX}inc-")}
         others |= {n.removeprefix(_PREFIX) for n in names - {_name(situation)}}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from integrations.kubernetes import pods
+from integrations.kubernetes import pods, seen
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import CORDONED, Held, settled
 from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
@@ -97,6 +97,12 @@ class CordonNodes:
         held = Held.of(live(situation, target), situation.incident, CORDONED)
         held.hold(cluster_of(situation, target.cluster), held.before, dry_run=True)
         return (held.change, "what runs there goes on running, and DaemonSets still start pods there")
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """Whether it took pods before any incident held it, and its taints, but for those that the cluster sets by itself."""
+        node = live(situation, target)
+        held = Held.of(node, situation.incident, CORDONED)
+        return {held.stop.field: held.told(held.before), "spec.taints": seen.taints(node)}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """Whether it was cordoned before any incident held it."""

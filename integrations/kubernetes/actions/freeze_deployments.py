@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from integrations.kubernetes import admission, freeze_policy, gitops, pauses, standing
+from integrations.kubernetes import admission, freeze_policy, gitops, pauses, seen, standing
 from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, same, scoped, settings_of
 from integrations.kubernetes.resources import NAMESPACES, Json
 from integrations.verbs import FreezeParameters, done
@@ -58,10 +58,10 @@ class FreezeDeployments:
     def targets(self, parameters: FreezeParameters, situation: Situation) -> Iterable[Target | Uncovered]:
         """The namespaces, or the workloads; each affected Deployment; and each GitOps object that keeps one of them. A
         keeper that cannot be paused from here leaves its workload uncovered."""
-        seen: dict[WorkloadRef, Json] = {}
+        found: dict[WorkloadRef, Json] = {}
 
         def served(workload: Workload, manifest: dict[str, Any]) -> Target:
-            seen[workload.ref] = manifest
+            found[workload.ref] = manifest
             return Target.of(workload.ref)
 
         each = tuple(each_live(self.verb, situation, served))
@@ -70,7 +70,7 @@ class FreezeDeployments:
             yield from (t for t in each if isinstance(t, Uncovered) or t.kind == "Deployment")
         else:
             yield from each
-        yield from self._keepers(situation, seen)
+        yield from self._keepers(situation, found)
 
     def _namespaces(self, situation: Situation, missed: Collection[str]) -> Iterator[Target | Uncovered]:
         reached: dict[tuple[str, str], list[str]] = {}
@@ -120,6 +120,12 @@ class FreezeDeployments:
         if target.kind in _KINDS:
             lines = (*lines, *pauses.preview(situation, target, _holder(situation, parameters.reach)))
         return lines
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """A workload's images and selector. A namespace and a GitOps object are held whatever is in them."""
+        if target.kind == "Namespace" or target.kind in gitops.KINDS:
+            return {}
+        return seen.selector_and_images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The identity that the freeze admits, and what was paused before."""

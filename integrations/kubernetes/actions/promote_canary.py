@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from integrations.kubernetes import canaries, canary_watch, rollouts
+from integrations.kubernetes import canaries, canary_watch, rollouts, seen
 from integrations.kubernetes.actions.start_patched_canary import CanaryParameters, StartPatchedCanary
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import TakenError
@@ -93,6 +93,10 @@ class PromoteCanary:
         now = canaries.images(original)
         lines = [f"{when}: container {n}: {now[n]} -> {i}" for n, i in wanted.items()]
         return (*lines, last, *asked, *reverter(original))
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The images that a mend replaces."""
+        return seen.images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The images that stand before the promotion. Raises WaitingError until the canary has come out well or ill."""

@@ -116,6 +116,14 @@ class RotateCredentials:
             lines.append(f"{fate(consumer)}{'' if own else ' (it is not affected)'}")
         return tuple(lines)
 
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The token Secrets that are made again, or the Secret's version; of a rotation that was begun, as it found them."""
+        if target.kind == secret_rotation.KIND:
+            return secret_rotation.seen(target, situation)
+        begun, cluster = _rotation_of(situation, target), cluster_of(situation, target.cluster)
+        found = begun.intent.found["tokens"] if begun else token_secrets(cluster, target.namespace, target.name)
+        return {"token Secrets": ", ".join(sorted(f"{s['name']} {s['uid']}" for s in found))}
+
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The account's manifest and its Secrets' names; no token and no data."""
         target = action.target
@@ -209,12 +217,7 @@ def _rotation_of(situation: Situation, target: Target) -> Control | None:
     between the old account and its receipt."""
     for control in (*situation.controls, *situation.halves):
         held = control.intent.action.target
-        same = (held.cluster, held.namespace, held.kind, held.name) == (
-            target.cluster,
-            target.namespace,
-            target.kind,
-            target.name,
-        )
+        same = replace(held, uid="", workloads=()) == replace(target, uid="", workloads=())
         uids = {held.uid, *(control.receipt.result.get("uid") or {}).values()}
         if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids:
             return control

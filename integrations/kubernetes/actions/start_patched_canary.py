@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from integrations.kubernetes import canaries, standing
+from integrations.kubernetes import canaries, seen, standing
 from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
 from integrations.verbs import done
 from patchgap.errors import RefusedError, WaitingError
@@ -79,6 +79,10 @@ class StartPatchedCanary:
         labels = manifest["spec"]["template"]["metadata"]["labels"]
         lines = standing.preview(cluster, [manifest]) if wanted else ("nothing affected runs there any more",)
         return (said, *_mended(wanted), *lines, *canaries.neighbours(cluster, target, labels))
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """The images that a mend replaces, and the selector that the canary's pods must not meet."""
+        return seen.selector_and_images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The replicas that the canary is a share of. Raises WaitingError while no patched image is named."""
