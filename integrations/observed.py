@@ -12,7 +12,11 @@ from typing import Any
 
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.plan import Control, PlannedAction
 from patchgap.model.workload import Container, WorkloadRef
+from patchgap.ports import Situation
+
+_ISOLATE = "isolate_workloads"
 
 
 @dataclass
@@ -42,6 +46,30 @@ def evidence(check: str, seen: Seen, source: str, begun: datetime) -> Evidence:
     large cluster were read may not be in it."""
     made = Evidence(check, seen.verdict, seen.reasons, source, begun, seen.value)
     return replace(made, digest=evidence_digest(made))
+
+
+def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> list[Control]:
+    """The isolations of a cluster or an account that are to be looked at. One that was planned and does not stand has failed,
+    as has a workload that the plan could not isolate; one that is released, or is being, has passed."""
+
+    def mine(action: PlannedAction) -> bool:
+        return (action.platform, action.verb, action.target.cluster) == (platform, _ISOLATE, place)
+
+    standing = [c for c in situation.controls if mine(c.intent.action)]
+    planned = [a for a in situation.planned if mine(a)]
+    undone = {a.id: a for a in planned if a.id not in {c.intent.action.id for c in standing}}
+    missed = [u for u in situation.uncovered if u.verb == _ISOLATE and u.target.startswith(f"{place}/")]
+    for name, action in undone.items():
+        if name in situation.released:
+            seen.passed.append(f"{action.target}: it was released")
+        else:
+            seen.failed.append(f"{action.target}: its isolation was planned and does not stand")
+    seen.failed += [f"{u.target} is not isolated: {u.reason}" for u in missed]
+    begun = [c for c in standing if c.intent.action.id in situation.release_begun]
+    seen.passed += [f"{c.intent.action.target}: its release was begun" for c in begun]
+    if not (standing or undone or missed):
+        seen.passed.append(f"{place}: nothing of the incident was to be isolated here")
+    return [c for c in standing if c not in begun]
 
 
 def named(ref: WorkloadRef, container: Container) -> str:

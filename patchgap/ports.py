@@ -95,7 +95,7 @@ class Situation:
 
     `exposures` are those of the tier at hand (for checks: of the whole incident). `controls` are the containments that
     stand, `halves` those that were begun and not done, `release_begun` names those that a release
-    has begun to take away, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
+    has begun to take away, `released` those of the current plan that one has taken away whole, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM; `mends` the references that were
     named, in that order, proved or not. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
@@ -115,6 +115,7 @@ class Situation:
     mends: tuple[str, ...] = ()
     halves: tuple[Control, ...] = ()
     release_begun: frozenset[ActionId] = frozenset()
+    released: frozenset[ActionId] = frozenset()
     planned: tuple[PlannedAction, ...] = ()
     uncovered: tuple[Uncovered, ...] = ()
     may_write: Callable[[], None] = lambda: None

@@ -42,7 +42,7 @@ class World:
         self._over = threading.Event()
         self._stack.enter_context(_logged(home / "world.log"))
         running = list(fleet.manifests(most=2) if small else fleet.manifests())
-        every = [*running, *scenario.objects, *_least_privilege()]
+        every = [*running, *fleet.network_plugin(), *scenario.objects, *_least_privilege()]
         self.cluster = self._stack.enter_context(RehearsalCluster.start(name=fleet.CLUSTER, objects=every, step=0.15))
         for tag, digest in scenario.tags.items():
             self.cluster.images[tag] = digest

@@ -95,6 +95,12 @@ def manifests(*, most: int = 1 << 30) -> Iterator[dict[str, Any]]:
         yield _manifest(replace(row, replicas=min(row.replicas, most)))
 
 
+def network_plugin() -> Iterator[dict[str, Any]]:
+    """What enforces network policies on every node, as Calico is known by; its image is one whose SBOM is known."""
+    row = _Row("kube-system", "DaemonSet", "calico-node", "alpine", pod={"hostNetwork": True})
+    yield _manifest(row)
+
+
 def _access() -> Iterator[dict[str, Any]]:
     """What the trainer's account may do, and what the owning team may do."""
     yield {

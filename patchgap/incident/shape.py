@@ -166,6 +166,12 @@ class IncidentState:
         )
 
     @property
+    def released_whole(self) -> frozenset[ActionId]:
+        """What was released and has not been planned anew since."""
+        done = (a for a, receipt in self.released.items() if receipt.outcome is Outcome.DONE)
+        return frozenset(a for a in done if self.releasing.get(a, 0) > self.plan_seq)
+
+    @property
     def clusters(self) -> Mapping[str, tuple[str, ...]]:
         """The control planes that must have answered before anything counts as gone, by platform."""
         named = {*self.touched, *((p, c) for p, held in self.asked.items() for c in held)}

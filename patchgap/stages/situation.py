@@ -62,6 +62,7 @@ def situation_of(
         owner=OWNER,
         halves=state.begun,
         release_begun=state.release_begun,
+        released=state.released_whole,
         planned=state.plan.actions if state.plan else (),
         uncovered=state.plan.uncovered if state.plan else (),
         may_write=may_write or engine.stop.may_write,

@@ -87,8 +87,10 @@ def test_a_leak_or_what_could_not_be_isolated_fails_the_check(controllers: Any, 
     ):
         [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), held)
         assert seen.verdict is Verdict.FAIL, seen
-    [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), situation)
-    assert seen.verdict is Verdict.PASS
+    gone = replace(situation, planned=(control.intent.action,), released=frozenset({control.intent.action.id}))
+    for held in (situation, gone):
+        [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), held)
+        assert seen.verdict is Verdict.PASS
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import all_clusters, each_cluster
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import WORKLOADS
-from integrations.observed import Seen
+from integrations.observed import Seen, isolations
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control, PlannedAction
+from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -64,33 +64,13 @@ class ContainmentEffective:
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
-    isolations = [c for c in situation.controls if _is_isolation(c.intent.action, cluster)]
-    standing = {c.intent.action.id for c in isolations}
-    undone = [a for a in situation.planned if _is_isolation(a, cluster) and a.id not in standing]
-    seen.failed += [f"{a.target}: its isolation was planned and does not stand" for a in undone]
-    missed = [u for u in situation.uncovered if u.verb == IsolateWorkloads.verb and _within(u.target, cluster)]
-    seen.failed += [f"{u.target} is not isolated: {u.reason}" for u in missed]
-    for control in isolations:
+    for control in isolations(seen, situation, PLATFORM, cluster.name):
         _compare(control, situation, seen)
-    if not (isolations or undone or missed):
-        seen.passed.append(f"cluster {cluster.name}: nothing of the incident was to be isolated here")
     return seen
-
-
-def _is_isolation(action: PlannedAction, cluster: Cluster) -> bool:
-    mine = action.platform == PLATFORM and action.verb == IsolateWorkloads.verb
-    return mine and action.target.cluster == cluster.name
-
-
-def _within(name: str, cluster: Cluster) -> bool:
-    return name.startswith(f"{cluster.name}/")
 
 
 def _compare(control: Control, situation: Situation, seen: Seen) -> None:
     action, target = IsolateWorkloads(), control.intent.action.target
-    if control.intent.action.id in situation.release_begun:
-        seen.passed.append(f"{target}: its release was begun")
-        return
     differing = action.differences(control.intent, situation)
     through, unknown = action.wholeness(control.intent, situation)
     seen.failed += [f"{target}: {line}" for line in differing] + list(through)

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from aws_estate import BAD, ECR, GOOD, NAME, NUMBER, OTHER, Estate, enforced, intended, standing, targets
+from test_aws_holds import regroup
 
 from integrations.aws.accounts import Accounts
+from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.scale_to_zero import ScaleToZero
+from integrations.aws.checks.containment_effective import ContainmentEffective
 from integrations.aws.checks.credentials_rotated import CredentialsRotated
 from integrations.aws.checks.digests_retired import DigestsRetired
 from integrations.aws.checks.package_absent import PackageAbsent
@@ -63,6 +66,26 @@ def test_a_control_is_compared_with_what_stands(estate: Estate) -> None:
     estate.client("ecs").update_service(cluster="shop", service="checkout", desiredCount=1)
     drift = seen(PolicyInSync(), held)
     assert (drift.verdict, "desired is 1" in drift.reasons[0]) == (Verdict.FAIL, True)
+
+
+def test_an_isolation_is_effective_while_it_stands_whole_and_once_it_is_released(estate: Estate) -> None:
+    """One that was planned and does not stand fails, as does one that somebody has undone."""
+    estate.service()
+    held, action, check = estate.situation(), IsolateWorkloads(), ContainmentEffective()
+    (target,) = targets(action, held)
+    intent = intended(action, target, held)
+    assert seen(check, held).verdict is Verdict.PASS
+    planned = replace(held, planned=(intent.action,))
+    assert seen(check, planned).verdict is Verdict.FAIL
+    whole = replace(planned, controls=(standing(intent, action.apply(intent, held)),))
+    for task in estate.tasks("service:checkout"):
+        task.last_status = "STOPPED"
+    first = seen(check, whole)
+    regroup(estate)
+    undone = seen(check, whole)
+    assert (undone.verdict, "groups is" in undone.reasons[0]) == (Verdict.FAIL, True)
+    assert seen(check, replace(planned, released=frozenset({intent.action.id}))).verdict is Verdict.PASS
+    assert first.verdict is Verdict.PASS, first.reasons
 
 
 def test_a_rotation_that_nothing_covers_is_unknown(estate: Estate) -> None:

@@ -1,0 +1,67 @@
+"""containment_effective: each isolation of an account is whole: it stands, and no task of before runs outside it.
+
+Owns the verdict; what an isolation consists of, and what is left outside, is its action's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from integrations.aws import capacity
+from integrations.aws.account import Account
+from integrations.aws.accounts import PLATFORM
+from integrations.aws.actions.isolate_workloads import IsolateWorkloads
+from integrations.aws.answers import ForbiddenError
+from integrations.aws.evidence import each_account
+from integrations.observed import Seen, isolations
+from patchgap.errors import PatchgapError, UnreachableError
+from patchgap.model.evidence import Evidence
+from patchgap.model.plan import Control
+from patchgap.ports import Parameters, Situation
+from patchgap.registry import check
+
+
+class EffectiveParameters(Parameters):
+    """None: every isolation is looked at."""
+
+
+@check
+class ContainmentEffective:
+    """Every planned isolation stands, its quarantine group lets nothing through, and no task of before runs in the groups of
+    before.
+
+    Example::
+
+        containment_effective: {}
+    """
+
+    verb: ClassVar[str] = "containment_effective"
+    platform: ClassVar[str] = PLATFORM
+    about: ClassVar[str] = IsolateWorkloads.verb
+    permissions: ClassVar[tuple[str, ...]] = (*capacity.READ_PERMISSIONS, "ec2:DescribeSecurityGroups")
+    parameters: ClassVar[type[Parameters]] = EffectiveParameters
+
+    def observe(self, parameters: EffectiveParameters, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
+        """One piece of evidence a configured account. An isolation that was planned and does not stand fails, as does a
+        workload that the plan could not isolate."""
+
+        def look(account: Account, seen: Seen) -> None:
+            for control in isolations(seen, situation, PLATFORM, account.name):
+                _compare(control, situation, seen)
+
+        return tuple(each_account(self.verb, situation, "isolations", look))
+
+
+def _compare(control: Control, situation: Situation, seen: Seen) -> None:
+    target = control.intent.action.target
+    try:
+        found = list(IsolateWorkloads().differences(control.intent, situation))
+    except (UnreachableError, ForbiddenError) as error:
+        seen.unknown.append(f"{target}: {error}")
+        return
+    except PatchgapError as error:
+        found = [str(error)]
+    seen.failed += [f"{target}: {line}" for line in found]
+    if not found:
+        seen.passed.append(f"{target}: it stands apart, and nothing of it runs outside")
