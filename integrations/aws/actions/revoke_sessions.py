@@ -9,22 +9,22 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from integrations.aws import denials
+from integrations.aws import denials, seen
 from integrations.aws import inventory as inventories
 from integrations.aws.accounts import PLATFORM, Accounts
 from integrations.aws.reach import account_of, scoped
 from integrations.verbs import done
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
-from patchgap.ports import Parameters, Situation
+from patchgap.ports import Parameters, Situation, StandingParameters
 from patchgap.registry import action
 
 _WHAT = "sessions"
 _WRITTEN = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class RevocationParameters(Parameters):
-    """None: every session of before is refused."""
+class RevocationParameters(StandingParameters):
+    """How long it may stand; every session of before is refused."""
 
 
 @action
@@ -82,6 +82,10 @@ class RevokeSessions:
         standing = denials.find(account, target.name, name)
         line = f"inline policy {name}: {'create' if standing is None else 'stands already'}"
         return (line, f"{len(target.workloads)} workload(s) of it are refused by AWS until they are restarted")
+
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """Who may become the role, and for how long."""
+        return seen.of_role(denials.role_of(account_of(situation, target.cluster), target.name, target.uid))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The moment: now, or that of the policy that stands already; and how long a session can live."""
