@@ -1,19 +1,31 @@
-"""The databases that the store is tested on: SQLite, and a real PostgreSQL."""
+"""The databases that the store is tested on, SQLite and a real PostgreSQL; and the order in which tests run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from patchgap import storage
-from tests import schema_copy
+from tests import order, schema_copy
 from tests.postgres import Postgres, server
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's load, not a defect
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.InRows | None:
+    """For `--dist loadfile`."""
+    return order.InRows(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After they were shuffled."""
+    items.sort(key=order.place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from flows.drill.stage import settings_for
 from flows.drill.world import World
 from flows.runtime.address import PrefectAddress
 from tests.flows.running import Up, addresses, processes_of, start_up, wait_until
+from tests.order import asks_for_up
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +35,28 @@ def world(home: Path) -> Iterator[World]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def up(home: Path, world: World) -> Iterator[Up]:
-    """Stopped as a person stops it, and nothing of it may be left."""
+class Held:
+    """The one `up` of a process, while tests ask for it: an idle one takes a fifth of a core."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._up: Up | None = None
+
+    def running(self, home: Path) -> Up:
+        """Started where it does not run."""
+        if self._up is None:
+            self._up = self._open.enter_context(_whole(home))
+        return self._up
+
+    def stop(self) -> None:
+        """As a person stops it."""
+        self._up = None
+        self._open.close()
+
+
+@contextmanager
+def _whole(home: Path) -> Iterator[Up]:
+    """Stopped by Ctrl-C, and nothing of it may be left."""
     with start_up(home) as process:
         printed = addresses(process)
         auth = (home / "prefect" / "sign-in").read_text().strip()
@@ -43,6 +64,23 @@ def up(home: Path, world: World) -> Iterator[Up]:
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0, "Ctrl-C ends it cleanly"
         assert wait_until(lambda: not processes_of(home), 20), processes_of(home)
+
+
+HELD = Held()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """After the last test in a row that asks for `up`, it is stopped."""
+    yield
+    if asks_for_up(item) and not (nextitem and asks_for_up(nextitem)):
+        HELD.stop()
+
+
+@pytest.fixture(scope="module")
+def up(home: Path, world: World) -> Up:
+    """One for all files whose tests follow each other."""
+    return HELD.running(home)
 
 
 @pytest.fixture
