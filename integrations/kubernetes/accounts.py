@@ -5,7 +5,7 @@ Owns what a rotation must read and prove. A token that it asks for stays in memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.snapshot import read
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json, pod_template
 from patchgap.errors import RefusedError
+from patchgap.model.codec import digest
 
 ROTATED = "patchgap.dev/rotated-for"
 TOKEN_OF = "kubernetes.io/service-account.name"  # noqa: S105  (an annotation)
@@ -93,6 +94,12 @@ def kept(manifest: Json) -> dict[str, Any]:
         "metadata": {"name": meta["name"], "namespace": meta["namespace"], **named},
         **fields,
     }
+
+
+def made_from(manifest: Json, tokens: Iterable[Json]) -> dict[str, str]:
+    """What an account is made again from, as a plan shows it: its manifest (as `kept`) by a digest, its token Secrets."""
+    told = ", ".join(sorted(f"{s['name']} {s['uid']}" for s in tokens))
+    return {"manifest": digest(manifest), "token Secrets": told}
 
 
 def is_believed(probe: Cluster) -> bool:

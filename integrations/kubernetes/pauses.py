@@ -31,6 +31,12 @@ def preview(situation: Situation, target: Target, holder: str) -> tuple[str, ...
     return (held.change, *gitops.warnings(cluster, manifest), gitops.mend(manifest))
 
 
+def seen(manifest: Json, holder: str) -> dict[str, str]:
+    """Whether it was paused before any incident held it: field by field, as a plan shows it."""
+    held = Held.of(manifest, holder, PAUSED)
+    return {held.stop.field: held.told(held.before)}
+
+
 def found(situation: Situation, target: Target, holder: str) -> dict[str, Any]:
     """What a release restores, and which restarts of patchgap's came before the pause."""
     manifest = live(situation, target)

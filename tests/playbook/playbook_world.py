@@ -170,6 +170,7 @@ def verbs(**changed: Verb) -> Registry:
         Sees("digests_retired"),
         Sees("policy_in_sync"),
         Sees("credentials_rotated", about="rotate_credentials"),
+        Sees("containment_effective", about="isolate_workloads"),
         Sees("signals_at_baseline", parameters=Quiet),
     ]
     by_verb = {a.verb: {a.platform: a} for a in actions} | {n: {a.platform: a} for n, a in changed.items()}

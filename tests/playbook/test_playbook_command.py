@@ -31,7 +31,7 @@ def test_check_without_paths_checks_the_shipped_ones(tmp_path: Path) -> None:
     result = run(tmp_path, "check")
     assert result.exit_code == 0
     assert "compromised-dependency@2 is sound" in result.stdout
-    assert "suspicious-runtime@2 is sound" in result.stdout
+    assert "suspicious-runtime@3 is sound" in result.stdout
 
 
 def test_check_shows_each_problem_with_its_mended_line(tmp_path: Path) -> None:

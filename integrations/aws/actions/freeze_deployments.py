@@ -16,6 +16,7 @@ from integrations.aws.pipelines import Stage
 from integrations.aws.reach import account_of, scoped
 from integrations.verbs import FreezeParameters, done
 from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.model.codec import digest
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -101,12 +102,14 @@ class FreezeDeployments:
         )
 
     def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
-        """Who may become the role; or whether the transition ran before any incident stopped it."""
+        """Who may become the role; or what the stage deploys, and whether anything entered it before any incident."""
         account = account_of(situation, target.cluster)
         if target.kind == ROLE:
             return seen.of_role(denials.role_of(account, target.name, target.uid))
-        now = pipelines.transition(account, target.namespace, _stage(target, situation))
-        return {"transition": "running" if pipelines.found(now)["ran"] else _named(now)}
+        stage = _stage(target, situation)
+        now = pipelines.transition(account, target.namespace, stage)
+        entered = "running" if pipelines.found(now)["ran"] else _named(now)
+        return {"transition": entered, "deploys": digest(stage.deploys)}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How the transition was before any incident held it; nothing for a role, whose policy is the incident's own."""

@@ -123,9 +123,11 @@ class FreezeDeployments:
 
     def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
         """A workload's images and selector. A namespace and a GitOps object are held whatever is in them."""
-        if target.kind == "Namespace" or target.kind in gitops.KINDS:
+        if target.kind == "Namespace":
             return {}
-        return seen.selector_and_images(live(situation, target))
+        manifest = live(situation, target)
+        paused = pauses.seen(manifest, str(situation.incident)) if target.kind in _KINDS else {}
+        return paused if target.kind in gitops.KINDS else {**paused, **seen.selector_and_images(manifest)}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The identity that the freeze admits, and what was paused before."""

@@ -19,6 +19,7 @@ from integrations.kubernetes.accounts import (
     consumers,
     is_believed,
     kept,
+    made_from,
     probe_of,
     token_secrets,
 )
@@ -120,9 +121,11 @@ class RotateCredentials:
         """The token Secrets that are made again, or the Secret's version; of a rotation that was begun, as it found them."""
         if target.kind == secret_rotation.KIND:
             return secret_rotation.seen(target, situation)
-        begun, cluster = _rotation_of(situation, target), cluster_of(situation, target.cluster)
-        found = begun.intent.found["tokens"] if begun else token_secrets(cluster, target.namespace, target.name)
-        return {"token Secrets": ", ".join(sorted(f"{s['name']} {s['uid']}" for s in found))}
+        if (begun := _rotation_of(situation, target)) is not None:
+            return made_from(begun.intent.found["manifest"], begun.intent.found["tokens"])
+        cluster = cluster_of(situation, target.cluster)
+        now = cluster.find(SERVICE_ACCOUNTS, target.namespace, target.name)  # another one of that name is seen as it is
+        return made_from(kept(now) if now else {}, token_secrets(cluster, target.namespace, target.name))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """The account's manifest and its Secrets' names; no token and no data."""
