@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE =  # whatever the caller says: tests start some hundred processes that import patchgap
 
 .PHONY: drill test coverage check up lock clean
 
