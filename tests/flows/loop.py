@@ -15,8 +15,14 @@ import httpx
 from flows import osv_text
 from flows.drill.scenario import FOLDER
 from flows.drill.world import World
+from flows.process import utc_now
 from integrations.rehearsal import fleet
 from integrations.webhooks.sign import sign
+from patchgap import settings
+from patchgap.model.finding import IncidentId
+from patchgap.stages.engine import Engine
+from patchgap.stages.incidents import open_incidents
+from patchgap.stages.situation import state_of
 from tests.flows.forms import Form, client_of
 from tests.flows.running import PATCHGAP, Up, clean_environ, run, wait_until
 
@@ -71,9 +77,10 @@ class Loop:
         self.patchgap("graph", "add", *fleet.sboms())
         self.patchgap("inventory", "refresh")
         self.post()
-        assert wait_until(lambda: bool(self.patchgap("incident", "list")), 120)
+        engine = engine_of(self.up.home)  # a command that is asked again and again would hold up what it waits for
+        assert wait_until(lambda: bool(open_incidents(engine)), 120)
         self.incident = self.patchgap("incident", "list")[0]["id"]
-        assert wait_until(lambda: self._state()["verdict"] is not None, 240)
+        assert wait_until(lambda: state_of(engine, IncidentId(self.incident)).verdict is not None, 240)
         digest = self.patchgap("incident", "plan", self.incident)["digest"]
         self._answer()
         (code,) = self.patchgap("approver", "issue", "kim@example.org", "--as", "the loop")["codes"]
@@ -108,21 +115,17 @@ class Loop:
             self.form, self.answered, self.stored = form.said, form.run().state, form.stored()
             self.codes_sent = tuple(codes.values())
 
-    def _state(self) -> Any:
-        return self.patchgap("incident", "show", self.incident)["state"]
-
     def _done(self, verb: str) -> bool:
         self.patchgap("incident", verb, self.incident)
         return self.said[f"incident {verb}"][0] == 0
 
 
+def engine_of(home: Path) -> Engine:
+    """An engine on what that home is configured for."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHGAP_")} | {"PATCHGAP_HOME": str(home)}
+    return Engine.open(settings.load(environ, file=home / "patchgap.toml"), utc_now)
+
+
 def kinds(home: Path, incident: str) -> list[str]:
     """The acts of an incident's ledger, in their order."""
-    from flows.process import utc_now
-    from patchgap import settings
-    from patchgap.model.finding import IncidentId
-    from patchgap.stages.engine import Engine
-
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("PATCHGAP_")} | {"PATCHGAP_HOME": str(home)}
-    engine = Engine.open(settings.load(environ, file=home / "patchgap.toml"), utc_now)
-    return [entry.body.kind for entry in engine.ledger.read(IncidentId(incident))]
+    return [entry.body.kind for entry in engine_of(home).ledger.read(IncidentId(incident))]
