@@ -39,7 +39,7 @@ from patchgap.stages.consent import Answer
 from patchgap.stages.engine import Engine
 
 STEPS: tuple[dict[str, Any], ...] = ({"isolate_workloads": {}},)
-SILENCE = 120  # seconds that the cluster may take to start, or to answer
+SILENCE = 600  # seconds that the cluster may take to start, or to answer
 Say = Callable[[str], None]
 ALONE = 50  # calls, one after the other, that tell what one takes with nothing else in flight
 

@@ -72,8 +72,8 @@ def named(leak: str, namespace: str = "") -> str:
 
 @dataclass(frozen=True)
 class Around:
-    """What of a namespace decides whether a deny holds there: who enforces it, its labels, the API groups that are
-    served, and each kind of policy with its objects, or why they are unknown."""
+    """What of a namespace decides whether a deny holds there: who enforces it, its labels where a policy may ask for them,
+    the API groups that are served, and each kind of policy with its objects, or why they are unknown."""
 
     namespace: str
     labels: Mapping[str, str]
@@ -87,12 +87,18 @@ def around(cluster: Cluster, asker: Asker, namespace: str, oldest: float = 0.0) 
 
     def look() -> Around:
         groups = cluster.groups()
-        labels = cluster.get(NAMESPACES, "", namespace)["metadata"].get("labels") or {}
-        listed = ((r, _listed(cluster, r, namespace)) for r in _KINDS if r is NETWORK_POLICIES or r.group in groups)
-        told = tuple((r, found) for r, found in listed if found is not None)
-        return Around(namespace, labels, groups, enforcement(cluster), told)
+        kinds = [r for r in _KINDS if r is NETWORK_POLICIES or r.group in groups]
+        listed = [(r, _listed(cluster, r, namespace)) for r in kinds]
+        about = {} if kinds == [NETWORK_POLICIES] else _labels_of(cluster, namespace)  # a NetworkPolicy asks for none
+        policies = tuple((r, found) for r, found in listed if found is not None)
+        return Around(namespace, about, groups, enforcement(cluster), policies)
 
     return cluster.together.read(("around", asker, namespace), look, oldest)
+
+
+def _labels_of(cluster: Cluster, namespace: str) -> Mapping[str, str]:
+    labels: Mapping[str, str] = cluster.get(NAMESPACES, "", namespace)["metadata"].get("labels") or {}
+    return labels
 
 
 def _listed(cluster: Cluster, resource: Resource, namespace: str) -> tuple[Json, ...] | str | None:

@@ -46,7 +46,6 @@ class View:
         *,
         shared: bool | None,
     ) -> None:
-        self.manifest = manifest
         self.selector: Mapping[str, Any] = selector_of(manifest)
         own = manifest["metadata"]["uid"]
         mine = {own, *affected}

@@ -232,16 +232,17 @@ def _intend(
     meanwhile are those of the entry that the intent follows."""
     fresh = Intent(action, found, desk.owner)
     for _ in range(_ATTEMPTS):
-        state = desk.state()
-        allowed(state)
-        held = _intent_of(state, action.id)
-        held = held if held is not None and held.action.target == action.target else None
-        settled = state.receipt(action.id)
-        if held is not None and (known is None or settled is None or settled.outcome is Outcome.WAITING):
-            return held
-        intent = held or fresh  # settled once: the ledger says that it is tried again
-        if desk.ledger.append_if(desk.incident, state.head, IntentMade(intent), desk.owner) is not None:
-            return intent
+        with desk.ledger.turn():
+            state = desk.state()
+            allowed(state)
+            held = _intent_of(state, action.id)
+            held = held if held is not None and held.action.target == action.target else None
+            settled = state.receipt(action.id)
+            if held is not None and (known is None or settled is None or settled.outcome is Outcome.WAITING):
+                return held
+            intent = held or fresh  # settled once: the ledger says that it is tried again
+            if desk.ledger.append_if(desk.incident, state.head, IntentMade(intent), desk.owner) is not None:
+                return intent
     raise ConflictError(f"the ledger of {desk.incident} is too busy", "Run this again; it does only what is left.")
 
 

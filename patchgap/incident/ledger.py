@@ -9,8 +9,10 @@ import copy
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import RLock
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -88,6 +90,7 @@ class Ledger:
         self._per_hour = per_hour
         self._fence = 0  # no lease's token
         self._read: dict[str, _Verified] = {}  # by incident
+        self._turn = RLock()  # of this process's threads, which would wait longer for the database's lock
 
     def under(self, token: int) -> Self:
         """The same ledger for one that acts under an incident's lease: it adds only while that token is the last one, in the same
@@ -124,7 +127,7 @@ class Ledger:
         """Adds to the chain's end. Raises RefusedError for an ended incident or for what looks like a secret,
         NotFoundError, and BrokenLedgerError where the end is not the one recorded."""
         text = _sealable(body)
-        with writing(self._engine) as connection:
+        with self._turn, writing(self._engine) as connection:
             link = self._add(connection, self._for_update(connection, incident), text, body, actor)
         return _entry(link)
 
@@ -132,7 +135,7 @@ class Ledger:
         """Adds only where the last hash is still `expected_head`, so that a decision stands on what it was taken
         from; else None, and nothing is written."""
         text = _sealable(body)
-        with writing(self._engine) as connection:
+        with self._turn, writing(self._engine) as connection:
             row = self._for_update(connection, incident)
             if row.head != expected_head:
                 return None
@@ -185,24 +188,35 @@ class Ledger:
         Every row is read anew; one that is to the letter what it was when it was verified is not hashed and decoded
         again. Under a lease the first reading is whole too; what was verified under that very lease is not read again, as
         long as its last entry stands and the rest follows it: else a containment would cost the square of its targets."""
-        before, entries, fence = self._read.get(incident, _NOTHING)
+        before, _, fence = self._read.get(incident, _NOTHING)
         row, links = self._load(incident, before if self._fence and self._fence == fence else ())
-        if links[: len(before)] != before:
-            before, entries = [], ()
-        broken = next(_all_problems(row, links, entries), None)
+        with self._turn:  # so that threads are given the same objects, and what follows from them is counted once
+            return self._verified(incident, row, links)
+
+    def _verified(self, incident: IncidentId, row: sa.Row[Any], links: list[Link]) -> tuple[Entry, ...]:
+        before, entries, fence = self._read.get(incident, _NOTHING)
+        shared = min(len(before), len(links))
+        known = entries[:shared] if links[:shared] == before[:shared] else ()
+        broken = next(_all_problems(row, links, known), None)
         if broken:
             raise BrokenLedgerError(
                 f"the ledger does not hold: {broken}",
                 f"Decide nothing from it; `patchgap ledger verify {incident}` names every break. Restore a backup.",
             )
-        entries = (*entries, *(_entry(link) for link in links[len(entries) :]))
-        self._remember(incident, (links, entries, self._fence or fence))
-        return entries
-
-    def _remember(self, incident: str, read: _Verified) -> None:
+        found = (*known, *(_entry(link) for link in links[len(known) :]))
+        if len(known) == shared < len(before):  # another thread has read on meanwhile
+            return found
         if incident not in self._read and len(self._read) >= _REMEMBERED:
             self._read.pop(next(iter(self._read)), None)
-        self._read[incident] = read
+        self._read[incident] = (links, found, self._fence or fence)
+        return found
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Within it no other thread of this process adds an entry: what was read and is then added to with `append_if` loses
+        no race but one with another process."""
+        with self._turn:
+            yield
 
     def incidents(self) -> Sequence[IncidentRow]:
         """Every incident, oldest first."""

@@ -6,7 +6,7 @@ Owns the meaning of the entries together. It knows no storage, no clock and no c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from operator import is_
@@ -22,30 +22,43 @@ from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Outcome, Plan
 
-# The last state of each incident with the very entries that it is of: the same objects lead to the same state, so that a
-# fold of what has grown since goes on from there.
-_LATEST: dict[IncidentId, tuple[Sequence[Entry], IncidentState | None]] = {}
-_REMEMBERED = 16
-
 __all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "same_person", "second_person"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """Entries, and the states after the last of them by how many they are of. The same objects lead to the same state, so
+    that a fold of what has grown since, or had not grown so far yet, goes on from there."""
+
+    entries: tuple[Entry, ...]
+    states: Mapping[int, IncidentState]
+
+
+_LATEST: dict[IncidentId, _Folded] = {}
+_REMEMBERED = 16  # incidents
+_STEPS = 32  # of one incident: threads that act for it at once stand so far apart at the most
 
 
 def fold(entries: Sequence[Entry]) -> IncidentState:
     """The state after these entries. Raises BrokenLedgerError where they do not begin with the opening."""
     if not entries or not isinstance(entries[0].body, Opened):
         raise BrokenLedgerError("the ledger does not begin with an opening", "Run `patchgap ledger verify`.")
-    held, state = _LATEST.get(entries[0].incident, ((), None))
-    known = len(held)
-    if state is None or known > len(entries) or not all(map(is_, held, entries)):
-        known, state = 1, _opened(entries[0], entries[0].body)
-    for entry in entries[known:]:
+    held = _LATEST.get(entries[0].incident)
+    shared = min(len(held.entries), len(entries)) if held else 0
+    same = held is not None and all(map(is_, held.entries, entries))
+    states = {n: s for n, s in held.states.items() if n <= shared} if held and same else {}
+    known = max(states, default=1)
+    state = states.get(known) or _opened(entries[0], entries[0].body)
+    for number, entry in enumerate(entries[known:], known + 1):
         changed = _FOLDS[type(entry.body)](state, entry, entry.body)
         since = state.status_since if changed.status is state.status else entry.seq
         state = replace(changed, head=entry.hash, seq=entry.seq, status_since=since)
-    if len(entries) >= len(held) or not all(map(is_, entries, held)):  # a look back is not the latest
+        states[number] = state
+    if held is None or not same or len(entries) >= len(held.entries):  # a look back is not the latest
         while len(_LATEST) >= _REMEMBERED and entries[0].incident not in _LATEST:
             _LATEST.pop(next(iter(_LATEST)), None)
-        _LATEST[entries[0].incident] = (tuple(entries), state)
+        last = {n: states[n] for n in sorted(states)[-_STEPS:]}
+        _LATEST[entries[0].incident] = _Folded(tuple(entries), last)
     return state
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import made
 import pytest
@@ -11,6 +12,7 @@ from made import BLOCK, FREEZE, KEY, OPENED, TICKET, TRAINER, Telling, Ticking, 
 
 from patchgap.errors import BrokenLedgerError
 from patchgap.incident import events
+from patchgap.incident import state as state_module
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.state import ENDED, IncidentState, Status, fold
 from patchgap.model.finding import IncidentId
@@ -154,3 +156,20 @@ def test_a_ledger_without_an_opening_is_no_incident(telling: Telling, ledger: Le
     for part in ((), entries[1:]):
         with pytest.raises(BrokenLedgerError):
             fold(part)
+
+
+def test_entries_that_another_thread_has_read_past_are_not_counted_again(
+    telling: Telling, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of one incident stand a few entries apart: each fold goes on from the state that is known there."""
+    incident = telling.whole()
+    entries, folded = ledger.read(incident), list[int]()
+    known = [fold(entries[:n]) for n in range(1, len(entries) + 1)]
+
+    def counting(real: Any) -> Any:
+        return lambda state, entry, body: folded.append(entry.seq) or real(state, entry, body)
+
+    monkeypatch.setattr(state_module, "_FOLDS", {kind: counting(real) for kind, real in state_module._FOLDS.items()})
+    assert [fold(entries[:n]) for n in range(len(entries), len(entries) - 8, -1)] == known[:-9:-1]
+    assert folded == []
+    assert all(a is b for a, b in zip(ledger.read(incident), entries, strict=True))

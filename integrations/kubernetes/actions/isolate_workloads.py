@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from integrations.kubernetes import isolation, leaks, neighbours, seen, selectors, standing
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.neighbours import RECENT, View
 from integrations.kubernetes.reach import PLATFORM, asker_of, cluster_of, each_live, live, scoped, still
@@ -80,7 +81,7 @@ class IsolateWorkloads:
             _label(cluster, pod, label, dry_run=True)
         said = [f"Pod {p['metadata']['name']}: label {_key(situation, target)} is added" for p in labelled]
         form = isolation.form_of(here.groups, parameters.form, here.enforced)
-        lines = standing.preview(cluster, [_policy(situation, target, view, form)])
+        lines = standing.preview(cluster, [_policy(situation, target, view.selector, form, shared=view.shared)])
         leaking = leaks.leaks(here, view.labels, form).lines
         return (*lines, *said, *leaking, *view.on_host, isolation.told(here.enforced, form))
 
@@ -100,14 +101,15 @@ class IsolateWorkloads:
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Puts the policy; labels the pods where the selector is shared."""
-        target = intent.action.target
-        cluster, view = cluster_of(situation, target.cluster), _view(situation, target, intent.found["shared"])
-        if view.shared:
+        target, shared = intent.action.target, bool(intent.found["shared"])
+        cluster, manifest = cluster_of(situation, target.cluster), _manifest(situation, target)
+        if shared:
             label = {_key(situation, target): str(situation.incident)}
-            for pod in view.unlabelled(label):
+            for pod in _pods_of(situation, target, manifest, shared).unlabelled(label):
                 _label(cluster, pod, label)
-        objects = standing.put(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))])
-        return _receipt(intent, situation, _pods_of(situation, target, view.manifest, view.shared), objects)
+        form = isolation.form_found(intent.found)
+        objects = standing.put(cluster, [_policy(situation, target, selector_of(manifest), form, shared=shared)])
+        return _receipt(intent, situation, _pods_of(situation, target, manifest, shared), objects)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the policy stands and selects every live pod of the workload."""
@@ -121,7 +123,7 @@ class IsolateWorkloads:
             intent,
             situation,
             view,
-            standing.stand(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
+            standing.stand(cluster, [_policy_of(situation, intent, view)]),
         )
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ class IsolateWorkloads:
         now = leaks.leaks(here, view.labels, isolation.form_found(intent.found)).found
         opened = [n for n, d in now.items() if before.get(n) != d]
         return (
-            *standing.differences(cluster, [_policy(situation, target, view, isolation.form_found(intent.found))]),
+            *standing.differences(cluster, [_policy_of(situation, intent, view)]),
             *(f"Pod {target.namespace}/{p['metadata']['name']} lacks the label {key}" for p in outside),
             *(f"{leaks.named(n, target.namespace)} was added or changed and lets traffic through" for n in opened),
         )
@@ -177,10 +179,14 @@ class IsolateWorkloads:
 
 
 def _view(situation: Situation, target: Target, shared: bool | None = None) -> View:
+    return _pods_of(situation, target, _manifest(situation, target), shared)
+
+
+def _manifest(situation: Situation, target: Target) -> Json:
     manifest = live(situation, target)
     if _on_host(manifest):
         raise RefusedError(f"{target}: {_ON_HOST}", "Scale it to zero, or isolate its nodes.")
-    return _pods_of(situation, target, manifest, shared)
+    return manifest
 
 
 def _pods_of(situation: Situation, target: Target, manifest: Json, shared: bool | None) -> View:
@@ -202,14 +208,19 @@ def _name(situation: Situation, target: Target) -> str:
     return standing.object_name(situation.incident, "isolate", target.kind, target.name)
 
 
-def _policy(situation: Situation, target: Target, view: View, form: str) -> dict[str, Any]:
+def _policy(situation: Situation, target: Target, own: Mapping[str, Any], form: str, *, shared: bool) -> dict[str, Any]:
     label = {_key(situation, target): str(situation.incident)}
-    selector = {"matchLabels": label} if view.shared else dict(view.selector)
+    selector = {"matchLabels": label} if shared else dict(own)
     if selectors.is_empty(selector):
         raise RefusedError(
             f"{target}: an empty selector would isolate the whole namespace", "Scale the workload to zero instead."
         )
     return isolation.policy(form, _head(situation, target), selector)
+
+
+def _policy_of(situation: Situation, intent: Intent, view: View) -> dict[str, Any]:
+    form = isolation.form_found(intent.found)
+    return _policy(situation, intent.action.target, view.selector, form, shared=view.shared)
 
 
 def _head(situation: Situation, target: Target) -> dict[str, Any]:
