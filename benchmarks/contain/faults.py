@@ -19,7 +19,7 @@ from pathlib import Path
 
 import kill_places
 from fault_front import Front
-from kill_trial import Trial, Whole, settled, world_of
+from kill_trial import Trial, Whole, named, settled, world_of
 from kill_world import PLATFORMS, Seen, Warm, World
 from kills import actions, warmed
 
@@ -59,19 +59,18 @@ def sides(world: World, front: Front) -> Iterator[Side]:
     )
 
 
-def of_action(
-    warm: Warm, folder: Path, action: Action, kinds: list[str], each: int, times: int
-) -> Iterator[tuple[str, Trial]]:
-    """Every kind at every request that the action and its release make (or at each so manyth)."""
-    named = f"{action.verb} on {action.platform}"
+def of_action(warm: Warm, folder: Path, action: Action, given: argparse.Namespace) -> Iterator[tuple[str, Trial]]:
+    """Every kind at every request that the action and its release make (or at each so manyth). Raises RuntimeError where
+    a run that meets none fails."""
+    known = named(action)
     with Front() as front, world_of(warm, folder / f"{action.verb}-{action.platform}", action, front.at) as world:
         whole = Whole.of(world)
-        for side in sides(world, front):
+        for side in (side for side in sides(world, front) if side.name in given.sides):
             for what, wanted in (("contain", whole.contained), ("dismiss", whole.dismissed)):
-                for number in range(0, _requests(world, side, what), each):
-                    for kind in kinds:
-                        where = f"{kind} x {times} at request {number} to {side.name} of {what} of {named}"
-                        yield kind, _faulted(world, side, wanted, what, (BY_NAME[kind], number, times), where)
+                for number in range(0, _requests(world, side, what), given.each):
+                    for kind in given.kinds:
+                        where = f"{kind} x {given.times} at request {number} to {side.name} of {what} of {known}"
+                        yield kind, _faulted(world, side, wanted, what, (BY_NAME[kind], number, given.times), where)
 
 
 def _requests(world: World, side: Side, what: str) -> int:
@@ -104,26 +103,36 @@ def main() -> int:
     parser.add_argument("--verbs", nargs="*", default=[], help="these alone; all without it")
     parser.add_argument("--platforms", nargs="*", default=PLATFORMS, help="these alone; all without it")
     parser.add_argument("--kinds", nargs="*", default=list(BY_NAME), choices=list(BY_NAME), help="these alone")
+    parser.add_argument(
+        "--sides", nargs="*", default=("cluster", "others"), help="whose answers are spoilt; all without it"
+    )
+    parser.add_argument(
+        "--deadline", type=float, default=3, help="seconds of a request; more on a machine that is busy"
+    )
     parser.add_argument("--each", type=int, default=1, help="at each so manyth request (default: each)")
     parser.add_argument("--times", type=int, default=1, help="requests in a row that are spoilt (default: 1)")
     given = parser.parse_args()
     known = registry.load()
-    kill_places.deadline_seconds = 3.0  # a fault that hangs is waited for
+    kill_places.deadline_seconds = given.deadline  # a fault that hangs is waited for
     chosen = [a for a in actions(known) if a.platform in given.platforms and (not given.verbs or a.verb in given.verbs)]
-    injected, survived = Counter[str](), Counter[str]()
+    injected, survived, untried = Counter[str](), Counter[str](), list[str]()
     with tempfile.TemporaryDirectory() as temporary, Warm() as warm:
         warmed(warm, Path(temporary), known, "kubernetes", *({"aws"} & {a.platform for a in chosen}))
         for action in chosen:
-            for kind, trial in of_action(warm, Path(temporary), action, given.kinds, given.each, given.times):
-                injected[kind] += trial.struck
-                survived[kind] += trial.struck and not trial.problems
-                for problem in trial.problems:
-                    print(f"NOT SURVIVED  {trial.what}: {problem}", flush=True)
+            try:
+                for kind, trial in of_action(warm, Path(temporary), action, given):
+                    injected[kind] += trial.struck
+                    survived[kind] += trial.struck and not trial.problems
+                    for problem in trial.problems:
+                        print(f"NOT SURVIVED  {trial.what}: {problem}", flush=True)
+            except RuntimeError as error:
+                untried.append(named(action))
+                print(f"NOT TRIED     {untried[-1]}: {error}", flush=True)
             so_far = f"{survived.total()} / {injected.total()} survived by its end"
-            print(f"{action.verb} on {action.platform}: {so_far}", file=sys.stderr, flush=True)
+            print(f"{named(action)}: {so_far}", file=sys.stderr, flush=True)
     print(", ".join(f"{kind} {survived[kind]} / {injected[kind]}" for kind in given.kinds))
     print(f"faults survived / injected: {survived.total()} / {injected.total()}")
-    return 0 if survived == injected else 1
+    return 0 if survived == injected and not untried else 1
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests" / "integrations" / "aws"), str(ROOT / "tests" / "integrations" / "github")]
 
 Json = dict[str, Any]
-deadline_seconds = 10.0  # of each request
+deadline_seconds = 30.0  # of each request: these helpers share the cores with the process that is killed
 ENVIRONMENT = {  # of the process that is killed
     "KILLS_GITHUB": "gh-t0ken",
     "KILLS_ROTATOR": "r0tator",
@@ -115,7 +115,8 @@ class Kubernetes(_Served):
         token = self.server.kubeconfig()["users"][0]["user"]["token"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
         value = {"data": {"password": secrets.token_hex(8)}}
-        httpx.patch(self.server.url + path, json=value, headers=headers, trust_env=False).raise_for_status()
+        answer = httpx.patch(self.server.url + path, json=value, headers=headers, trust_env=False, timeout=30)
+        answer.raise_for_status()
 
     def __enter__(self) -> Self:
         self._rotator.__enter__()
@@ -135,7 +136,7 @@ class Kubernetes(_Served):
             f"[[kubernetes.clusters]]\nname = {_quoted(CLUSTER)}\nkubeconfig = {_quoted(str(kubeconfig))}\n"
             f"[kubernetes]\ntimeout_seconds = {deadline_seconds}\n"
             f"[[kubernetes.rotators]]\nname = 'own'\nsecrets = ['*/*/*']\nurl = {_quoted(self.at(self._rotator.url))}\n"
-            "token = 'env:KILLS_ROTATOR'\n"
+            f"token = 'env:KILLS_ROTATOR'\ntimeout_seconds = {deadline_seconds}\n"
         )
 
     def begin(self) -> None:

@@ -74,7 +74,7 @@ class BookScheduler:
     """The port that the patch window needs."""
 
     def __init__(self, url: str) -> None:
-        self._rest = Rest(Service("the runs' record", url, timeout_seconds=5), "Try again.")
+        self._rest = Rest(Service("the runs' record", url, timeout_seconds=30), "Try again.")
 
     def schedule(self, flow: str, parameters: Mapping[str, object], key: str, at: datetime, tags: Sequence[str]) -> str:
         """One run a key."""

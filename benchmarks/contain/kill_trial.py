@@ -15,6 +15,31 @@ from patchgap.ports import Action
 POINTS = ("before_intent", "after_intent", "after_effect", "after_receipt")
 IN_EFFECT, IN_INVERSE = "in_effect", "in_inverse"  # after the nth request of either that is no read
 
+POINTS_OF = {  # how many each action has in this world, so that none goes missing unseen
+    "block_artifacts on aws": 8,
+    "block_artifacts on kubernetes": 10,
+    "capture_forensics on aws": 4,
+    "capture_forensics on kubernetes": 4,
+    "cordon_nodes on kubernetes": 8,
+    "evict_workloads on kubernetes": 6,
+    "freeze_deployments on aws": 6,
+    "freeze_deployments on github": 10,
+    "freeze_deployments on kubernetes": 10,
+    "isolate_workloads on aws": 11,
+    "isolate_workloads on kubernetes": 6,
+    "notify on tickets": 5,
+    "open_incident on tickets": 5,
+    "open_ticket on tickets": 5,
+    "promote_canary on kubernetes": 7,
+    "queue_for_patch_window on patching": 6,
+    "revoke_sessions on aws": 6,
+    "rotate_credentials on aws": 10,
+    "rotate_credentials on kubernetes": 12,
+    "scale_to_zero on aws": 8,
+    "scale_to_zero on kubernetes": 6,
+    "start_patched_canary on kubernetes": 6,
+}
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -51,6 +76,11 @@ class Trial:
     what: str
     struck: int
     problems: tuple[str, ...]
+
+
+def named(action: Action) -> str:
+    """The action as POINTS_OF and the figures name it."""
+    return f"{action.verb} on {action.platform}"
 
 
 def world_of(warm: Warm, home: Path, action: Action, at: Callable[[str], str] = str) -> World:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kill_trial import Trial, Whole, kills_of, tried, world_of
+from kill_trial import POINTS_OF, Trial, Whole, kills_of, named, tried, world_of
 from kill_world import PARAMETERS, PLATFORMS, Json, Warm, World
 
 from patchgap import registry
@@ -40,16 +40,20 @@ def elsewhere(known: Registry) -> list[str]:
 
 def by_points(warm: Warm, folder: Path, action: Action) -> Iterator[Trial]:
     """An action at each of its points; one whose world or whole run fails is not survived, and hides no other."""
-    named = f"{action.verb} on {action.platform}"
+    known = named(action)
     try:
         with world_of(warm, folder / f"{action.verb}-{action.platform}", action) as world:
             whole = Whole.of(world)
-            for kill in kills_of(whole):
+            points = kills_of(whole)
+            if len(points) != POINTS_OF.get(known):
+                said = f"it has {len(points)} points here, and kill_trial.POINTS_OF says {POINTS_OF.get(known, 'none')}"
+                yield Trial(known, 0, (said,))
+            for kill in points:
                 where = f"{kill['at']}{' ' + str(kill['nth']) if 'nth' in kill else ''}"
-                trial = tried(world, whole, f"{named}: {where}", [kill])
+                trial = tried(world, whole, f"{known}: {where}", [kill])
                 yield trial if trial.struck else replace(trial, problems=("the point was never reached",))
     except RuntimeError as error:
-        yield Trial(f"{named}: uncut", 0, (str(error),))
+        yield Trial(f"{known}: uncut", 0, (str(error),))
 
 
 def at_random(warm: Warm, folder: Path, known: Registry, count: int, seed: int) -> Iterator[Trial]:
@@ -106,7 +110,7 @@ def main() -> int:
         folder = Path(temporary)
         warmed(warm, folder, known, "kubernetes", *({"aws"} & {a.platform for a in chosen}))
         for name, trials in (
-            *((f"{a.verb} on {a.platform}", by_points(warm, folder, a)) for a in chosen),
+            *((named(a), by_points(warm, folder, a)) for a in chosen),
             ("random", at_random(warm, folder, known, given.random, given.seed)),
         ):
             for trial in trials:

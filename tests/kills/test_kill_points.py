@@ -21,7 +21,17 @@ sys.path.append(str(CONTAIN))
 
 import kill_world  # noqa: E402  (found by the path above)
 import kills  # noqa: E402
-from kill_trial import IN_EFFECT, IN_INVERSE, POINTS, Whole, tried, world_of  # noqa: E402
+from kill_trial import (  # noqa: E402
+    IN_EFFECT,
+    IN_INVERSE,
+    POINTS,
+    POINTS_OF,
+    Whole,
+    kills_of,
+    named,
+    tried,
+    world_of,
+)
 
 KNOWN = registry.load()
 SAMPLE = {  # of each platform, the action that writes most
@@ -54,6 +64,7 @@ def test_an_action_survives_a_kill_at_each_of_its_points(warm: Any, tmp_path: Pa
             row.insert(2, {"at": IN_EFFECT})
         trial = tried(world, whole, action.verb, row, thrice=False)
     assert not trial.problems
+    assert len(kills_of(whole)) == POINTS_OF[named(action)], "the benchmark counts on as many"
     assert trial.struck == len(row), "each of the kills met a live run"
     assert bool(middle) is bool(action.inverse), "an action with an inverse is killed in it too"
 
@@ -69,3 +80,10 @@ def test_every_platform_of_an_action_is_played() -> None:
     """An action on a platform that the kill tests have no world for would be a promise that nothing holds."""
     assert kills.elsewhere(KNOWN) == []
     assert {a.platform for a in kills.actions(KNOWN)} == SAMPLE.keys()
+
+
+def test_every_action_is_killed_by_the_benchmark() -> None:
+    """A new action has no place to be killed at until kills.py was run with it and its points were counted; one that has an
+    inverse is killed in it too."""
+    assert {named(a) for a in kills.actions(KNOWN)} == POINTS_OF.keys()
+    assert all(POINTS_OF[named(a)] >= len(POINTS) + bool(a.inverse) for a in kills.actions(KNOWN))
