@@ -30,7 +30,7 @@ def test_check_without_paths_checks_the_shipped_ones(tmp_path: Path) -> None:
     """With nothing named, the shipped and configured playbooks are checked, and sound ones end with 0."""
     result = run(tmp_path, "check")
     assert result.exit_code == 0
-    assert "compromised-dependency@2 is sound" in result.stdout
+    assert "compromised-dependency@3 is sound" in result.stdout
     assert "suspicious-runtime@3 is sound" in result.stdout
 
 
