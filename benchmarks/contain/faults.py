@@ -74,12 +74,14 @@ def of_action(warm: Warm, folder: Path, action: Action, given: argparse.Namespac
 
 
 def _requests(world: World, side: Side, what: str) -> int:
-    """How many requests that part makes of that side."""
+    """How many requests that part makes of that side. Raises RuntimeError where it fails, since none would be tried then."""
     world.reset()
     if what == "dismiss":
         world.do("contain")
     before = side.asked()
-    world.do(what)
+    ended = world.do(what)
+    if ended["left"] is None or ended["left"].get("said"):
+        raise RuntimeError(f"{what} fails the second time: {ended['said'] or ended['left']['said']}")
     return side.asked() - before
 
 

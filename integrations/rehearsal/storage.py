@@ -115,7 +115,8 @@ class Storage:
             return {resource: dict(kept) for resource, kept in self._objects.items()}
 
     def restore(self, saved: Mapping[str, Mapping[Key, Json]]) -> None:
-        """Makes everything as it was saved, uids included, as writes and removals that the listeners are told of."""
+        """Makes everything as it was saved, uids and versions included, as writes and removals that the listeners are told
+        of."""
         with self.lock:
             for resource in tuple(self._objects):
                 for key in self._objects[resource].keys() - saved.get(resource, {}).keys():
@@ -123,7 +124,9 @@ class Storage:
             for resource, kept in saved.items():
                 for key, document in kept.items():
                     if self._objects.get(resource, {}).get(key) is not document:
-                        self.put(resource, key, {**document, "metadata": dict(document["metadata"])})
+                        version = document["metadata"]["resourceVersion"]
+                        stored = self.put(resource, key, {**document, "metadata": dict(document["metadata"])})
+                        stored["metadata"]["resourceVersion"] = version  # a plan may stand on it
 
     def since(self, resource: str, revision: int) -> Iterator[Change]:
         """The changes of a kind after a revision; raises CompactedError or FutureError."""
