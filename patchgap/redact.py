@@ -27,7 +27,7 @@ _SHAPES = {
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
     "a webhook secret": re.compile(r"\bwhsec_[A-Za-z0-9+/=]{16,}"),
-    "a URL with a password": re.compile(r"(?:\b[a-z][a-z0-9+.-]{0,30})?://[^\s/:@\"]+:[^\s/@\"]+@"),
+    "a URL with a password": re.compile(r"(?:\b[A-Za-z][A-Za-z0-9+.-]{0,30})?://[^\s/:@\"]*:[^\s/@\"]+@"),
 }
 _ESCAPED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")  # of JSON: the letter of a line's end is no part of what follows it
 
@@ -51,9 +51,16 @@ def without_secrets(text: str) -> str:
 
 
 def withheld(document: Any) -> Any:
-    """That plain JSON with what seems to be a secret taken out of every text in it, also of an object's keys."""
+    """That plain JSON with what seems to be a secret taken out of every text in it, also of an object's keys: those that
+    are the same then are numbered."""
     if isinstance(document, str):
         return without_secrets(document)
     if isinstance(document, dict):
-        return {withheld(key): withheld(value) for key, value in document.items()}
+        left: dict[str, Any] = {}
+        for key, value in document.items():
+            name = kept = withheld(key)
+            while name in left or (name != key and name in document):
+                name = f"{kept} {len(left) + 1}"
+            left[name] = withheld(value)
+        return left
     return [withheld(item) for item in document] if isinstance(document, list) else document

@@ -25,7 +25,7 @@ from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Intent, Outcome
 from patchgap.model.unknown import Unknown
-from patchgap.redact import SecretError, without_secrets
+from patchgap.redact import SecretError, withheld, without_secrets
 
 COLUMNS = ("incident", "seq", "previous", "hash", "at", "actor", "body")
 
@@ -100,6 +100,8 @@ SECRETS = [
     "ghp_" + "a" * 36,
     "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "postgresql://patchgap:hunter22@db.example/patchgap",
+    "redis://:hunter22@cache.example",
+    "HTTPS://patchgap:hunter22@api.example",
 ]
 
 
@@ -141,6 +143,14 @@ def test_a_text_made_to_look_like_secrets_costs_no_more_than_its_length(text: st
     began = process_time()
     without_secrets(text)
     assert process_time() - began < 1
+
+
+def test_two_names_that_are_withheld_stay_two() -> None:
+    """What stands under the second is not lost for the first."""
+    assert withheld({"ghp_" + "a" * 36: 1, "ghp_" + "b" * 36: 2}) == {
+        "(a GitHub token, withheld)": 1,
+        "(a GitHub token, withheld) 2": 2,
+    }
 
 
 def test_what_has_no_canonical_form_is_refused_with_a_clear_error(ledger: Ledger) -> None:
