@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from patchgap.errors import RefusedError
+from patchgap.model.codec import digest
 
 
 class SecretError(RefusedError):
@@ -48,6 +49,12 @@ def without_secrets(text: str) -> str:
     for name, shape in _SHAPES.items():
         text = shape.sub(f"({name}, withheld)", text)
     return text
+
+
+def recognisable(text: str) -> str:
+    """The same, where a secret was taken out with a part of the whole text's digest, so that two such texts differ."""
+    left = without_secrets(text)
+    return text if left == text else f"{left} ({digest(text)[:19]})"
 
 
 def withheld(document: Any) -> Any:

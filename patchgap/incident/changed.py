@@ -9,6 +9,7 @@ from patchgap.errors import ConflictError
 from patchgap.incident.state import IncidentState
 from patchgap.model.plan import PlannedAction
 from patchgap.ports import Action, Situation, Watched
+from patchgap.redact import recognisable
 
 
 class ChangedError(ConflictError):
@@ -24,7 +25,7 @@ def must_be_as_planned(state: IncidentState, action: PlannedAction, verb: Action
     action without one, or an older plan) is not held to it."""
     if not action.seen or not isinstance(verb, Watched):
         return
-    now = verb.seen(action.target, situation)
+    now = {name: recognisable(value) for name, value in verb.seen(action.target, situation).items()}
     changes = {
         name: [action.seen.get(name, "not there"), now.get(name, "not there")]
         for name in sorted({*action.seen, *now})

@@ -1,6 +1,7 @@
 """Plans: every verb joined with the workloads of its tier, every target named, nothing touched and nothing skipped.
 
-Asks actions for targets and previews; decides by the guards. Knows no platform. Two plans of the same world are equal
+Asks actions for targets and previews; decides by the guards. Knows no platform. What looks like a secret in the words of a
+control plane (an image's tag may) is withheld, so that the plan can be recorded. Two plans of the same world are equal
 in everything but `made_at`.
 """
 
@@ -24,6 +25,7 @@ from patchgap.playbook.language import Playbook, Step, Tier
 from patchgap.playbook.quantities import in_words
 from patchgap.playbook.tiers import assign, exposed
 from patchgap.ports import Action, Parameters, Situation, StandingParameters, Watched
+from patchgap.redact import recognisable, without_secrets
 from patchgap.registry import Registry
 from patchgap.settings import Ceilings, Protection
 
@@ -195,8 +197,8 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, s
     if action.effect in CHANGES and _is_protected(draft, guard, action.verb, target, scoped):
         return
     try:
-        changes = tuple(action.preview(wanted.parameters, target, wanted.situation))
-        seen = dict(action.seen(target, wanted.situation)) if isinstance(action, Watched) else {}
+        changes = tuple(map(without_secrets, action.preview(wanted.parameters, target, wanted.situation)))
+        seen = action.seen(target, wanted.situation) if isinstance(action, Watched) else {}
     except UnreachableError as error:
         draft.unreachable(action.verb, target.workloads or (str(target),), error)
         return
@@ -218,7 +220,7 @@ def _admit(draft: _Draft, guard: Guard, incident: IncidentId, wanted: _Wanted, s
             parameters=wanted.plain,
             changes=changes,
             inverse=action.inverse,
-            seen=seen,
+            seen={name: recognisable(value) for name, value in seen.items()},
             stands_for=_stands_for(draft.lasting, wanted.parameters),
         )
     )
@@ -259,9 +261,9 @@ def _finished(playbook: Playbook, draft: _Draft, incident: IncidentId, now: date
         playbook=playbook.title,
         made_at=now,
         actions=actions,
-        uncovered=tuple(dict.fromkeys(draft.uncovered)),
-        refusals=tuple(dict.fromkeys(draft.refusals)),
-        unknown=tuple(dict.fromkeys(draft.unknown)),
+        uncovered=tuple(dict.fromkeys(replace(u, reason=without_secrets(u.reason)) for u in draft.uncovered)),
+        refusals=tuple(dict.fromkeys(map(without_secrets, draft.refusals))),
+        unknown=tuple(dict.fromkeys(replace(u, reason=without_secrets(u.reason)) for u in draft.unknown)),
         approval=_approval([t for t in playbook.tiers if t.tier in {a.tier for a in actions if a.needs_approval}]),
         needs_approval=tuple(dict.fromkeys(a.needs_approval for a in actions if a.needs_approval)),
     )

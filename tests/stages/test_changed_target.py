@@ -104,3 +104,23 @@ def test_a_plan_that_says_nothing_of_the_state_is_not_held_to_it(engine: Engine,
     say_yes(engine, incident, made.digest)
     scale.fields["spec.replicas"] = "5"
     assert contain.carry_out(engine, incident, made.actions[0].id).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("shape", ["ghp_" + "a" * 36, "eyJ" + "a" * 9 + "." + "b" * 9 + "." + "c" * 9])
+def test_an_image_whose_tag_looks_like_a_token_is_contained(
+    engine: Engine, world: World, scale: Scale, shape: str
+) -> None:
+    """Who names the image may be the attacker: the plan is recorded without the tag, and another tag is a change."""
+    world.runs("notebook", BAD, Classification.INTERNAL)
+    incident = opened(engine)
+    scale.fields = {"container main": f"r/notebook:{shape}"}
+    made = contain.plan(engine, incident)
+    assert ", withheld)" in made.actions[0].seen["container main"]
+    say_yes(engine, incident, made.digest)
+    scale.fields = {"container main": f"r/notebook:{shape}b"}
+    assert contain.carry_out(engine, incident, made.actions[0].id).outcome is Outcome.FAILED
+    anew = contain.plan(engine, incident)
+    assert anew.digest != made.digest
+    say_yes(engine, incident, anew.digest, "lee")
+    assert contain.carry_out(engine, incident, anew.actions[0].id).outcome is Outcome.DONE
+    assert world.held == {"notebook"}
