@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from integrations.aws.answers import told
 from integrations.aws.sending import bound
+from patchgap.errors import UnreachableError
 from patchgap.settings import AwsAccount
 
 Json = Mapping[str, Any]
@@ -69,7 +70,7 @@ class Account:
             return self._call(service, operation, region, asked, once=True)
 
     def pages(self, service: str, operation: str, key: str, region: str = "", /, **asked: Any) -> Iterator[Any]:
-        """Each item under `key`, of every page."""
+        """Each item under `key`, of every page. A page without it is no page: an empty list is sent as one."""
         client = self._client(service, region, once=False)
         paginator = client.get_paginator(_python(operation))
         pages = iter(paginator.paginate(**asked))
@@ -78,7 +79,12 @@ class Account:
                 page = next(pages, None)
             if page is None:
                 return
-            yield from page.get(key) or ()
+            if key not in page:
+                raise UnreachableError(
+                    f"account {self.name} did not answer {permission_of(service, operation)} with a list of {key}",
+                    "Check its endpoint, and what proxy stands before it.",
+                )
+            yield from page[key] or ()
 
     def identity(self) -> str:
         """The account's number, as AWS itself tells it now."""

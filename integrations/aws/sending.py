@@ -7,11 +7,13 @@ Owns the deadline of a try. It knows no operation; botocore tries again by its o
 from __future__ import annotations
 
 import io
+import json
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 _SLOWEST = 64 << 10  # bytes a second: what is on its way at that rate or faster is waited for
@@ -23,17 +25,18 @@ _LARGEST = 256 << 20  # bytes of an answer
 def bound(client: Any, seconds: float) -> None:
     """From now on no request of that client takes longer than this, and than its bytes take at a slow rate."""
     held = client._endpoint.http_session  # noqa: SLF001  (botocore's hook wants an answer, and offers no other way to get one)
-    client.meta.events.register("before-send", partial(_sent, held, seconds))
+    plain = "json" in client.meta.service_model.resolved_protocol
+    client.meta.events.register("before-send", partial(_sent, held, seconds, plain))
 
 
-def _sent(session: Any, seconds: float, request: Any, **_event: Any) -> Any:
+def _sent(session: Any, seconds: float, plain: bool, request: Any, **_event: Any) -> Any:
     """The answer, whole. Raises botocore's ReadTimeoutError where it did not come in time: then nobody knows whether the
     request took effect, and it is not sent again by this thread."""
     from botocore.exceptions import ReadTimeoutError  # imported late: half a second
 
     moved = [len(request.body) if isinstance(request.body, bytes | bytearray) else 0]
     future: Future[Any] = Future()
-    threading.Thread(target=_run, args=(session, request, moved, future), daemon=True, name="ask AWS").start()
+    threading.Thread(target=_run, args=(session, request, plain, moved, future), daemon=True, name="ask AWS").start()
     began = time.monotonic()
     while (left := began + seconds + _GRACE + sum(moved) / _SLOWEST - time.monotonic()) > 0:
         try:
@@ -44,20 +47,22 @@ def _sent(session: Any, seconds: float, request: Any, **_event: Any) -> Any:
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
-def _run(session: Any, request: Any, moved: list[int], future: Future[Any]) -> None:
+def _run(session: Any, request: Any, plain: bool, moved: list[int], future: Future[Any]) -> None:
     try:
-        future.set_result(_whole(session, request, moved))
+        future.set_result(_whole(session, request, plain, moved))
     except BaseException as error:  # noqa: BLE001  (told to the thread that waits)
         future.set_exception(error)
 
 
-def _whole(session: Any, request: Any, moved: list[int]) -> Any:
+def _whole(session: Any, request: Any, plain: bool, moved: list[int]) -> Any:
     from botocore.awsrequest import AWSResponse
 
     request.stream_output = True  # else the body is read where nobody counts it
     answer = session.send(request)
     try:
         body = _read(answer, request, moved)
+        if plain and answer.status_code == HTTPStatus.OK:
+            _must_be_json(body, request)
     except BaseException:
         answer.raw.close()
         raise
@@ -85,6 +90,19 @@ def _read(answer: Any, request: Any, moved: list[int]) -> _Body:
         raise ConnectionClosedError(endpoint_url=request.url, request=request, error="the answer broke off")
     body.seek(0)
     return body
+
+
+def _must_be_json(body: _Body, request: Any) -> None:
+    """Raises ConnectionClosedError for a proxy's page, or for what ended with the connection: botocore takes what is no JSON
+    for an answer with nothing in it."""
+    from botocore.exceptions import ConnectionClosedError
+
+    try:
+        is_answer = isinstance(json.loads(body.getvalue() or b"{}"), dict)
+    except ValueError:
+        is_answer = False
+    if not is_answer:
+        raise ConnectionClosedError(endpoint_url=request.url, request=request, error="no answer of AWS")
 
 
 class _Body(io.BytesIO):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,32 @@ def test_an_object_that_drips_is_no_object(account: Account, front: Front, estat
     with pytest.raises(UnreachableError):
         account.write_once("s3", "GetObject", "", Bucket="captures", Key="a")
     assert account.read("s3", "GetObject", Bucket="captures", Key="a")["Body"].read() == b"x" * 100
+
+
+@pytest.mark.parametrize("said", ["<html>Sign in to go on</html>", '{"clusterArns": [', "[]", "{}", ""])
+@pytest.mark.parametrize("protocol", ["json", "rest-json"])
+def test_what_is_no_list_of_aws_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, said: str, protocol: str) -> None:
+    """A proxy's page with status 200, or a document that ends with the connection: nothing is known to run nowhere."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.end_headers()  # neither a length nor chunks: the connection's end is the answer's
+            self.wfile.write(said.encode())
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_given: Any) -> None:
+            """Says nothing."""
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    service, operation, _ = PROTOCOLS[protocol]
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        where = AwsAccount(name="prod-aws", regions=(REGION,), endpoint=f"http://127.0.0.1:{proxy.server_port}")
+        with pytest.raises(UnreachableError):
+            list(Account(where, 2).pages(service, operation, "clusterArns" if protocol == "json" else "Functions"))
+        proxy.shutdown()
