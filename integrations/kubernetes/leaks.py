@@ -72,7 +72,7 @@ def named(leak: str, namespace: str = "") -> str:
 
 @dataclass(frozen=True)
 class Around:
-    """What of a namespace decides whether a deny holds there: who enforces it, its labels where a policy may ask for them,
+    """What of a namespace decides whether a deny holds there: who enforces it, its labels,
     the API groups that are served, and each kind of policy with its objects, or why they are unknown."""
 
     namespace: str
@@ -89,9 +89,8 @@ def around(cluster: Cluster, asker: Asker, namespace: str, oldest: float = 0.0) 
         groups = cluster.groups()
         kinds = [r for r in _KINDS if r is NETWORK_POLICIES or r.group in groups]
         listed = [(r, _listed(cluster, r, namespace)) for r in kinds]
-        about = {} if kinds == [NETWORK_POLICIES] else _labels_of(cluster, namespace)  # a NetworkPolicy asks for none
         policies = tuple((r, found) for r, found in listed if found is not None)
-        return Around(namespace, about, groups, enforcement(cluster), policies)
+        return Around(namespace, _labels_of(cluster, namespace), groups, enforcement(cluster), policies)
 
     return cluster.together.read(("around", asker, namespace), look, oldest)
 

@@ -32,6 +32,7 @@ RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "graph/watch.py": (("--changes", "2"),),
 }
 NO_BENCHMARK = {  # what several of them are made of
+    "contain/fault_front.py",
     "contain/kill_child.py",
     "contain/kill_cluster.py",
     "contain/kill_places.py",

@@ -54,7 +54,7 @@ def test_a_configured_playbook_takes_the_place_of_the_shipped_one(tmp_path: Path
     """A team's own playbook of the same name is the one that is loaded."""
     mine = tmp_path / "mine"
     mine.mkdir()
-    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 2", "version: 8")
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 3", "version: 8")
     (mine / "suspicious-runtime.yaml").write_text(text, encoding="utf-8")
     loaded = load_all(settings(tmp_path, mine), verbs())
     assert sorted(p.playbook for p, _ in loaded) == SHIPPED
@@ -63,7 +63,7 @@ def test_a_configured_playbook_takes_the_place_of_the_shipped_one(tmp_path: Path
 
 def test_a_playbook_may_end_in_yml(tmp_path: Path) -> None:
     """It takes the place of the shipped one of its name as well, and is found by name."""
-    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 2", "version: 8")
+    text = (shipped() / "suspicious-runtime.yaml").read_text(encoding="utf-8").replace("version: 3", "version: 8")
     (tmp_path / "suspicious-runtime.yml").write_text(text, encoding="utf-8")
     (tmp_path / "suspicious-runtime.cases.yml").write_text("cases: []\n", encoding="utf-8")
     (tmp_path / "notes.txt").write_text("no playbook\n", encoding="utf-8")
