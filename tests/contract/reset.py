@@ -40,6 +40,7 @@ _PASSING = (404, 405, 409)  # gone meanwhile, not served, or on its way out
 _WITHIN, _OURS_AFTER = 60.0, 2.0
 _OPTIONS = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "propagationPolicy": "Background"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
+_OWN = "node.kubernetes.io/"  # the taints that a cluster itself sets
 
 
 class Reset:
@@ -100,8 +101,9 @@ class Reset:
     def _uncordon(self) -> None:
         for node in self._items("/api/v1/nodes"):
             notes = {n: None for n in node["metadata"].get("annotations") or {} if n.startswith("patchgap.dev/")}
-            if node["spec"].get("unschedulable") or notes:
-                body = {"metadata": {"annotations": notes}, "spec": {"unschedulable": None}}
+            taints = node["spec"].get("taints") or ()
+            if node["spec"].get("unschedulable") or notes or any(not t["key"].startswith(_OWN) for t in taints):
+                body = {"metadata": {"annotations": notes}, "spec": {"unschedulable": None, "taints": None}}
                 self._send("PATCH", f"/api/v1/nodes/{node['metadata']['name']}", body, _MERGE)
 
     def _items(self, path: str) -> list[Json]:
