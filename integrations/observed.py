@@ -5,11 +5,12 @@ Knows no platform; how a cluster or an account is asked is each platform's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.plan import Control, PlannedAction
@@ -46,6 +47,26 @@ def evidence(check: str, seen: Seen, source: str, begun: datetime) -> Evidence:
     large cluster were read may not be in it."""
     made = Evidence(check, seen.verdict, seen.reasons, source, begun, seen.value)
     return replace(made, digest=evidence_digest(made))
+
+
+def compared(seen: Seen, what: str, stands: str, look: Callable[[], list[str]], forbidden: type[PatchgapError]) -> None:
+    """What `look` says of how a control differs from what it wants, each named by `what`; `stands` where it says nothing.
+    What cannot be reached or may not be read (the platform's `forbidden`) is unknown, any other refusal a difference."""
+    try:
+        found = look()
+    except (UnreachableError, forbidden) as error:
+        seen.unknown.append(f"{what}: {error}")
+        return
+    except PatchgapError as error:
+        found = [str(error)]
+    seen.failed += [f"{what}: {line}" for line in found]
+    if not found:
+        seen.passed.append(stands)
+
+
+def control_named(control: Control) -> str:
+    """The control as a person looks for it."""
+    return f"{control.intent.action.verb} on {control.intent.action.target}"
 
 
 def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> list[Control]:

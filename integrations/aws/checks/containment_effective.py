@@ -14,8 +14,7 @@ from integrations.aws.accounts import PLATFORM
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.observed import Seen, isolations
-from patchgap.errors import PatchgapError, UnreachableError
+from integrations.observed import Seen, compared, isolations
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
@@ -55,13 +54,10 @@ class ContainmentEffective:
 
 def _compare(control: Control, situation: Situation, seen: Seen) -> None:
     target = control.intent.action.target
-    try:
-        found = list(IsolateWorkloads().differences(control.intent, situation))
-    except (UnreachableError, ForbiddenError) as error:
-        seen.unknown.append(f"{target}: {error}")
-        return
-    except PatchgapError as error:
-        found = [str(error)]
-    seen.failed += [f"{target}: {line}" for line in found]
-    if not found:
-        seen.passed.append(f"{target}: it stands apart, and nothing of it runs outside")
+    compared(
+        seen,
+        str(target),
+        f"{target}: it stands apart, and nothing of it runs outside",
+        lambda: list(IsolateWorkloads().differences(control.intent, situation)),
+        ForbiddenError,
+    )

@@ -13,10 +13,9 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.observed import Seen
+from integrations.observed import Seen, compared, control_named
 from integrations.verbs import SyncParameters
 from patchgap import registry
-from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, Effect
 from patchgap.ports import Parameters, Situation
@@ -51,7 +50,7 @@ class PolicyInSync:
             controls = [c for c in situation.controls if _stands_in(c, account)]
             for control in controls:
                 if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-                    seen.passed.append(f"{_named(control)}: its release was begun and is not done")
+                    seen.passed.append(f"{control_named(control)}: its release was begun and is not done")
                 else:
                     _compared(control, situation, seen)
             seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
@@ -65,19 +64,13 @@ def _stands_in(control: Control, account: Account) -> bool:
     return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == account.name
 
 
-def _named(control: Control) -> str:
-    return f"{control.intent.action.verb} on {control.intent.action.target}"
-
-
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
     action: Any = registry.load().action(control.intent.action.verb, PLATFORM)
-    try:
-        found = list(action.differences(control.intent, situation))
-    except (UnreachableError, ForbiddenError) as error:
-        seen.unknown.append(f"{_named(control)}: {error}")
-        return
-    except PatchgapError as error:
-        found = [str(error)]
-    seen.failed += [f"{_named(control)}: {line}" for line in found]
-    if not found:
-        seen.passed.append(f"{_named(control)} stands as it was set")
+    what = control_named(control)
+    compared(
+        seen,
+        what,
+        f"{what} stands as it was set",
+        lambda: list(action.differences(control.intent, situation)),
+        ForbiddenError,
+    )

@@ -15,10 +15,9 @@ from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import all_clusters, each_cluster
 from integrations.kubernetes.reach import PLATFORM, settings_of
 from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
-from integrations.observed import Seen
+from integrations.observed import Seen, compared, control_named
 from integrations.verbs import SyncParameters
 from patchgap import registry
-from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control, Effect
 from patchgap.ports import Parameters, Situation
@@ -67,7 +66,7 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
     controls = [c for c in situation.controls if _stands_in(c, cluster)]
     for control in controls:
         if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-            seen.passed.append(f"{_named(control)}: its release was begun and is not done; it is released again")
+            seen.passed.append(f"{control_named(control)}: its release was begun and is not done; it is released again")
         else:
             _compared(control, situation, seen)
     halves = [c for c in situation.halves if _stands_in(c, cluster)]
@@ -95,31 +94,22 @@ def _begun(halves: Sequence[Control], situation: Situation, seen: Seen) -> list[
         action: Any = registry.load().action(half.intent.action.verb, PLATFORM)
         made = action.made(half.intent, situation) if hasattr(action, "made") else ()
         seen.passed.append(
-            f"{_named(half)} was begun and not done: {len(made)} object(s) of it are there to be released"
+            f"{control_named(half)} was begun and not done: {len(made)} object(s) of it are there to be released"
         )
         found += made
     return found
 
 
-def _named(control: Control) -> str:
-    return f"{control.intent.action.verb} on {control.intent.action.target}"
-
-
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
-    intent, named = control.intent, _named(control)
+    intent, what = control.intent, control_named(control)
     action: Any = registry.load().action(intent.action.verb, PLATFORM)
-    try:
+
+    def look() -> list[str]:
         found = list(action.differences(intent, situation)) if hasattr(action, "differences") else []
-        if not found and action.observe(intent, situation) is None:
-            found = ["its effect was not observed"]
-    except (UnreachableError, ForbiddenError) as error:
-        seen.unknown.append(f"{named}: {error}")
-        return
-    except PatchgapError as error:
-        found = [str(error)]
-    seen.failed += [f"{named}: {line}" for line in found]
-    if not found:
-        seen.passed.append(f"{named} stands as it was set")
+        gone = not found and action.observe(intent, situation) is None
+        return ["its effect was not observed"] if gone else found
+
+    compared(seen, what, f"{what} stands as it was set", look, ForbiddenError)
 
 
 def _stray(cluster: Cluster, objects: Sequence[Mapping[str, str]], situation: Situation, seen: Seen) -> list[str]:
