@@ -52,7 +52,7 @@ def look(
 def _judged(
     situation: Situation, canary: Json, since: datetime | None, after: timedelta, queries: Sequence[str]
 ) -> Look:
-    now = situation.clock()
+    now, after = situation.clock(), max(after, _SHORTEST)
     started = _started(canary, now)
     last = started + 2 * after
     since = max(since, started) if since else None  # a cluster's clock that is behind must not shorten the watch
@@ -61,7 +61,9 @@ def _judged(
         why += f": it is since {_clock(since)}" if since else ": not all of its pods are"
         if now >= last:
             return Look(bad=why)
-        verdict, said = _asked(situation, queries, now - since) if since else (Verdict.PASS, "")
+        if since is None or now < since + _SHORTEST:  # a longer question would be about what ran before it
+            return Look(waits=why)
+        verdict, said = _asked(situation, queries, now - since)
         return Look(bad=said) if verdict is Verdict.FAIL else Look(waits=why)
     verdict, said = _asked(situation, queries, after)
     if verdict is Verdict.PASS:
@@ -78,7 +80,7 @@ def asked(situation: Situation, queries: Sequence[str]) -> tuple[str, ...]:
 def _asked(situation: Situation, queries: Sequence[str], length: timedelta) -> tuple[Verdict, str]:
     if not queries:
         return Verdict.PASS, ""
-    parameters = BaselineParameters(quiet_for=max(length, _SHORTEST), queries=tuple(queries))
+    parameters = BaselineParameters(quiet_for=length, queries=tuple(queries))
     [seen] = SignalsAtBaseline().observe(parameters, situation)
     return seen.verdict, "; ".join(seen.reasons)
 

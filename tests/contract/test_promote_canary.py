@@ -164,6 +164,22 @@ def test_errors_withdraw_a_canary_at_once(scene: Scene, source: tuple[MetricsSou
     assert runs(scene) == image(BAD)
 
 
+def test_errors_before_it_was_ready_are_not_its_own(
+    scene: Scene, source: tuple[MetricsSource, list[datetime]]
+) -> None:
+    """What an earlier canary did a moment before is not held against the next one, nor does less than a second prove it."""
+    metrics, clock = source
+    metrics.set("errors", 3)
+    situation = with_errors(started(scene), metrics)
+    clock[0] = situation.clock()
+    metrics.set("errors", 0)
+    clock[0] += timedelta(milliseconds=300)
+    soon = replace(situation, clock=lambda: clock[0])
+    [target] = scene.targets(PROMOTE, soon)
+    with pytest.raises(WaitingError, match="without a break"):
+        scene.intent(PROMOTE, target, soon, after="1s", queries=["errors"])
+
+
 def test_errors_that_nobody_measured_promote_nothing(
     scene: Scene, source: tuple[MetricsSource, list[datetime]]
 ) -> None:
