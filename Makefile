@@ -29,21 +29,27 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "patchgap needs Python 3.11 or later; name one with PYTHON=python3.x")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing patchgap's locked requirements into $(VENV) (a minute or two, once) …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+# By uv, which takes seconds; where it cannot (it reads no pip.conf), by pip, which takes a minute or two.
+define install
+@echo "Installing patchgap's locked requirements into $(VENV) (once) …"
+@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-install.lock && \
+  $(BIN)/uv pip install -q --system-certs --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $(1) || \
+  $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r $(1)
+@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
+$(VENV)/.run: requirements.lock requirements-install.lock pyproject.toml | $(VENV)/bin/python
+	$(call install,requirements.lock)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing patchgap's locked development requirements into $(VENV) (a minute or two, once) …"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(VENV)/.dev: requirements-dev.lock requirements-install.lock pyproject.toml | $(VENV)/bin/python
+	$(call install,requirements-dev.lock)
 	@touch $@ $(VENV)/.run
 
 lock:  ## resolve the requirements again (needs uv)
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock
 	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-dev.lock
+	uv pip compile --group install --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements-install.lock
 
 clean:
 	rm -rf $(VENV)
