@@ -22,7 +22,7 @@ from integrations.rehearsal.faults import DONE_FIRST, Fault, Faults
 _DRIP_EVERY = 0.2  # seconds a byte: slower than any deadline, faster than any read's time-out
 _ANSWERS_WITHIN = 30.0  # seconds, the server behind
 _AWS = "AWS4-HMAC-SHA256"
-_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server")
+_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length", "server")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ POINTS_OF = {  # how many each action has in this world, so that none goes missi
     "promote_canary on kubernetes": 7,
     "queue_for_patch_window on patching": 6,
     "revoke_sessions on aws": 6,
-    "rotate_credentials on aws": 10,
+    "rotate_credentials on aws": 11,
     "rotate_credentials on kubernetes": 12,
     "scale_to_zero on aws": 8,
     "scale_to_zero on kubernetes": 6,
