@@ -1,7 +1,8 @@
 """The access keys of an IAM user: which are there, which is the old one, and a new one in its place.
 
 Owns that a user has two keys at most, and that a key whose secret nobody knows is found and deleted: `CreateAccessKey` has no
-token that would make it idempotent, and its answer may be lost with the process that asked.
+token that would make it idempotent, and its answer may be lost with the process that asked. So the user is tagged with the
+moment first: a key made within seconds of it, and never used, is that one. Any other is a person's, and is not deleted.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ PERMISSIONS = (
 )
 READ_PERMISSIONS = (*PERMISSIONS[:3], PERMISSIONS[7])
 _DEACTIVATED = "patchgap.dev/deactivated"  # on a user: the key that patchgap took out of use last
+_ASKED = "patchgap.dev/asked-for-key"  # on a user: when patchgap asked for a key last, in seconds by IAM's own clock
+_TRY = 30  # seconds that such a request takes at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,6 @@ def found(account: Account, user: Json, arns: Sequence[str]) -> dict[str, Any]:
         "old": fingerprint(old),
         "room": fingerprint(spent[0]) if spent else "",
         "secrets": list(arns),
-        "at": keys.at.isoformat(),
     }
 
 
@@ -104,10 +106,7 @@ def replace(account: Account, user: str, state: Mapping[str, Any]) -> str:
     held = {arn: secrets.key_in(account, arn) for arn in state["secrets"]}
     new = _stored(keys_of(account, user), held.values(), state)
     if new is None:
-        _make_room(account, user, state)
-        made = account.write_once("iam", "CreateAccessKey", UserName=user)["AccessKey"]
-        new = HeldKey(made["AccessKeyId"], made["SecretAccessKey"])
-        del made
+        new = _made(account, user, _make_room(account, user, state))
     for arn, key in held.items():
         if key.identifier != new.identifier:
             secrets.store(account, arn, state["old"], new)
@@ -153,13 +152,28 @@ def _stored(keys: Keys, held: Any, state: Mapping[str, Any]) -> HeldKey | None:
     return next(fresh, None)
 
 
-def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> None:
-    """Deletes what a run that was cut off has left, and the spent key that was planned to go."""
+def _made(account: Account, user: str, at: datetime) -> HeldKey:
+    """A new key. Where AWS refuses it, none was made: what is there is somebody else's."""
+    _ask(account, user, str(int(at.timestamp())))
+    try:
+        made = account.write_once("iam", "CreateAccessKey", UserName=user)["AccessKey"]
+    except RefusedError:
+        _ask(account, user, "")
+        raise
+    return HeldKey(made["AccessKeyId"], made["SecretAccessKey"])
+
+
+def _ask(account: Account, user: str, at: str) -> None:
+    account.write("iam", "TagUser", UserName=user, Tags=[{"Key": _ASKED, "Value": at}])
+
+
+def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetime:
+    """Deletes what a try of patchgap's has left, and the spent key that was planned to go; the moment by IAM's clock. Raises
+    ConflictError for a key that a person has made since."""
     keys = keys_of(account, user)
-    since = datetime.fromisoformat(state["at"])
-    for key, made in keys.made.items():
+    for key in keys.active:
         if fingerprint(key) not in state["keys"]:
-            if made < since or _used(account, key):
+            if not _is_asked_for(user_of(account, user), key, keys) or _used(account, key):
                 raise ConflictError(
                     f"account {account.name}: somebody has made key {shown(key)} for user {user} meanwhile",
                     "Ask who needs it; delete it, and run this again.",
@@ -173,6 +187,7 @@ def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> None:
             )
         _delete(account, user, room)
     refuse_full(account, user, state)
+    return keys.at
 
 
 def _delete(account: Account, user: str, key: str) -> None:
@@ -185,6 +200,12 @@ def _delete(account: Account, user: str, key: str) -> None:
 def _is_spent(user: Json, key: str, keys: Keys) -> bool:
     """Whether patchgap itself took the key out of use, in an earlier incident, and nobody has taken it back."""
     return not keys.active[key] and tags_of(user.get("Tags")).get(_DEACTIVATED) == key
+
+
+def _is_asked_for(user: Json, key: str, keys: Keys) -> bool:
+    """Whether it was made when patchgap asked for one."""
+    at = tags_of(user.get("Tags")).get(_ASKED, "")
+    return at.isascii() and at.isdigit() and 0 <= keys.made[key].timestamp() - int(at) <= _TRY
 
 
 def _used(account: Account, key: str) -> Json | None:

@@ -36,7 +36,7 @@ def redeployed(situation: Situation, target: Target) -> tuple[str, ...]:
                 tags = [{"key": _mark(situation, target), "value": _deployment(found)}]
                 found.account.write("ecs", "TagResource", found.region, resourceArn=found.arn, tags=tags)
             asked = {"cluster": found.cluster, "service": found.name, "forceNewDeployment": True}
-            found.account.write("ecs", "UpdateService", found.region, **asked)
+            found.account.write_once("ecs", "UpdateService", found.region, **asked)  # each try is a deployment
     return tuple(fate(w) for w in target.workloads)
 
 

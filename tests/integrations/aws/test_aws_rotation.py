@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +15,20 @@ from aws_estate import NAME, NUMBER, REGION, Estate, enforced, intended, preview
 from moto.secretsmanager.models import secretsmanager_backends
 from wire import Cut, Wire
 
+sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "contain"))
+
+from fault_front import Front
+
+from integrations.aws.account import Account
 from integrations.aws.actions.rotate_credentials import RotateCredentials
 from integrations.aws.checks.credentials_rotated import CredentialsRotated
+from integrations.rehearsal.faults import Fault
 from patchgap.model.evidence import Verdict
 from patchgap.model.plan import Control, Outcome, Receipt
 
 ACTION = RotateCredentials()
 USER_TAG = {"patchgap.dev/user": "checkout"}
+ASKED = "patchgap.dev/asked-for-key"
 
 
 def keyed(estate: Estate, tags: dict[str, str] | None = None, **container: Any) -> str:
@@ -103,18 +113,25 @@ def test_a_cut_after_any_write_leaves_no_key_that_nobody_knows(estate: Estate, w
     intent = intended(ACTION, target, now)
     wire.clear()
     ACTION.apply(intent, now)
-    assert len(wire.writes) == 6  # create, store, tag, deactivate, tag, deploy
-    for after in (1, 2, 4, 5, 6):  # the key made, stored, deactivated; the service marked, deployed
+    assert len(wire.writes) == 7  # tag, create, store, tag, deactivate, tag, deploy
+    for cuts in (
+        (1,),
+        (2, 3),
+        (3,),
+        (5,),
+        (6,),
+        (7,),
+    ):  # asked; made; stored, deactivated; the service marked, deployed
         undo(estate, arn, old, first)
         wire.clear()
-        for _ in range(2 if after == 1 else 1):
+        for after in cuts:
             wire.cut_after = after
             with pytest.raises(Cut):
                 ACTION.apply(intent, now)
         wire.cut_after = 0
         half = Control(intent, Receipt(intent.action.id, Outcome.FAILED), standing(intent, None).since)
         again = replace(now, halves=(half,))
-        if after == 1:
+        if cuts == (2, 3):
             assert ACTION.find(intent.action, again) == intent.found
             assert ACTION.find(intent.action, now)  # before it is settled: another find does not stop it either
             assert targets(ACTION, again) == [target]
@@ -130,7 +147,7 @@ def undo(estate: Estate, arn: str, old: str, first: dict[str, str]) -> None:
     for key in set(keys(estate)) - {old}:
         iam.delete_access_key(UserName="checkout", AccessKeyId=key)
     iam.update_access_key(UserName="checkout", AccessKeyId=old, Status="Active")
-    iam.untag_user(UserName="checkout", TagKeys=["patchgap.dev/deactivated"])
+    iam.untag_user(UserName="checkout", TagKeys=["patchgap.dev/deactivated", ASKED])
     estate.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=json.dumps(first))
     ecs = estate.client("ecs")
     (service,) = ecs.describe_services(cluster="shop", services=["checkout"], include=["TAGS"])["services"]
@@ -162,10 +179,11 @@ def test_what_somebody_else_did_meanwhile_is_a_conflict(estate: Estate) -> None:
     now = estate.situation()
     (target,) = targets(ACTION, now)
     intent = intended(ACTION, target, now)
-    before = {**intent.found, "at": "2099-01-01T00:00:00+00:00"}
     theirs = iam.create_access_key(UserName="checkout")["AccessKey"]["AccessKeyId"]
-    assert "somebody has made key" in refused(lambda: ACTION.apply(replace(intent, found=before), now))
-    assert theirs in keys(estate)
+    for asked in ("", "long ago", str(int(time.time()) - 60), str(int(time.time()) + 60)):
+        iam.tag_user(UserName="checkout", Tags=[{"Key": ASKED, "Value": asked}])
+        assert "somebody has made key" in refused(lambda: ACTION.apply(intent, now))
+        assert theirs in keys(estate)
     iam.delete_access_key(UserName="checkout", AccessKeyId=theirs)
     other = {**held(estate, arn), "accessKeyId": "AKIAOFSOMEBODYELSE00"}
     manager.put_secret_value(SecretId=arn, SecretString=json.dumps(other))
@@ -174,6 +192,51 @@ def test_what_somebody_else_did_meanwhile_is_a_conflict(estate: Estate) -> None:
     assert "do not hold one key of user checkout" in uncovered(ACTION, now)[0]
     again = Control(replace(intent, action=replace(intent.action, target=replace(target, uid="another"))), None, None)
     assert "ConflictError" in refused(lambda: ACTION.apply(again.intent, now))
+
+
+def test_a_key_that_somebody_makes_at_that_very_moment_is_theirs(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM refuses patchgap a third one: so it has made none, and the next run deletes none."""
+    keyed(estate)
+    iam, once = estate.client("iam"), Account.write_once
+    now = estate.situation()
+    (target,) = targets(ACTION, now)
+    intent = intended(ACTION, target, now)
+    theirs: list[str] = []
+
+    def beaten(held: Account, service: str, operation: str, /, **asked: Any) -> Any:
+        theirs.append(iam.create_access_key(UserName="checkout")["AccessKey"]["AccessKeyId"])
+        return once(held, service, operation, **asked)
+
+    monkeypatch.setattr(Account, "write_once", beaten)
+    assert "quota" in refused(lambda: ACTION.apply(intent, now))
+    assert "somebody has made key" in refused(lambda: ACTION.apply(intent, now))
+    assert theirs[0] in keys(estate)
+
+
+@pytest.mark.parametrize("fault", ["reset", "truncate"])
+def test_a_service_is_deployed_anew_once_though_the_answer_is_lost(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Each such request makes a deployment: one whose answer is lost is not sent again, and the next run finds its effect."""
+    keyed(estate)
+    call = Account._call
+    with Front() as front:
+        now = Estate(front.at(estate.endpoint), estate.folder).situation()
+        (target,) = targets(ACTION, now)
+        intent = intended(ACTION, target, now)
+
+        def spoilt(held: Account, service: str, operation: str, *more: Any, **named: Any) -> Any:
+            if operation == "UpdateService":
+                front.faults.plan(fault)
+            return call(held, service, operation, *more, **named)
+
+        monkeypatch.setattr(Account, "_call", spoilt)
+        assert "UnreachableError" in refused(lambda: ACTION.apply(intent, now))
+        made = deployment(estate)
+        assert ACTION.apply(intent, now).outcome is Outcome.DONE
+    assert deployment(estate) == made
 
 
 def function_rotates(estate: Estate, arn: str) -> Any:
@@ -250,7 +313,7 @@ def test_it_does_with_what_it_declares(estate: Estate, wire: Wire) -> None:
     with enforced():
         (target,) = targets(ACTION, now)
         intent = intended(ACTION, target, now)
-        wire.cut_after = 1
+        wire.cut_after = 2
         with pytest.raises(Cut):
             ACTION.apply(intent, now)
         wire.cut_after = 0
