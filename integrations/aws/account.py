@@ -13,9 +13,8 @@ from functools import partial
 from threading import RLock, local
 from typing import Any, Self
 
-from integrations.aws.answers import told
+from integrations.aws.answers import answered, told
 from integrations.aws.sending import bound
-from patchgap.errors import UnreachableError
 from patchgap.settings import AwsAccount
 
 Json = Mapping[str, Any]
@@ -56,7 +55,8 @@ class Account:
         return made
 
     def read(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
-        """The answer. `operation` is AWS's own name of it ("DescribeServices")."""
+        """The answer. `operation` is AWS's own name of it ("DescribeServices"). What is read from it and is not there raises
+        UnreachableError."""
         return self._call(service, operation, region, asked)
 
     def write(self, service: str, operation: str, region: str = "", /, **asked: Any) -> Json:
@@ -79,12 +79,7 @@ class Account:
                 page = next(pages, None)
             if page is None:
                 return
-            if key not in page:
-                raise UnreachableError(
-                    f"account {self.name} did not answer {permission_of(service, operation)} with a list of {key}",
-                    "Check its endpoint, and what proxy stands before it.",
-                )
-            yield from page[key] or ()
+            yield from self._answer(page, service, operation, region)[key] or ()
 
     def identity(self) -> str:
         """The account's number, as AWS itself tells it now."""
@@ -105,14 +100,18 @@ class Account:
     def _call(self, service: str, operation: str, region: str, asked: Json, *, once: bool = False) -> Json:
         client = self._client(service, region, once=once)
         with self._told(service, operation, region):
-            answer: Json = getattr(client, _python(operation))(**asked)
+            said = getattr(client, _python(operation))(**asked)
+        return self._answer(said, service, operation, region)
+
+    def _answer(self, said: Any, service: str, operation: str, region: str) -> Json:
+        answer: Json = answered(said, f"{self._at(region)}: {permission_of(service, operation)}")
         return answer
 
-    @contextmanager
-    def _told(self, service: str, operation: str, region: str) -> Iterator[None]:
-        where = f"account {self.name}" + (f" ({region})" if region else "")
-        with told(where, permission_of(service, operation)):
-            yield
+    def _told(self, service: str, operation: str, region: str) -> AbstractContextManager[None]:
+        return told(self._at(region), permission_of(service, operation))
+
+    def _at(self, region: str) -> str:
+        return f"account {self.name}" + (f" ({region})" if region else "")
 
     def _client(self, service: str, region: str, *, once: bool) -> Any:
         key = (service, self.home if service in _GLOBAL else region or self.home, once)

@@ -1,6 +1,7 @@
-"""What a refusal of AWS means, in patchgap's errors.
+"""What an answer of AWS holds, and what a refusal means, in patchgap's errors.
 
-Owns the reading of an error's code. A foreign message is not shown: it may quote what was signed.
+Owns that an answer without what was asked for is none, and the reading of an error's code. A foreign message is not shown:
+it may quote what was signed.
 """
 
 from __future__ import annotations
@@ -86,6 +87,29 @@ class QuotaError(RefusedError):
     """The account allows no more of it."""
 
 
+class Answer(dict[str, Any]):
+    """What AWS says, or a part of it. What is read from it by its name must be there: raises UnreachableError, since such an
+    answer leaves unknown what was asked. `get` is for what AWS leaves out where there is none."""
+
+    call = ""
+
+    def __missing__(self, name: str) -> Any:
+        raise UnreachableError(
+            f"{self.call} was answered without {name}", "Check its endpoint, and what proxy stands before it."
+        )
+
+
+def answered(said: Any, call: str) -> Any:
+    """The same, each object in it an Answer to that call ("account prod-aws: iam:GetUser")."""
+    if isinstance(said, list):
+        return [answered(one, call) for one in said]
+    if not isinstance(said, dict):
+        return said
+    made = Answer({name: answered(one, call) for name, one in said.items()})
+    made.call = call
+    return made
+
+
 @contextmanager
 def told(where: str, permission: str) -> Iterator[None]:
     """Makes boto3's errors ours; `permission` is the IAM action of the call."""
@@ -100,7 +124,7 @@ def told(where: str, permission: str) -> Iterator[None]:
         raise UnreachableError(
             f"{where}: there are no AWS credentials here", "Set them as for AWS's own tools: a profile or a role."
         ) from error
-    except (BotoCoreError, ResponseParserError, OSError) as error:
+    except (BotoCoreError, ResponseParserError, KeyError, OSError) as error:  # KeyError: XML without its result
         raise UnreachableError(
             f"{where} did not answer {permission} ({type(error).__name__})", "Check its regions, endpoint and network."
         ) from error

@@ -40,6 +40,7 @@ class Bucket:
             return None
         with self._account.reading("s3", "GetObject"):
             content: bytes = answer["Body"].read(_LARGEST + 1)
+        _ = answer["ETag"]  # else it is no object, but what a proxy says
         if len(content) > _LARGEST:
             raise RefusedError(f"{self.shown}/{name} is larger than any file of a capture", "Look at who wrote it.")
         return content
@@ -48,6 +49,5 @@ class Bucket:
         """Puts the object, its checksum with it."""
         only = {"IfNoneMatch": "*"} if once else {}
         key = f"{self._prefix}/{name}"
-        self._account.write(
-            "s3", "PutObject", Bucket=self._bucket, Key=key, Body=content, ChecksumAlgorithm="SHA256", **only
-        )
+        asked = {"Bucket": self._bucket, "Key": key, "Body": content, "ChecksumAlgorithm": "SHA256", **only}
+        _ = self._account.write("s3", "PutObject", **asked)["ETag"]  # as above

@@ -13,7 +13,7 @@ from typing import Any
 
 from integrations.aws.account import Account
 from integrations.aws.inventory.reading import tags_of
-from patchgap.errors import ConflictError, NotFoundError, RefusedError
+from patchgap.errors import ConflictError, NotFoundError, RefusedError, UnreachableError
 
 READ_PERMISSIONS = ("ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:ListTagsForResource")
 PERMISSIONS = (*READ_PERMISSIONS, "ecr:UpdateImageStorageClass", "ecr:TagResource", "ecr:UntagResource")
@@ -51,7 +51,9 @@ def place_of(image: str) -> Place | None:
 
 def repository(account: Account, region: str, name: str, uid: str = "") -> Mapping[str, Any]:
     """The repository, with `uid` as what no other has. Raises NotFoundError, and ConflictError for another one."""
-    told = account.read("ecr", "DescribeRepositories", region, repositoryNames=[name])["repositories"][0]
+    told = next(iter(account.read("ecr", "DescribeRepositories", region, repositoryNames=[name])["repositories"]), None)
+    if told is None:  # ECR refuses what is not there
+        raise UnreachableError(f"account {account.name} does not tell of repository {name}", "Run it again later.")
     identity = f"{told['repositoryArn']}#{told['createdAt'].isoformat()}"
     if uid and identity != uid:
         raise ConflictError(

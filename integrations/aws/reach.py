@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from integrations.aws.account import Account, Json
 from integrations.aws.accounts import PLATFORM, Accounts
-from integrations.aws.inventory.ecs import SERVICE, parts_of, uid_of
+from integrations.aws.inventory.ecs import MISSING, SERVICE, parts_of, uid_of
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.inventory.reading import tags_of
-from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
 from patchgap.model.plan import Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.ports import Situation
@@ -78,10 +78,15 @@ def still(situation: Situation, ref: Target | WorkloadRef) -> Live | None:
 def _service(account: Account, ref: Target | WorkloadRef) -> Live:
     region, cluster = parts_of(ref.namespace)
     asked = {"cluster": cluster, "services": [ref.name], "include": ["TAGS"]}
-    found = account.read("ecs", "DescribeServices", region, **asked)["services"]
-    if not found or found[0].get("status") == "INACTIVE":
+    answer = account.read("ecs", "DescribeServices", region, **asked)
+    spec = next(iter(answer["services"]), None)
+    if spec is None and not any(f.get("reason") == MISSING for f in answer["failures"]):
+        raise UnreachableError(
+            f"account {account.name} does not say whether there is a service {ref.name} in {ref.namespace}",
+            "Run it again later.",
+        )
+    if spec is None or spec.get("status") == "INACTIVE":
         raise NotFoundError(f"account {account.name}: there is no service {ref.name} in {ref.namespace}", "It is gone.")
-    spec = found[0]
     tags = tags_of(spec.get("tags"))
     return Live(account, region, cluster, SERVICE, ref.name, uid_of(spec), spec["serviceArn"], spec, tags)
 

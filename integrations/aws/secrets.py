@@ -148,7 +148,7 @@ def store(account: Account, arn: str, expected: str, key: HeldKey) -> None:
 def _parsed(account: Account, arn: str) -> tuple[tuple[str, str], dict[str, Any]]:
     told = account.read("secretsmanager", "GetSecretValue", arn.split(":")[3], SecretId=arn)
     try:
-        document = json.loads(str(told.get("SecretString") or ""))
+        document = json.loads("" if "SecretBinary" in told else str(told["SecretString"]))
     except ValueError:
         document = None
     names = {_plain(k): k for k in document} if isinstance(document, dict) else {}

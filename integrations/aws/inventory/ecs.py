@@ -26,7 +26,7 @@ PERMISSIONS = (
 )
 SERVICE, TASKS = "EcsService", "EcsTasks"
 _SERVICES, _TASKS = 10, 100  # names that a describing call takes
-_GONE = "MISSING"
+MISSING = "MISSING"  # why ECS does not describe what is not there
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GROUP = "service:"
 
@@ -119,7 +119,7 @@ class EcsReader:
 
     def _failed(self, answer: Json) -> None:
         for one in answer.get("failures") or ():
-            if one.get("reason") != _GONE:
+            if one.get("reason") != MISSING:
                 what = f"account {self._account.name}: {one.get('arn')}"
                 self._reading.unknown.append(Unknown(what, str(one.get("reason"))))
 
