@@ -11,8 +11,9 @@ from patchgap.model.evidence import Verdict
 from patchgap.model.plan import Outcome
 
 
-def as_foreseen(state: IncidentState, ends: End, home: Path) -> None:
-    """Raises PatchgapError with everything in which the incident ended otherwise than its scenario says."""
+def as_foreseen(state: IncidentState, ends: End, home: Path, *, spoilt: bool) -> None:
+    """Raises PatchgapError with everything in which the incident ended otherwise than its scenario says. With `spoilt` a
+    person may have been called for what did not come through at first: the scenario does not know of that fault."""
     done = {r.action for r in state.receipts if r.outcome is Outcome.DONE}
     contained = tuple(dict.fromkeys(a.verb for a in (state.plan.actions if state.plan else ()) if a.id in done))
     wrong = [f"contained are {', '.join(contained) or 'none'}"] if contained != ends.contained else []
@@ -20,7 +21,8 @@ def as_foreseen(state: IncidentState, ends: End, home: Path) -> None:
     wrong += [f"{check} is not proved" for check in ends.proved if by_check.get(check) is not Verdict.PASS]
     if (state.ending is not None) is not (ends.state == "closed"):
         wrong.append(f"it is {state.status}")
-    if ends.partial is not any("PARTIAL" in why for why in state.persons_called):
+    partial = any("PARTIAL" in why for why in state.persons_called)
+    if partial is not ends.partial and not (partial and spoilt):
         wrong.append("nobody was called for a partial containment" if ends.partial else "containment was partial")
     if wrong:
         raise PatchgapError(f"{state.id} did not end as its scenario says: {'; '.join(wrong)}", f"See {home}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flows.drill.patience import settled
 from flows.drill.scenario import Kept
 from flows.drill.team import with_image
 from integrations.kubernetes.cluster import Cluster
@@ -51,7 +52,7 @@ class Git:
             self._cluster.git.sync(keeper.kind, keeper.name)
         else:
             self._seen.patch(of_kind(keeper.kind), _HOMES[keeper.kind], keeper.name, {"spec": {"suspend": False}})
-        self._cluster.settle()
+        settled(self._cluster)
         return self._trouble(keeper)
 
     def _trouble(self, keeper: Kept) -> str:

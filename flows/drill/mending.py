@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flows.drill.played import DEFECT, ON_CALL, Drill, until
+from flows.drill.patience import until
+from flows.drill.played import DEFECT, ON_CALL, Drill
 from flows.drill.scenario import Canary
 from flows.drill.world import digest_of, reference_of
 from integrations.rehearsal import fleet

@@ -12,7 +12,8 @@ from pathlib import Path
 from flows.drill import mending
 from flows.drill.ends import as_foreseen
 from flows.drill.inject import Injected
-from flows.drill.played import DEFECT, ON_CALL, PATIENCE, Drill, now, until
+from flows.drill.patience import settled, until
+from flows.drill.played import DEFECT, ON_CALL, Drill, now
 from flows.drill.runners import ByStages, InProduction, Runner
 from flows.drill.scenario import Scenario
 from flows.drill.stage import home_for, leave_this_machines_own, sboms_of, settings_for
@@ -73,7 +74,7 @@ def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (),
             )
             runner = InProduction(stack, home, secret)
             tell.say(f"Prefect's UI is at {stack.address.ui_url} while this runs; the drill's folder is {home}.")
-        drill = Drill(scenario, tell, world, runner, engine, home)
+        drill = Drill(scenario, tell, world, runner, engine, home, bool(faults))
         drill.run("refresh-inventory")
         tell.say(f"{len(engine.graph.workloads())} workloads of {fleet.CLUSTER} are in the exposure graph.")
         told = open_.enter_context(following(engine, lambda line: tell.line(line.split("  ", 2)[-1])))
@@ -119,7 +120,7 @@ def _play(drill: Drill) -> Rehearsed:
         _told(drill, incident)
     else:
         _stays_open(drill, incident)
-    as_foreseen(drill.state(incident), drill.scenario.ends, drill.home)
+    as_foreseen(drill.state(incident), drill.scenario.ends, drill.home, spoilt=drill.spoilt)
     folder, closed = drill.home / "incidents" / incident, drill.scenario.ends.state == "closed"
     papers = folder / "report.html", folder / "evidence.dsse.json"
     return Rehearsed(incident, drill.home, *papers, drill.tell.seconds, closed)
@@ -205,7 +206,7 @@ def _verify(drill: Drill, incident: IncidentId) -> None:
     drill.tell.act(
         "Verify", "Each check reads the live control planes; the incident stays open until every one is proved."
     )
-    drill.world.cluster.settle(timeout=PATIENCE)
+    settled(drill.world.cluster)
 
     def round_() -> IncidentState:
         drill.run("verify", incident=incident)

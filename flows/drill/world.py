@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from flows.drill import inject
 from flows.drill.git import Git
+from flows.drill.patience import settled
 from flows.drill.scenario import Anomaly, Deed, Scaled, Scenario
 from flows.drill.team import Team, alone
 from integrations.kubernetes.clusters import Clusters
@@ -55,7 +56,7 @@ class World:
         eyes = self.cluster.write_kubeconfig(home / "world.kubeconfig.yaml")
         self._seen = Clusters(alone(eyes)).of(fleet.CLUSTER)
         self._git = Git(self.cluster, self._seen, scenario.git, running)
-        self.cluster.settle()
+        settled(self.cluster)
         self.metrics.set(ANOMALY, 1.0)
         followed = {ANOMALY: scenario.anomaly, **scenario.signals}
         still = {name: _still(anomaly, self.cluster.objects()) for name, anomaly in followed.items()}
@@ -82,7 +83,7 @@ class World:
             namespace, kind, name = deed.restart.split("/")
             mark = {"metadata": {"annotations": {"drill.patchgap.dev/restarted": deed.after}}}
             self._seen.patch(of_kind(kind), namespace, name, {"spec": {"template": mark}})
-            self.cluster.settle()
+            settled(self.cluster)
         if deed.heal:
             self.cluster.heal()
         for spec in deed.inject:
@@ -96,7 +97,7 @@ class World:
             self._git.commit(wanted.what, change)
         else:
             self._seen.patch(of_kind(kind), namespace, name, {"spec": change})
-        self.cluster.settle()
+        settled(self.cluster)
         stands = self._seen.get(of_kind(kind), namespace, name)["spec"]["replicas"]
         if stands != wanted.becomes:
             raise PatchgapError(

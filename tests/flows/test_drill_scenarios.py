@@ -15,7 +15,8 @@ from flows.drill.rehearse import rehearse
 from flows.drill.scenario import FOLDER, load, names
 from integrations.rehearsal import RehearsalCluster
 from integrations.rehearsal.faults import BY_NAME
-from patchgap.errors import BadInputError, NotFoundError
+from patchgap.errors import BadInputError, NotFoundError, PatchgapError
+from patchgap.incident.events import PersonCalled
 from patchgap.incident.ledger import Ledger
 from patchgap.storage import connect
 
@@ -46,6 +47,28 @@ def test_a_scenario_ends_as_it_says(name: str, tmp_path: Path) -> None:
     assert done.closed is (scenario.ends.state == "closed")
     assert done.report.is_file() is done.closed
     assert Ledger(connect(f"sqlite:///{done.home / 'patchgap.db'}"), lambda: pytest.fail("it is read")).verify() == ()
+
+
+@pytest.mark.usefixtures("_environment")
+def test_a_fault_that_calls_a_person_ends_as_the_scenario_says(tmp_path: Path) -> None:
+    """What is refused until its time is over is partial, is told so, and is done by the next run; the drill ends no other way."""
+    scenario = load("stolen-automation-token").model_copy(update={"times_scale": QUICK})
+    done = rehearse(scenario, tmp_path, faults=[inject.read("500@isolate_workloadsx9")], quick=True)
+    ledger = Ledger(connect(f"sqlite:///{done.home / 'patchgap.db'}"), lambda: pytest.fail("it is read"))
+    called = [entry.body.why for entry in ledger.read(done.incident) if isinstance(entry.body, PersonCalled)]
+    assert any("PARTIAL" in why for why in called)
+
+
+@pytest.mark.usefixtures("_environment")
+def test_a_cluster_that_does_not_settle_in_time_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drill says so: on a busy machine it waits as long as for anything else."""
+
+    def never(_cluster: RehearsalCluster, timeout: float = 10) -> None:
+        raise TimeoutError(f"the rehearsal cluster did not settle within {timeout:g} s")
+
+    monkeypatch.setattr(RehearsalCluster, "settle", never)
+    with pytest.raises(PatchgapError, match="did not settle within 60 s"):
+        rehearse(load("release-against-gitops"), tmp_path, quick=True)
 
 
 def written(folder: Path, **changed: Any) -> Path:
