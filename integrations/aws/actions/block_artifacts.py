@@ -74,6 +74,11 @@ class BlockArtifacts:
         images.refuse_many(target.name, len(held))
         return tuple(f"{target.name}@{i.digest}: {i.status} -> {ARCHIVED}" for i in held.values())
 
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """Which affected images somebody else keeps in the archive. Those that came since are none of it: a block grows."""
+        theirs = (d for d, i in _held(target, situation).items() if i.status == ARCHIVED and not i.holders)
+        return {"archived": ", ".join(sorted(theirs))}
+
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """How each image was before any incident held it, and when a person is called for the block."""
         asked = BlockParameters.model_validate(action.parameters)

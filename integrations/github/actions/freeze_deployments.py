@@ -71,6 +71,16 @@ class FreezePromotion:
         branches = ", ".join(promotion.settings.branches)
         return (f"ruleset {_name(situation)}: {branches} take no push, but pull requests of {_teams(promotion)}",)
 
+    def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
+        """Which branches may deploy to the environment, as it was before any incident held it. The ruleset stands on nothing."""
+        if target.kind != "Environment":
+            return {}
+        state = _same(situation, target).state(target.namespace, target.name)
+        if state == _LOCKED:
+            ours = (*situation.controls, *situation.halves, *(c for _, c in situation.elsewhere(target)))
+            state = next((c.intent.found for c in ours if c.intent.action.target == target), state)
+        return {"branches": _words(state)}
+
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """Which branches may deploy. Raises ConflictError where it is another repository under that name, WaitingError
         where another incident holds it: what that one found is restored first, and is what this one finds."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aws_estate import Estate, intended, standing, targets
-from test_aws_holds import deployed, piped, recount, regroup, reserve, reserved, restop, scaled
+from aws_estate import NUMBER, OTHER, REGION, Estate, intended, standing, targets
+from played import place
+from test_aws_holds import deployed, moved, piped, recount, regroup, reserve, reserved, restop, scaled, stored
 from test_aws_rotation import keyed
 
+from integrations.aws.actions.block_artifacts import BlockArtifacts
 from integrations.aws.actions.freeze_deployments import FreezeDeployments
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.actions.revoke_sessions import RevokeSessions
@@ -71,6 +73,8 @@ CASES = (
     ),
     Case(FreezeDeployments(), piped, restop, "transition"),
     Case(RotateCredentials(), keyed, another_key, "access keys"),
+    Case(BlockArtifacts(), stored, lambda e: moved(e, "ARCHIVE"), "archived"),
+    Case(BlockArtifacts(), stored, lambda e: place(NUMBER, REGION, "checkout", OTHER), ""),  # another image comes
 )
 
 

@@ -47,6 +47,8 @@ class Scene:
             "exposures": (exposure,),
             "may_write": lambda: None,
             "elsewhere": lambda _: (),
+            "controls": (),
+            "halves": (),
         }
         self.situation = cast("Situation", SimpleNamespace(**held, connections=Connections(settings)))
 
@@ -117,6 +119,23 @@ def test_a_freeze_admits_nothing_and_a_release_restores_all(scene: Scene) -> Non
     assert {n: e["deployment_branch_policy"] for n, e in after["environments"].items()} == {
         n: e["deployment_branch_policy"] for n, e in before["environments"].items()
     }
+
+
+def test_what_a_plan_stands_on_is_what_somebody_else_changes(scene: Scene) -> None:
+    """Not what an incident of patchgap's holds, this one or another; the ruleset is the incident's own."""
+    intents = scene.intents()
+    production = intents[1].action.target
+    planned = VERB.seen(production, scene.situation)
+    assert (planned, VERB.seen(intents[0].action.target, scene.situation)) == ({"branches": "main, v*"}, {})
+    held = control(intents[1], scene)
+    assert VERB.seen(production, scene.situation) != planned
+    mine, others = {"controls": (held,)}, {"elsewhere": lambda _: ((IncidentId("inc-2"), held),)}
+    for told in (mine, others):
+        now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **told}))
+        assert VERB.seen(production, now) == planned
+    VERB.release(held, scene.situation)
+    scene.repository.patterns["production"].append({"id": 9, "name": "hotfix", "type": "branch"})
+    assert VERB.seen(production, scene.situation) == {"branches": "hotfix, main, v*"}
 
 
 def test_a_second_apply_writes_nothing_new(scene: Scene) -> None:
