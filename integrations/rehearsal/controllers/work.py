@@ -57,6 +57,7 @@ class Work:
         self._due: dict[Task, float] = {}
         self._order = itertools.count()
         self._failures: dict[Task, int] = {}
+        self._told: dict[Task, str] = {}
         self._changed = threading.Condition()
         self._busy = False
         self._stopped = False
@@ -136,12 +137,14 @@ class Work:
         try:
             delay = controller.sync(key)
         except ApiError as failure:
-            if failure.code not in (404, 409):
+            if failure.code not in (404, 409) and self._told.get(task) != str(failure):
+                self._told[task] = str(failure)  # once, and not at each retry
                 _log.warning("%s %s: %s", type(controller).__name__, key, failure)
             return self._backoff(task), failure.code not in (404, 409)
         except RetryError:
             return self._backoff(task), True
         self._failures.pop(task, None)
+        self._told.pop(task, None)
         return delay, False
 
     def _backoff(self, task: Task) -> float:
