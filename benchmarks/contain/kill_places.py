@@ -115,8 +115,8 @@ class Kubernetes(_Served):
         token = self.server.kubeconfig()["users"][0]["user"]["token"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
         value = {"data": {"password": secrets.token_hex(8)}}
-        answer = httpx.patch(self.server.url + path, json=value, headers=headers, trust_env=False, timeout=30)
-        answer.raise_for_status()
+        with httpx.Client(base_url=self.server.url, verify=self.server.trust(), trust_env=False, timeout=30) as client:
+            client.patch(path, json=value, headers=headers).raise_for_status()
 
     def __enter__(self) -> Self:
         self._rotator.__enter__()

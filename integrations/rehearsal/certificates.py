@@ -1,6 +1,6 @@
-"""Keys and certificates for a control plane that lives for one test run.
+"""A certificate authority that lives as long as a control plane, and what it signs.
 
-Owns a certificate authority, the server's certificate, users' certificates and the service accounts' signing key.
+Owns keys and certificates; no key of the authority is ever written anywhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_DAY = dt.timedelta(days=1)
-_Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_BEFORE, _AFTER = dt.timedelta(days=1), dt.timedelta(days=30)  # a cluster may be left running
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-def _private(key: _Key) -> bytes:
+def private(key: Key) -> bytes:
+    """A private key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -42,11 +43,11 @@ class Pair:
 
 
 class Authority:
-    """A certificate authority made for one run."""
+    """A certificate authority made for one run; `certificate` is its own, as PEM."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "patchgap-contract-ca")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "patchgap-rehearsal-ca")])
         usage = x509.KeyUsage(
             digital_signature=True,
             key_cert_sign=True,
@@ -58,15 +59,17 @@ class Authority:
             encipher_only=False,
             decipher_only=False,
         )
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         certificate = (
             self._builder(self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)
+            .add_extension(own, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, key: _Key) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: Key) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
@@ -74,17 +77,25 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _DAY)
-            .not_valid_after(now + _DAY)
+            .not_valid_before(now - _BEFORE)
+            .not_valid_after(now + _AFTER)
         )
 
-    def _signed(self, subject: x509.Name, purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> Pair:
+    def signed(
+        self, subject: x509.Name, purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName] = ()
+    ) -> Pair:
+        """A certificate for that subject, with a key of its own; `names` are the hosts that it is good for."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(subject, key).add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = (
+            self._builder(subject, key)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(by, critical=False)
+        )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        return Pair(certificate.public_bytes(serialization.Encoding.PEM), _private(key))
+        return Pair(certificate.public_bytes(serialization.Encoding.PEM), private(key))
 
     def server(self) -> Pair:
         """The API server's certificate, good for loopback and its in-cluster names."""
@@ -95,17 +106,4 @@ class Authority:
             x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
         ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-        return self._signed(subject, ExtendedKeyUsageOID.SERVER_AUTH, names)
-
-    def user(self, name: str, groups: Sequence[str]) -> Pair:
-        """A client certificate: the common name is the user, the organizations are its groups."""
-        attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        return self._signed(subject, ExtendedKeyUsageOID.CLIENT_AUTH, ())
-
-
-def signing_key() -> Pair:
-    """The service accounts' signing key (RSA, as every version reads); `certificate` holds the public key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return Pair(public, _private(key))
+        return self.signed(subject, ExtendedKeyUsageOID.SERVER_AUTH, names)

@@ -5,9 +5,11 @@ Owns the public surface (`RehearsalCluster`); everything else in this folder is 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,6 +90,10 @@ class RehearsalCluster:
         """The server's address, without a trailing slash."""
         return self._server.url
 
+    def trust(self) -> ssl.SSLContext:
+        """What trusts its certificate, for a client that reads no kubeconfig."""
+        return ssl.create_default_context(cadata=self._server.certificate.decode())
+
     @property
     def images(self) -> Images:
         """The registry's tags: `cluster.images["repo:tag"] = "sha256:…"`."""
@@ -102,12 +108,14 @@ class RehearsalCluster:
         """A kubeconfig document for a user that `add_user` made; raises KeyError for any other."""
         entry = {"name": user, "user": {"token": self._tokens[user]}}
         context = {"name": self.name, "context": {"cluster": self.name, "user": user}}
+        authority = base64.b64encode(self._server.certificate).decode()
+        cluster = {"server": self.url, "certificate-authority-data": authority}
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": self.name,
             "contexts": [context],
-            "clusters": [{"name": self.name, "cluster": {"server": self.url}}],
+            "clusters": [{"name": self.name, "cluster": cluster}],
             "users": [entry],
         }
 

@@ -1,4 +1,4 @@
-"""The HTTP server: sockets, bodies, watches and planned faults around the API.
+"""The HTTPS server: sockets, bodies, watches and planned faults around the API.
 
 Owns the ASGI application and its thread; every answer is the API's.
 """
@@ -9,10 +9,12 @@ import asyncio
 import logging
 import socket
 import struct
+import tempfile
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -22,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 
 from integrations.rehearsal import faults as planned
 from integrations.rehearsal.api import Answer, Api
+from integrations.rehearsal.certificates import Authority, write
 from integrations.rehearsal.document import Json
 from integrations.rehearsal.machine import Machine
 from integrations.rehearsal.reading import Query, bookmark, line, watched
@@ -57,24 +60,16 @@ class Logged:
 
 
 class Server:
-    """The server of one machine, on its own thread and a free port of loopback."""
+    """The server of one machine, on its own thread and a free port of loopback. `certificate` is its authority's, as PEM."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._api = Api(machine)
+        authority = Authority()
+        self.certificate = authority.certificate
         self.faults = planned.Faults()
         self.requests: deque[Logged] = deque(maxlen=100_000)
-        config = uvicorn.Config(
-            self._application,
-            host="127.0.0.1",
-            port=0,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            interface="asgi3",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(self._configured(authority))
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -82,6 +77,25 @@ class Server:
         machine.storage.listen(self._note)
         self._thread = threading.Thread(target=self._run, name="rehearsal-server", daemon=True)
         self.url = ""
+
+    def _configured(self, authority: Authority) -> uvicorn.Config:
+        """TLS, as clients send bearer tokens over nothing else; its key is in a file until it is read."""
+        pair = authority.server()
+        with tempfile.TemporaryDirectory(prefix="patchgap-rehearsal-") as folder:
+            config = uvicorn.Config(
+                self._application,
+                host="127.0.0.1",
+                port=0,
+                log_level="critical",
+                access_log=False,
+                lifespan="off",
+                interface="asgi3",
+                timeout_graceful_shutdown=1,
+                ssl_certfile=write(Path(folder) / "tls.crt", pair.certificate),
+                ssl_keyfile=write(Path(folder) / "tls.key", pair.key),
+            )
+            config.load()
+        return config
 
     def start(self) -> None:
         """Listen; returns when calls are answered. Raises RuntimeError where that fails."""
@@ -107,7 +121,7 @@ class Server:
             await asyncio.sleep(0.005)  # uvicorn has a flag for this and no event
         if self._server.started:
             port = self._server.servers[0].sockets[0].getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}"
+            self.url = f"https://127.0.0.1:{port}"
         self._ready.set()
         await serving
 

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from certificates import Authority, Pair, signing_key, write
+from certificates import certificate_of, signing_key
 from kubelet_player import KubeletPlayer
+
+from integrations.rehearsal.certificates import Authority, Pair, write
 
 _READY_WITHIN = 90.0
 _STOP_WITHIN = 15.0
@@ -149,7 +151,7 @@ class BinaryControlPlane:
 
     def add_user(self, name: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig for a user of that name in those groups (by a client certificate)."""
-        pair = self._authority.user(name, groups)
+        pair = certificate_of(self._authority, name, groups)
         path = self._folder / f"{secrets.token_hex(4)}.kubeconfig"
         user = {
             "client-certificate-data": base64.b64encode(pair.certificate).decode(),

@@ -21,7 +21,7 @@ def test_the_player_runs_restarts_and_ends_pods() -> None:
     """Played nodes get a Deployment's pods, run those whose image is known, and let deleted ones go."""
     with RehearsalCluster.start(nodes=0, kubelet=False) as cluster:
         headers = {"Authorization": f"Bearer {cluster.kubeconfig()['users'][0]['user']['token']}"}
-        with httpx.Client(base_url=cluster.url, headers=headers) as client:
+        with httpx.Client(base_url=cluster.url, verify=cluster.trust(), headers=headers) as client:
             images: dict[str, str] = {}
             player = KubeletPlayer(client, images)
             player.start()
@@ -51,7 +51,7 @@ def test_the_player_binds_pods_where_there_is_no_scheduler() -> None:
     """A pod that no scheduler sees is put on a played node."""
     with RehearsalCluster.start(nodes=0, kubelet=False) as cluster:
         headers = {"Authorization": f"Bearer {cluster.kubeconfig()['users'][0]['user']['token']}"}
-        with httpx.Client(base_url=cluster.url, headers=headers) as client:
+        with httpx.Client(base_url=cluster.url, verify=cluster.trust(), headers=headers) as client:
             player = KubeletPlayer(client, {}, nodes=1, binds=True)
             image = f"registry.example.com/x/web@{DIGEST}"
             selector = {"no.such/label": "here"}  # the scheduler leaves it alone

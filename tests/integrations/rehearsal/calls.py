@@ -39,7 +39,7 @@ class Caller:
     def __init__(self, cluster: RehearsalCluster, token: str) -> None:
         self.cluster = cluster
         headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(base_url=cluster.url, headers=headers, timeout=5)
+        self.http = httpx.Client(base_url=cluster.url, verify=cluster.trust(), headers=headers, timeout=5)
 
     def path(self, plural: str, name: str = "") -> str:
         """The path of a kind (and a name) in `work`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import ssl
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 from calls import Caller, Json, image, secret_token
 
@@ -124,3 +127,18 @@ def test_a_kubeconfig_is_for_its_owner_alone(cluster: RehearsalCluster, tmp_path
     """The written kubeconfig holds a token, so no one else may read it."""
     path = cluster.write_kubeconfig(tmp_path / "config")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_kubeconfig_alone_is_enough_over_https(cluster: RehearsalCluster) -> None:
+    """Clients send bearer tokens over https alone: the authority stands beside the address, no other is trusted, and
+    without the token nobody is let in."""
+    document = cluster.kubeconfig()
+    held, token = document["clusters"][0]["cluster"], document["users"][0]["user"]["token"]
+    assert held["server"].startswith("https://")
+    trusts = ssl.create_default_context(cadata=base64.b64decode(held["certificate-authority-data"]).decode())
+    with httpx.Client(base_url=held["server"], verify=trusts, trust_env=False) as client:
+        bearing = {"Authorization": f"Bearer {token}"}
+        codes = [client.get("/api/v1/namespaces", headers=headers).status_code for headers in (bearing, {})]
+    assert codes == [200, 401]
+    with httpx.Client(base_url=held["server"], trust_env=False) as other, pytest.raises(httpx.ConnectError):
+        other.get("/api")

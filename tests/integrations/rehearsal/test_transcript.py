@@ -31,7 +31,7 @@ def answers() -> Iterator[dict[str, tuple[Live, Replay]]]:
             cluster.images[f"registry.example.com/x/{name}:1.0"] = "sha256:" + "1" * 64
         admin = cluster.kubeconfig()["users"][0]["user"]["token"]
         tokens = {"admin": admin, "viewer": cluster.add_user("viewer"), "nobody": "not-a-token"}
-        with httpx.Client(base_url=cluster.url) as client:
+        with httpx.Client(base_url=cluster.url, verify=cluster.trust()) as client:
             replay = Replay(client, tokens)
             found: dict[str, tuple[Live, Replay]] = {}
             for entry in ENTRIES:

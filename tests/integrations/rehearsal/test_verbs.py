@@ -190,7 +190,7 @@ def test_faults_come_as_planned_and_end(cluster: RehearsalCluster, admin: Caller
 
 @pytest.mark.parametrize(
     ("fault", "seen"),
-    [("reset", httpx.ReadError), ("truncate", httpx.RemoteProtocolError), ("drip", httpx.ReadTimeout)],
+    [("reset", httpx.TransportError), ("truncate", httpx.RemoteProtocolError), ("drip", httpx.ReadTimeout)],
 )
 def test_a_spoilt_answer_comes_after_the_write(
     cluster: RehearsalCluster, admin: Caller, fault: Any, seen: type[Exception]
