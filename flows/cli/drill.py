@@ -16,14 +16,18 @@ import click
 
 from patchgap.cli.context import Cli
 from patchgap.cli.output import emit, safe, wrapped
+from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where they are used: the help needs none of it
     from flows.drill.scenario import Scenario
     from patchgap.registry import Registry
 
 
+_DEFAULT = "compromised-dependency"
+
+
 @click.command()
-@click.argument("scenario", default="compromised-dependency")
+@click.argument("scenario", default=_DEFAULT)
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Where the drill's folder is made.")
 @click.option("--list", "listing", is_flag=True, help="The scenarios there are, and no more.")
 @click.option("--quick", is_flag=True, help="The stages in this process, without a Prefect server: in half the time.")
@@ -36,7 +40,7 @@ if TYPE_CHECKING:  # imported where they are used: the help needs none of it
 )
 @click.option("--json", "as_json", is_flag=True, help="What the drill left, as one JSON document on stdout.")
 @click.option(
-    "--cluster-only", is_flag=True, help="Serve the drill's cluster and no more, to try commands on; Ctrl-C ends it."
+    "--cluster-only", is_flag=True, help="Serve the drill's cluster and its metrics, to try commands on, until Ctrl-C."
 )
 @click.pass_context
 def drill(
@@ -57,6 +61,8 @@ def drill(
     """
     root = output or context.obj.settings().home / "drills"
     if cluster_only:
+        if scenario != _DEFAULT:
+            raise BadInputError("--cluster-only", "it serves the world of no other scenario", "Leave SCENARIO out.")
         _serve(root.resolve(), context.obj)
         return
     from flows.drill import scenario as scenarios  # imported late: the help needs none of it
@@ -116,21 +122,12 @@ def _patchgap() -> str:
 
 
 def _serve(root: Path, cli: Cli) -> None:
-    from flows.drill.alone import served  # imported late, as above
-    from integrations.rehearsal import fleet
+    from flows.drill import alone, scenario  # imported late, as above
 
-    stop, patchgap = threading.Event(), _patchgap()
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with served(root, cli.clock()) as home:
-        click.echo(
-            f"The rehearsal cluster {fleet.CLUSTER} answers until Ctrl-C. In another terminal:\n"
-            f"  export PATCHGAP_HOME={shlex.quote(str(home))}\n"
-            f"  {patchgap} graph add {shlex.quote(str(fleet.SBOMS))}\n"
-            f"  {patchgap} inventory refresh\n"
-            f"  {patchgap} exposure pytorch-lightning\n"
-            f"  {patchgap} watch\n"
-            "and, for the watch to have something to tell,\n"
-            '  kubectl --kubeconfig "$PATCHGAP_HOME/kubeconfig.yaml" -n staging scale deployment/trainer-v2 --replicas 2'
-        )
+    played = scenario.load(_DEFAULT)
+    with alone.served(root, played, cli.clock()) as home:
+        click.echo("\n".join(alone.told(home, played, _patchgap())))
         stop.wait()

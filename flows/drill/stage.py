@@ -49,12 +49,9 @@ def settings_for(scenario: Scenario, home: Path, world: World) -> Settings:
     file = home / "patchgap.toml"
     quoted = json.dumps  # a JSON string is a TOML string
     own = f"playbooks = [{quoted(str(_playbooks(scenario, home)))}]\n" if scenario.playbook else ""
-    queries = "".join(f"{name} = {quoted(name)}\n" for name in (ANOMALY, *scenario.signals))
     file.write_text(
         f"times_scale = {scenario.times_scale}\n{own}\n"
-        f"{cluster_settings(world.kubeconfig)}\n"
-        f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
-        f"[prometheus.queries]\n{queries}\n"
+        f"{world_settings(scenario, world)}\n"
         f'[[sinks]]\nname = "tickets"\nkind = "webhook"\nurl = {quoted(world.tickets.url)}\n'
         "options = {updates = true}\n\n"
         "[webhook]\nport = 0\n",
@@ -91,10 +88,13 @@ def sboms_of(scenario: Scenario, home: Path) -> list[Path]:
     return paths
 
 
-def cluster_settings(kubeconfig: Path) -> str:
-    """The rehearsal cluster's part of them."""
+def world_settings(scenario: Scenario, world: World) -> str:
+    """What names the cluster and the metrics source."""
     quoted = json.dumps
+    queries = "".join(f"{name} = {quoted(name)}\n" for name in (ANOMALY, *scenario.signals))
     return (
-        f"[[kubernetes.clusters]]\nname = {quoted(fleet.CLUSTER)}\nkubeconfig = {quoted(str(kubeconfig))}\n"
-        f"region = {quoted(fleet.REGION)}\n"
+        f"[[kubernetes.clusters]]\nname = {quoted(fleet.CLUSTER)}\nkubeconfig = {quoted(str(world.kubeconfig))}\n"
+        f"region = {quoted(fleet.REGION)}\n\n"
+        f"[prometheus]\nurl = {quoted(world.metrics.url)}\n\n"
+        f"[prometheus.queries]\n{queries}"
     )

@@ -30,6 +30,7 @@ from patchgap.playbook.needs import needs
 PATCHGAP = "patchgap"  # the user that it is in the cluster
 HOME = "patchgap"  # the namespace that it keeps its own objects in
 ANOMALY = "drill_anomaly"
+TEAM_KUBECONFIG = "team.kubeconfig.yaml"  # in the drill's folder
 _LOOK_EVERY = 0.2  # seconds
 _Objects = Sequence[Mapping[str, Any]]
 
@@ -52,7 +53,7 @@ class World:
         self.cluster.add_user(PATCHGAP)
         self.kubeconfig = self.cluster.write_kubeconfig(home / "kubeconfig.yaml", user=PATCHGAP)
         self.cluster.add_user(fleet.TEAM)
-        self.team = Team(self.cluster.write_kubeconfig(home / "team.kubeconfig.yaml", user=fleet.TEAM))
+        self.team = Team(self.cluster.write_kubeconfig(home / TEAM_KUBECONFIG, user=fleet.TEAM))
         eyes = self.cluster.write_kubeconfig(home / "world.kubeconfig.yaml")
         self._seen = Clusters(alone(eyes)).of(fleet.CLUSTER)
         self._git = Git(self.cluster, self._seen, scenario.git, running)

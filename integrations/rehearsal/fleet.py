@@ -95,6 +95,11 @@ def manifests(*, most: int = 1 << 30) -> Iterator[dict[str, Any]]:
         yield _manifest(replace(row, replicas=min(row.replicas, most)))
 
 
+def running(digest: str) -> Iterator[dict[str, Any]]:
+    """The workloads of the fleet that run the image of that digest."""
+    return (_manifest(row) for row in _FLEET if image(row.image).endswith(f"@{digest}"))
+
+
 def network_plugin() -> Iterator[dict[str, Any]]:
     """What enforces network policies on every node, as Calico is known by; its image is one whose SBOM is known."""
     row = _Row("kube-system", "DaemonSet", "calico-node", "alpine", pod={"hostNetwork": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 import signal
 import ssl
@@ -11,13 +12,23 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from click.testing import CliRunner
 
+from flows.cli.drill import drill
+from flows.drill.alone import served, told
 from flows.drill.scenario import load
+from flows.drill.world import TEAM_KUBECONFIG
+from integrations.kubernetes.clusters import Clusters
+from integrations.kubernetes.enforcement import Enforcement, enforcement
+from integrations.prometheus.client import Prometheus
 from integrations.rehearsal import fleet
+from patchgap import settings
+from patchgap.cli.context import Cli
 from tests.flows.loop import kinds
 from tests.flows.running import PATCHGAP, clean_environ, processes_of, run
 
@@ -58,16 +69,38 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 def test_its_cluster_alone_can_be_watched(tmp_path: Path) -> None:
     """What it prints sets another terminal up: a watch reads the fleet and tells of a change; Ctrl-C ends it."""
     serving, environ = [PATCHGAP, "drill", "--cluster-only", "--output", str(tmp_path / "a folder")], clean_environ()
-    with ended(subprocess.Popen(serving, env=environ, stdout=subprocess.PIPE, text=True)) as served:  # noqa: S603
-        told = next(line for line in served.stdout or () if "PATCHGAP_HOME=" in line)
-        environ["PATCHGAP_HOME"] = home = shlex.split(told)[1].partition("=")[2]
+    with ended(subprocess.Popen(serving, env=environ, stdout=subprocess.PIPE, text=True)) as serves:  # noqa: S603
+        said = next(line for line in serves.stdout or () if "PATCHGAP_HOME=" in line)
+        environ["PATCHGAP_HOME"] = home = shlex.split(said)[1].partition("=")[2]
         with ended(subprocess.Popen([PATCHGAP, "watch"], env=environ, stderr=subprocess.PIPE, text=True)) as watched:  # noqa: S603
             heard = iter(watched.stderr or ())
-            assert "12 workloads were not as the graph had them" in next(heard)
-            _scale_the_staging_trainer(json.loads((Path(home) / "kubeconfig.yaml").read_text()))
+            assert "13 workloads were not as the graph had them" in next(heard)
+            _scale_the_staging_trainer(json.loads((Path(home) / TEAM_KUBECONFIG).read_text()))
             assert "prod-ml-eu/staging/Deployment/trainer-v2" in next(heard)
-        served.send_signal(signal.SIGINT)
-        assert served.wait(20) == 0
+        serves.send_signal(signal.SIGINT)
+        assert serves.wait(20) == 0
+
+
+def test_its_cluster_alone_has_what_a_closing_needs(tmp_path: Path) -> None:
+    """A plugin that enforces policies and a metrics source, by the settings that it writes and tells; each mend is told
+    with the workloads that run its image, and no other scenario's world is served."""
+    scenario = load("compromised-dependency")
+    with served(tmp_path, scenario, datetime.now(UTC)) as home:
+        held = settings.load({}, file=home / "patchgap.toml")
+        assert enforcement(Clusters(held.kubernetes).of(fleet.CLUSTER)) == Enforcement("Calico", "")
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        assert [Prometheus.connect(held).sampled_at(q, now) != () for q in held.prometheus.queries.values()] == [True]
+        words = "\n".join(told(home, scenario, "patchgap"))
+    assert all(f"  {line}".rstrip() in words for line in (home / "patchgap.toml").read_text().splitlines())
+    rolled = re.findall(r"kubectl -n (\S+) set image (\S+) \\\n    main=(\S+)", words)
+    trainer, finetune = (fleet.image(mend) for mend in scenario.mend.values())
+    assert rolled == [
+        ("training", "deployment/trainer-v2", trainer),
+        ("staging", "deployment/trainer-v2", trainer),
+        ("training", "cronjob/finetune-nightly", finetune),
+    ]
+    refused = CliRunner().invoke(drill, ["swapped-image", "--cluster-only"], obj=Cli(home=tmp_path))
+    assert "--cluster-only: it serves the world of no other" in str(refused.exception)
 
 
 def _scale_the_staging_trainer(kubeconfig: dict[str, Any]) -> None:
