@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from integrations.rehearsal import RehearsalCluster
-from integrations.rehearsal.faults import BY_NAME
+from integrations.rehearsal.faults import BY_NAME, Planned
 from patchgap.errors import BadInputError
 
 GRAMMAR = "KIND@WHERE[#N][xM], KIND one of " + ", ".join(BY_NAME)
@@ -32,10 +32,10 @@ class Injected:
     nth: int = 1
     times: int = 1
 
-    def into(self, cluster: RehearsalCluster) -> None:
-        """Plans it on the cluster."""
+    def into(self, cluster: RehearsalCluster) -> Planned:
+        """Plans it on the cluster, which counts how often it fires."""
         agent = f"; {self.verb})" if self.verb else "patchgap"
-        cluster.fail(
+        return cluster.fail(
             BY_NAME[self.kind], method=self.method, path=self.path, agent=agent, skip=self.nth - 1, times=self.times
         )
 

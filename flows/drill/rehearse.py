@@ -3,10 +3,11 @@ flows, the owning team's rollouts. What differs between scenarios is their files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flows.drill import mending
@@ -22,6 +23,8 @@ from flows.drill.world import World
 from flows.runtime.follow import following
 from flows.runtime.stack import Stack
 from integrations.rehearsal import fleet
+from integrations.rehearsal.faults import Planned
+from patchgap.cli.output import many
 from patchgap.errors import PatchgapError, RefusedError
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.incident.metrics import measures
@@ -38,7 +41,7 @@ _TRIES = 5  # of a containment that meets faults
 @dataclass(frozen=True)
 class Rehearsed:
     """What a drill leaves behind. `closed` is False where its scenario ends open, as it says; report and bundle are
-    written when an incident closes."""
+    written when an incident closes. `fired` is how often each fault that was injected spoilt a request."""
 
     incident: IncidentId
     home: Path
@@ -46,6 +49,7 @@ class Rehearsed:
     bundle: Path
     seconds: float
     closed: bool
+    fired: Mapping[str, int]
 
 
 def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (), quick: bool = False) -> Rehearsed:
@@ -79,10 +83,27 @@ def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (),
         tell.say(f"{len(engine.graph.workloads())} workloads of {fleet.CLUSTER} are in the exposure graph.")
         told = open_.enter_context(following(engine, lambda line: tell.line(line.split("  ", 2)[-1])))
         tell.before_each_act(told.tell_new)
+        planned: list[tuple[str, Planned]] = []
         for fault in faults:
             tell.loud(f"   Injected: {fault.spec}")
-            fault.into(world.cluster)
-        return _play(drill)
+            planned.append((fault.spec, fault.into(world.cluster)))
+        done = _play(drill)
+        return replace(done, fired=_fired(tell, planned, home))
+
+
+def _fired(tell: Telling, planned: Sequence[tuple[str, Planned]], home: Path) -> dict[str, int]:
+    """How often each fault fired, told. Raises PatchgapError where one never did: then nothing was rehearsed of it."""
+    fired: Counter[str] = Counter()
+    for spec, one in planned:
+        fired[spec] += one.fired
+    for spec, times in fired.items():
+        tell.loud(f"   {spec} fired {many(times, 'time')}.")
+    if never := [spec for spec, times in fired.items() if not times]:
+        raise PatchgapError(
+            f"no request was spoilt by {', '.join(never)}",
+            f"Name requests that come; what did come is told in {home}.",
+        )
+    return dict(fired)
 
 
 def _beside(slow: Callable[[], Stack], meanwhile: Callable[[], None]) -> Stack:
@@ -123,7 +144,7 @@ def _play(drill: Drill) -> Rehearsed:
     as_foreseen(drill.state(incident), drill.scenario.ends, drill.home, spoilt=drill.spoilt)
     folder, closed = drill.home / "incidents" / incident, drill.scenario.ends.state == "closed"
     papers = folder / "report.html", folder / "evidence.dsse.json"
-    return Rehearsed(incident, drill.home, *papers, drill.tell.seconds, closed)
+    return Rehearsed(incident, drill.home, *papers, drill.tell.seconds, closed, {})
 
 
 def _signal(drill: Drill) -> IncidentId:

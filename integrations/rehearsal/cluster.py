@@ -22,7 +22,7 @@ from integrations.rehearsal.controllers.every import controllers
 from integrations.rehearsal.controllers.gitops import Gitops
 from integrations.rehearsal.controllers.work import Work
 from integrations.rehearsal.document import Json, clone
-from integrations.rehearsal.faults import Fault
+from integrations.rehearsal.faults import Fault, Planned
 from integrations.rehearsal.kubelet import Images, Kubelet
 from integrations.rehearsal.machine import Machine
 from integrations.rehearsal.rbac import MASTERS, User, system_objects
@@ -159,14 +159,14 @@ class RehearsalCluster:
         agent: str = "",
         skip: int = 0,
         times: int = 1,
-    ) -> None:
+    ) -> Planned:
         """Spoil `times` calls after the first `skip`. Not done: `error` (500), `throttle` (429), `close` (breaks off),
         `hang`. Done, and the answer spoilt: `reset` (the connection), `drip` (a byte now and then), `truncate`.
 
         `method` empty means any, "WRITE" any that may change something; `path` is a regular expression searched in
         the path, `agent` a part of the caller's User-Agent.
         """
-        self._server.faults.plan(fault, method=method, path=path, agent=agent, skip=skip, times=times)
+        return self._server.faults.plan(fault, method=method, path=path, agent=agent, skip=skip, times=times)
 
     @property
     def faults_left(self) -> int:

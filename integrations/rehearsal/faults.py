@@ -26,13 +26,16 @@ DONE_FIRST = frozenset({"reset", "drip", "truncate"})  # the server does what wa
 
 
 @dataclass
-class _Planned:
+class Planned:
+    """One fault that is planned; `fired` counts the calls that it has spoilt."""
+
     fault: Fault
     method: str
     path: re.Pattern[str]
     agent: str
     skip: int
     left: int
+    fired: int = 0
 
     def takes(self, method: str, path: str, agent: str, *, writes: bool) -> bool:
         """Whether this call is one of those meant; "WRITE" is any that may change something."""
@@ -45,15 +48,16 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._planned: list[_Planned] = []
+        self._planned: list[Planned] = []
 
     def plan(
         self, fault: Fault, *, method: str = "", path: str = "", agent: str = "", skip: int = 0, times: int = 1
-    ) -> None:
+    ) -> Planned:
         """Spoil `times` calls after the first `skip` whose method is this (any where empty, "WRITE" any that may
         change something), whose path matches the pattern and whose User-Agent holds `agent`."""
         with self._lock:
-            self._planned.append(_Planned(fault, method.upper(), re.compile(path), agent, skip, times))
+            self._planned.append(Planned(fault, method.upper(), re.compile(path), agent, skip, times))
+            return self._planned[-1]
 
     def clear(self) -> None:
         """Forget every planned fault."""
@@ -76,6 +80,7 @@ class Faults:
                     planned.skip -= 1
                     continue
                 planned.left -= 1
+                planned.fired += 1
                 return planned.fault
         return None
 

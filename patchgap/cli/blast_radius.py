@@ -49,7 +49,7 @@ _ORDER = (
     metavar="FILE|ID",
     help="Ask for what an OSV advisory affects: its file, or its id in the mirror.",
 )
-@click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
+@click.option("--at", metavar="TIME", help="What ran then: --at 2026-11-24T07:10Z, or --at 36h for 36 hours ago.")
 @asking.filtered
 @click.option("--format", "form", type=click.Choice(("table", "json", "csv")), help="How to print it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: --format json.")

@@ -43,7 +43,7 @@ FORMATS = ("table", "json", "csv", "dot", "mermaid")
     metavar="FILE|ID",
     help="Ask for what an OSV advisory affects: its file (JSON, YAML), or its id or alias in the mirror of the settings.",
 )
-@click.option("--at", metavar="TIME", help="What ran then: 2026-11-24T07:10Z, or 36h (ago).")
+@click.option("--at", metavar="TIME", help="What ran then: --at 2026-11-24T07:10Z, or --at 36h for 36 hours ago.")
 @click.option("--why", is_flag=True, help="Draw every shortest chain from the image to the package.")
 @asking.filtered
 @click.option("--format", "form", type=click.Choice(FORMATS), help="How to print it; table is words for a person.")

@@ -45,6 +45,7 @@ def test_a_scenario_ends_as_it_says(name: str, tmp_path: Path) -> None:
     faults = [inject.read(spec) for spec in FAULTS.get(name, ())]
     done = rehearse(scenario, tmp_path, faults=faults, quick=True)
     assert done.closed is (scenario.ends.state == "closed")
+    assert done.fired == dict.fromkeys(FAULTS.get(name, ()), 1)
     assert done.report.is_file() is done.closed
     assert Ledger(connect(f"sqlite:///{done.home / 'patchgap.db'}"), lambda: pytest.fail("it is read")).verify() == ()
 
@@ -69,6 +70,17 @@ def test_a_cluster_that_does_not_settle_in_time_is_no_defect(tmp_path: Path, mon
     monkeypatch.setattr(RehearsalCluster, "settle", never)
     with pytest.raises(PatchgapError, match="did not settle within 60 s"):
         rehearse(load("release-against-gitops"), tmp_path, quick=True)
+
+
+@pytest.mark.usefixtures("_environment")
+def test_a_fault_that_never_fires_fails_the_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It rehearsed nothing; those that did are told with their times."""
+    scenario = load("swapped-image").model_copy(update={"times_scale": QUICK})
+    faults = [inject.read(spec) for spec in ("429@block_artifacts#400", "429@block_artifacts")]
+    with pytest.raises(PatchgapError, match="spoilt by 429@block_artifacts#400") as failed:
+        rehearse(scenario, tmp_path, faults=faults, quick=True)
+    assert "429@block_artifacts," not in str(failed.value)
+    assert "429@block_artifacts fired 1 time." in capsys.readouterr().err
 
 
 def written(folder: Path, **changed: Any) -> Path:
