@@ -27,6 +27,7 @@ _WORDS = {
     Privilege.PRIVILEGED: "privileged",
     Privilege.HOST_NAMESPACE: "host namespace",
     Privilege.CAPABILITIES: "capabilities",
+    Privilege.RIGHTS: "rights",
     Privilege.NONE: "none",
 }
 UNKNOWN = "unknown"

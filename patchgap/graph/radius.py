@@ -2,7 +2,7 @@
 
 The order is lexicographic, without weights: what VEX does not clear before what it does; then data scope (sensitive or
 unknown, internal, public), internet exposure (exposed or unknown first), privilege (cluster admin or unknown, privileged,
-host namespace, added capabilities, none), running replicas, and the name.
+host namespace, added capabilities, granted rights, none), running replicas, and the name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Privilege(IntEnum):
     PRIVILEGED = 1
     HOST_NAMESPACE = 2
     CAPABILITIES = 3
-    NONE = 4
+    RIGHTS = 4  # its account may do something by RBAC or IAM: `reach` says what
+    NONE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def privilege_of(held: Privileges) -> tuple[Privilege, bool]:
         return Privilege.PRIVILEGED, True
     if held.host_namespace:
         return Privilege.HOST_NAMESPACE, True
-    return (Privilege.CAPABILITIES if held.capabilities else Privilege.NONE), True
+    if held.capabilities:
+        return Privilege.CAPABILITIES, True
+    return (Privilege.RIGHTS if held.reach else Privilege.NONE), True
 
 
 def _reach(group: Sequence[Exposure]) -> Reach:
