@@ -164,9 +164,7 @@ def test_errors_withdraw_a_canary_at_once(scene: Scene, source: tuple[MetricsSou
     assert runs(scene) == image(BAD)
 
 
-def test_errors_before_it_was_ready_are_not_its_own(
-    scene: Scene, source: tuple[MetricsSource, list[datetime]]
-) -> None:
+def test_errors_before_it_was_ready_are_not_its_own(scene: Scene, source: tuple[MetricsSource, list[datetime]]) -> None:
     """What an earlier canary did a moment before is not held against the next one, nor does less than a second prove it."""
     metrics, clock = source
     metrics.set("errors", 3)
