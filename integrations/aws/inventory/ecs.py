@@ -95,33 +95,29 @@ class EcsReader:
 
     def _services(self, cluster: _Cluster) -> list[Json]:
         arns = self._pages("ListServices", "serviceArns", cluster=cluster.arn)
-        found: list[Json] = []
-        for start in range(0, len(arns), _SERVICES):
-            some = arns[start : start + _SERVICES]
-            answer = self._account.read(
-                "ecs", "DescribeServices", self._region, cluster=cluster.arn, services=some, include=["TAGS"]
-            )
-            found += answer["services"]
-            self._failed(answer)
-        return found
+        return list(self._described(cluster, "DescribeServices", "services", arns, _SERVICES))
 
     def _tasks(self, cluster: _Cluster) -> None:
         arns = self._pages("ListTasks", "taskArns", cluster=cluster.arn, desiredStatus="RUNNING")
-        for start in range(0, len(arns), _TASKS):
-            some = arns[start : start + _TASKS]
-            answer = self._account.read(
-                "ecs", "DescribeTasks", self._region, cluster=cluster.arn, tasks=some, include=["TAGS"]
-            )
-            self._failed(answer)
-            for task in answer["tasks"]:
-                group = str(task.get("group") or "")
-                cluster.tasks[group if group.startswith(_GROUP) else _family(task["taskDefinitionArn"])].append(task)
+        for task in self._described(cluster, "DescribeTasks", "tasks", arns, _TASKS):
+            group = str(task.get("group") or "")
+            cluster.tasks[group if group.startswith(_GROUP) else _family(task["taskDefinitionArn"])].append(task)
 
-    def _failed(self, answer: Json) -> None:
-        for one in answer.get("failures") or ():
-            if one.get("reason") != MISSING:
-                what = f"account {self._account.name}: {one.get('arn')}"
-                self._reading.unknown.append(Unknown(what, str(one.get("reason"))))
+    def _described(self, cluster: _Cluster, operation: str, key: str, arns: Sequence[str], most: int) -> Iterator[Json]:
+        """What ECS tells of these. What it neither describes nor says to be missing is unknown."""
+        for start in range(0, len(arns), most):
+            some = arns[start : start + most]
+            asked = {"cluster": cluster.arn, key: some, "include": ["TAGS"]}
+            answer = self._account.read("ecs", operation, self._region, **asked)
+            yield from answer[key]
+            for one in answer["failures"]:
+                if one.get("reason") != MISSING:
+                    self._untold(str(one.get("arn")), str(one.get("reason")))
+            if len(answer[key]) + len(answer["failures"]) < len(some):
+                self._untold(f"{key} of ECS cluster {cluster.name}", "ECS does not tell of each that it lists")
+
+    def _untold(self, what: str, reason: str) -> None:
+        self._reading.unknown.append(Unknown(f"account {self._account.name}: {what}", reason))
 
     def _definition(self, arn: str) -> Json:
         if arn not in self._definitions:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aws_estate import BAD, ECR, GOOD, NAME, NUMBER, OTHER, Estate, enforced, intended, standing, targets
+from botocore.client import BaseClient
 from test_aws_holds import regroup
 
 from integrations.aws.accounts import Accounts
@@ -66,6 +67,25 @@ def test_a_control_is_compared_with_what_stands(estate: Estate) -> None:
     estate.client("ecs").update_service(cluster="shop", service="checkout", desiredCount=1)
     drift = seen(PolicyInSync(), held)
     assert (drift.verdict, "desired is 1" in drift.reasons[0]) == (Verdict.FAIL, True)
+
+
+@pytest.mark.parametrize("said", [{}, {"services": []}, {"services": [], "failures": []}], ids=str)
+def test_an_answer_that_says_nothing_of_a_service_proves_nothing(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    """AWS says of each service that was asked for what it is, or that it is missing."""
+    estate.service(image=f"{ECR}/checkout@{BAD}", tasks=0)
+    held, action, ask = estate.situation(), IsolateWorkloads(), BaseClient._make_api_call
+    (target,) = targets(action, held)
+    intent = intended(action, target, held)
+    held = replace(held, controls=(standing(intent, action.apply(intent, held)),), planned=(intent.action,))
+    monkeypatch.setattr(
+        BaseClient,
+        "_make_api_call",
+        lambda client, operation, asked: said if operation == "DescribeServices" else ask(client, operation, asked),
+    )
+    for check in (*ALL, ContainmentEffective()):
+        assert seen(check, held).verdict is Verdict.UNKNOWN, check.verb
 
 
 def test_an_isolation_is_effective_while_it_stands_whole_and_once_it_is_released(estate: Estate) -> None:
