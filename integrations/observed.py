@@ -38,8 +38,8 @@ class Seen:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Every reason, the worst first."""
-        return tuple(dict.fromkeys((*self.failed, *self.unknown, *self.passed))) or ("nothing was seen",)
+        """Every reason for the verdict, the worst first: of what is no pass, what passed is none."""
+        return tuple(dict.fromkeys((*self.failed, *self.unknown) or self.passed)) or ("nothing was seen",)
 
 
 def evidence(check: str, seen: Seen, source: str, begun: datetime) -> Evidence:

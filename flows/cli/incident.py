@@ -191,7 +191,7 @@ def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: 
     """Let what stands (isolation, freezes, blocks) stand on before a person is called. Nothing releases itself."""
     engine = opened(context)
     said = lasting_stage.extend(engine, IncidentId(incident_id), _time(lasts), why, who)
-    told = f"{len(said.actions)} controls of {incident_id} stand until {said.until:%Y-%m-%d %H:%M} UTC; then a person is called"
+    told = f"{len(said.actions)} controls of {incident_id} stand; a person is called at {said.until:%Y-%m-%d %H:%M} UTC; they stay until they are released"
     put(said, as_json=as_json, text=listed([told]))
 
 

@@ -25,7 +25,7 @@ def approver() -> None:
 @approver.command()
 @click.argument("person", metavar="NAME")
 @click.option("--count", default=1, show_default=True, metavar="N", help="How many codes; each serves for one answer.")
-@click.option("--for", "lasts", default="90d", show_default=True, metavar="TIME", help="Until when they serve.")
+@click.option("--for", "lasts", default="90d", show_default=True, metavar="TIME", help="For how long they serve.")
 @_WHO
 @_JSON
 @click.pass_obj
@@ -40,11 +40,17 @@ def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool
     named = cli.settings().approvers
     if named and not any(same_person(person, one) for one in named):
         raise BadInputError("NAME", f"{person!r} is no approver of the settings", "Name them under `approvers` first.")
-    codes = _approvers(cli).issue(person, who, count, duration(lasts))
+    try:
+        time = duration(lasts)
+    except ValueError as error:
+        raise BadInputError("--for", f"{lasts!r} {error}", "Give for how long they serve, such as 90d.") from error
+    until = cli.clock() + time
+    codes = _approvers(cli).issue(person, who, count, time)
     if as_json:
-        emit({"person": person, "codes": codes})
+        emit({"person": person, "codes": codes, "until": until})
         return
-    click.echo(f"for {safe(person)}, each once; they are not shown again:", err=True)
+    serves = "each serves once" if count > 1 else "it serves once"
+    click.echo(f"for {safe(person)}; {serves}, until {until:%Y-%m-%d %H:%M} UTC, and is not shown again:", err=True)
     click.echo("\n".join(codes))
 
 

@@ -48,9 +48,10 @@ def _id(control: Control) -> ActionId:
 
 
 def lines(state: IncidentState, now: datetime) -> Iterator[str]:
-    """A sentence for each control that has such a time."""
+    """A sentence for each control that has such a time: what comes then, which is no release."""
     for control, end in standing(state):
         action, extended = control.intent.action, state.extended.get(_id(control))
-        over = ", which is over: it stays until it is proved over, extended or released" if end <= now else ""
-        by = f", extended by {extended.who}: {extended.why}" if extended else ""
-        yield f"stands  {action.verb} {action.target} until {end:%Y-%m-%d %H:%M} UTC{over}{by}"
+        at = f"{end:%Y-%m-%d %H:%M} UTC"
+        called = f"a person is called at {at}" if end > now else f"its time ended at {at}, a person is called"
+        by = f" (extended by {extended.who}: {extended.why})" if extended else ""
+        yield f"stands  {action.verb} {action.target}: {called}{by}; it stays until it is released"

@@ -146,7 +146,7 @@ class Ledger:
         query = sa.select(tables.incident).where(tables.incident.c.id == incident).with_for_update()
         row = connection.execute(query).first()
         if row is None:
-            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list --all` names them all.")
         if self._fence:
             must_be_last(connection, incident, self._fence)
         return row
@@ -239,7 +239,7 @@ class Ledger:
         """Every break of every chain (or of one): content, links, numbers, and the end recorded beside it."""
         every = self.chains()
         if incident is not None and incident not in every:
-            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list --all` names them all.")
         found: list[ChainProblem] = []
         for one in every if incident is None else (incident,):
             try:
@@ -267,7 +267,7 @@ class Ledger:
                 raise
             raise BrokenLedgerError(f"{incident} holds text that is no text", "Restore a backup.") from error
         if not rows:
-            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list` names them all.")
+            raise NotFoundError(f"there is no incident {incident}", "`patchgap incident list --all` names them all.")
         first = len(rows[0]) - len(Link.__dataclass_fields__)
         links = [Link(*r[first:]) for r in rows if r[first] is not None]
         if not known:

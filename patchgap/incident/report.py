@@ -188,7 +188,7 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
     """Everything that can be undone: whether it stands, was released, or stays and until when."""
     since = {c.intent.action.id: c.since for c in state.controls}
     ends = {r.action: r.expires_at for r in state.remaining}
-    times = {c.intent.action.id: f", until {heading.at(end)}" for c, end in lasting.standing(state)}
+    times = {c.intent.action.id: f", a person is called at {heading.at(end)}" for c, end in lasting.standing(state)}
     released_at = {e.body.action: e.at for e in entries if e.body.kind == "released"}
     rows = []
     for action in (i.action for i in state.intents.values() if i.action.inverse):
@@ -201,16 +201,26 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
         elif attempt is not None:
             row |= {"word": "release failed", "tone": "bad", "when": "; ".join(attempt.detail)}
         elif state.status in ENDED or action.id in ends:
-            row |= {"word": "remains", "when": _until(ends.get(action.id), now)}
+            row |= {"word": "remains", "when": _called(ends.get(action.id), now)}
         else:
             row |= {"word": "stands", "when": f"since {heading.at(since[action.id])}{times.get(action.id, '')}"}
         rows.append(row)
     return rows
 
 
-def _until(end: datetime | None, now: datetime) -> str:
+def _called(end: datetime | None, now: datetime) -> str:
+    """What becomes of a control that stays: nothing takes it away by itself."""
+    stays = "it stays until a person ends it"
     if end is None:
-        return "until a person ends it"
+        return stays
+    return (
+        f"a person is called at {heading.at(end)}; {stays}"
+        if end > now
+        else f"its time ended {heading.at(end)}; {stays}"
+    )
+
+
+def _until(end: datetime, now: datetime) -> str:
     return f"until {heading.at(end)}" if end > now else f"ended {heading.at(end)}"
 
 

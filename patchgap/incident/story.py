@@ -228,7 +228,7 @@ def _called(body: events.PersonCalled) -> Iterator[str]:
 
 def _extended(body: events.TimeExtended) -> Iterator[str]:
     until = f"{body.until:%Y-%m-%d %H:%M} UTC"
-    yield f"{body.who} lets {len(body.actions)} controls stand until {until}: {body.why}"
+    yield f"{body.who} lets {len(body.actions)} controls stand until a person is called at {until}: {body.why}"
 
 
 def _told(body: events.PersonTold) -> Iterator[str]:
@@ -239,8 +239,8 @@ def _told(body: events.PersonTold) -> Iterator[str]:
 def _recovered(body: events.Recovered) -> Iterator[str]:
     yield f"recovered; controls that stay: {len(body.remaining)}"
     for left in body.remaining:
-        until = f" until {left.expires_at:%Y-%m-%d %H:%M} UTC" if left.expires_at else ""
-        yield f"stays  {left.why}{until}"
+        called = f": a person is called at {left.expires_at:%Y-%m-%d %H:%M} UTC" if left.expires_at else ""
+        yield f"stays  {left.why}{called}"
 
 
 def _closed(body: events.Closed) -> Iterator[str]:

@@ -54,7 +54,7 @@ def test_an_unknown_incident_is_bad_input(tmp_path: Path) -> None:
     for words in (("ledger", "verify", "inc-none"), ("evidence", "export", "inc-none")):
         told = run(tmp_path, *words)
         assert told.exit_code == 2
-        assert "patchgap incident list" in told.stderr
+        assert "`patchgap incident list --all` names them all" in told.stderr
 
 
 def test_evidence_goes_out_and_is_verified(tmp_path: Path, incident: IncidentId) -> None:

@@ -76,7 +76,7 @@ def test_what_an_auditor_looks_for_is_there(telling: Telling, ledger: Ledger) ->
         "no SBOM is known for it",
         "approved by dana, asked by sam",
         "a CronJob has no pod to isolate",
-        "until 2026-12-24 07:10:00 UTC",
+        "a person is called at 2026-12-24 07:10:00 UTC; it stays until a person ends it",
         "Closing was refused",
         "digests_retired: no evidence was taken",
         "the ticket system answered 503",

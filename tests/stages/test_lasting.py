@@ -121,8 +121,9 @@ def test_an_extension_holds_until_its_end_and_is_told(engine: Engine, world: Wor
     entries = engine.ledger.read(incident)
     state = state_of(engine, incident)
     (line,) = times.lines(state, world.now)
-    assert f"until {said.until:%Y-%m-%d %H:%M} UTC, extended by dana: the vendor" in line
-    assert f"until {said.until:%Y-%m-%d %H:%M}" in report.render(state, entries, world.now)
+    called = f"a person is called at {said.until:%Y-%m-%d %H:%M}"
+    assert f"{called} UTC (extended by dana: the vendor's mend comes at noon); it stays until it is released" in line
+    assert called in report.render(state, entries, world.now)
     world.now += timedelta(hours=1, minutes=1)
     assert lasting.call_overdue(engine, incident)
 
@@ -182,7 +183,7 @@ def test_what_outlives_its_incident_calls_all_the_same(
     assert state_of(engine, incident).status == "closed"
 
 
-def test_the_command_extends_and_show_says_until_when(engine: Engine, world: World, tmp_path: Path) -> None:
+def test_the_command_extends_and_show_says_what_happens_then(engine: Engine, world: World, tmp_path: Path) -> None:
     """On the command line: the time in the words of a playbook, and nonsense is told apart from it."""
     world.runs("trainer", BAD)
     incident = contained(engine)
@@ -192,7 +193,10 @@ def test_the_command_extends_and_show_says_until_when(engine: Engine, world: Wor
         return CliRunner().invoke(main, ["--home", str(tmp_path), "incident", *words], env=where)
 
     shown = run("show", incident)
-    assert "stands hold c1/ns/Deployment/trainer until 2026-11-25" in " ".join(shown.stdout.split()), shown.output
+    assert (
+        "stands hold c1/ns/Deployment/trainer: its time ended at 2026-11-25 07:10 UTC, a person is called"
+        in " ".join(shown.stdout.split())
+    ), shown.output
     extend = ("extend", incident, "--why", "the mend comes at noon", "--as", "dana", "--for")
     nonsense, said = run(*extend, "soon"), run(*extend, "7d")
     assert nonsense.exit_code == 2
