@@ -42,14 +42,15 @@ class NotFoundError(PatchgapError):
 class RefusedError(PatchgapError):
     """A safety rule said no: a limit, a protected object, a missing approval, the kill switch, the gate.
 
-    `reasons` lists every reason, not only the first.
+    `reasons` lists every reason, not only the first; `headline` says what is refused without them, `problem` with them.
     """
 
     exit_code = 1
 
-    def __init__(self, problem: str, fix: str, reasons: tuple[str, ...] = ()) -> None:
+    def __init__(self, headline: str, fix: str, reasons: tuple[str, ...] = ()) -> None:
+        self.headline = headline
         self.reasons = reasons
-        super().__init__(problem, fix)
+        super().__init__(f"{headline}: {'; '.join(reasons)}" if reasons else headline, fix)
 
 
 class UnreachableError(PatchgapError):

@@ -1,7 +1,7 @@
 """The `patchgap` command: global options, and command groups found by the entry-point group `patchgap.commands`.
 
 A group is imported when it is called and not before: commands that start flows live in flows/, and a question to the
-graph must not wait for Prefect, nor for a look through all that is installed. Every error of ours ends as one line on stderr with its exit code.
+graph must not wait for Prefect, nor for a look through all that is installed. Every error of ours ends on stderr with its exit code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.errors import PatchgapError
+from patchgap.errors import PatchgapError, RefusedError
 
 CRASHED = 70  # EX_SOFTWARE
 QUESTIONS = {  # these entry points are known: finding one takes longer than most answers do
@@ -61,7 +61,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except PatchgapError as error:
-            click.echo(f"patchgap: {error}", err=True)
+            click.echo(_told(error), err=True)
             ctx.exit(error.exit_code)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
@@ -70,6 +70,16 @@ class Commands(click.Group):
                 raise  # click ends quietly where the reader went away
             _crash(error)
             ctx.exit(CRASHED)
+
+
+def _told(error: PatchgapError) -> str:
+    """The error in a line; of a refusal for several reasons one a line, and then what to do."""
+    if not isinstance(error, RefusedError) or not error.reasons:
+        return f"patchgap: {error}"
+    from patchgap.cli.output import safe, wrapped  # imported late: few commands are refused
+
+    listed = (wrapped(safe(reason), "  - ", "    ") for reason in error.reasons)
+    return "\n".join((f"patchgap: {error.headline}:", *listed, wrapped(safe(error.fix), "  ")))
 
 
 def _load(name: str, point: str) -> click.Command:

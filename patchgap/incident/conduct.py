@@ -192,7 +192,7 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
         reasons.append(f"{action.verb} on {action.target} is being released, or was")
     if reasons:
         raise _NotPlannedError(
-            f"{action.id} of {state.id} may not run: {'; '.join(reasons)}",
+            f"{action.id} of {state.id} may not run",
             f"Only planned targets are touched: see `patchgap incident plan {state.id}`.",
             tuple(reasons),
         )

@@ -216,7 +216,7 @@ def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now
     if held is None or held.digest != digest:
         raise _another_plan(state.id, digest, held)
     if held.refusals:
-        raise RefusedError(f"the plan of {state.id} is refused: {'; '.join(held.refusals)}", again)
+        raise RefusedError(f"the plan of {state.id} is refused", again, held.refusals)
     if state.declined is not None:
         raise RefusedError(f"{state.declined.who} said no to the plan of {state.id}: {state.declined.why}", again)
     if late(state, entries, now):

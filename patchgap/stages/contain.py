@@ -136,7 +136,7 @@ def ready(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ..
     held = _plan_of(state)
     if held.refusals:
         raise RefusedError(
-            f"the plan of {incident} is refused: {'; '.join(held.refusals)}",
+            f"the plan of {incident} is refused",
             "Nothing was changed. Narrow the scope, raise the limit in the playbook, or act by hand.",
             held.refusals,
         )

@@ -48,7 +48,7 @@ def _admit(engine: Engine, incident: IncidentId) -> None:
     failed = renewed(engine, incident, lambda control, _situation: control.intent.action.verb in _BY_DIGEST)
     if failed:
         raise RefusedError(
-            f"the mend is named, and is not admitted everywhere yet: {'; '.join(failed)}",
+            "the mend is named, and is not admitted everywhere yet",
             "Mend what is named there, and name the image again.",
             failed,
         )

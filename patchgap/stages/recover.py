@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,10 @@ from patchgap.stages.situation import playbook_of, situation_of, state_of
 ACTOR = "patchgap recover"
 _PATIENCE, _PAUSE = 60.0, 0.2  # seconds
 _ATTEMPTS = 5
-_BY_HAND = "Release these by hand, then dismiss again."
+_BY_HAND = (
+    "See that each control plane answers and dismiss again: it releases what is left. What cannot wait for that, take away"
+    " by hand as it says there."
+)
 
 
 # What makes a verdict one about another world, before and after the releases have begun.
@@ -51,7 +55,7 @@ def releases(engine: Engine, incident: IncidentId) -> tuple[Control, ...]:
     state = fold(entries)
     if reasons := _missing(engine, state, entries):
         raise RefusedError(
-            f"{incident} stays open: {'; '.join(reasons)}",
+            f"{incident} stays open",
             f"See `patchgap incident show {incident}`; it closes when each of these is proved.",
             reasons,
         )
@@ -89,7 +93,7 @@ def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     so in its receipt. Raises RefusedError where the last look, or another run's since, no longer allows it."""
     entries = engine.ledger.read(incident)
     if reasons := _missing(engine, fold(entries), entries):
-        raise RefusedError(f"{incident} stays contained: {'; '.join(reasons)}", "Verify it again.", reasons)
+        raise RefusedError(f"{incident} stays contained", "Verify it again.", reasons)
     return _release(engine, incident, action)
 
 
@@ -121,9 +125,7 @@ def close(engine: Engine, incident: IncidentId) -> Closed:
     else:
         reasons = ("something was recorded while the incident was being closed",)
     engine.ledger.append(incident, events.CloseRefused(reasons=reasons), ACTOR)
-    raise RefusedError(
-        f"{incident} stays open: {'; '.join(reasons)}", "It closes when each of these is proved.", reasons
-    )
+    raise RefusedError(f"{incident} stays open", "It closes when each of these is proved.", reasons)
 
 
 def _unproved(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -> tuple[str, ...]:
@@ -193,19 +195,36 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))
         round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
         receipts += round_
-        failed = [f"{r.action}: {'; '.join(r.detail)}" for r in round_ if r.outcome is not Outcome.DONE]
+        failed = list(_stay(zip(reversed(held), round_, strict=True)))
         if under_way and not failed and time.monotonic() < patience:
             time.sleep(_PAUSE)
             continue
         failed += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in _open(state)]
         if failed:
             raise RefusedError(
-                f"{incident} is not dismissed: {'; '.join(failed)}",
+                f"{incident} is not dismissed",
                 "Another run is at it still, or was cut off: dismiss again." if under_way else _BY_HAND,
                 tuple(failed),
             )
         if not held and engine.ledger.append_if(incident, state.head, dismissed, who) is not None:
             return tuple(receipts)
+
+
+def _stay(released: Iterable[tuple[Control, Receipt]]) -> Iterator[str]:
+    """What a release left in place: each reason once, then its controls with what a person takes away by hand."""
+    by_why: dict[str, list[Control]] = {}
+    for control, receipt in released:
+        if receipt.outcome is not Outcome.DONE:
+            by_why.setdefault("; ".join(receipt.detail), []).append(control)
+    for why, controls in by_why.items():
+        yield f"these stay: {why}"
+        yield from (f"{c.intent.action.verb} on {c.intent.action.target}: {_by_hand(c)}" for c in controls)
+
+
+def _by_hand(control: Control) -> str:
+    action, made = control.intent.action, control.receipt.result.get("objects") or ()
+    named = [f"{o['kind']} {'/'.join(p for p in (o.get('namespace'), o['name']) if p)}" for o in reversed(made)]
+    return f"delete {', '.join(named)}" if named else f'undo "{next(iter(action.changes), action.verb)}"'
 
 
 def _open(state: IncidentState) -> tuple[Intent, ...]:

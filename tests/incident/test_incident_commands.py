@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from made import Telling
 
-from patchgap.cli import main
+from patchgap.cli import _told, main
+from patchgap.errors import RefusedError
 from patchgap.model.finding import IncidentId
 
 
@@ -98,3 +99,19 @@ def test_the_measures_are_words_and_one_document(tmp_path: Path, incident: Incid
     document = json.loads(run(tmp_path, "metrics", "--json").stdout)
     assert document["closed"] == 1
     assert document["to_contain"]["1"]["median"] > 60
+
+
+def test_a_refusal_for_several_reasons_lists_them() -> None:
+    """One a line within 80 columns, and then what to do; as one sentence it has them too."""
+    reasons = tuple(
+        f"freeze_deployments on prod/training/Deployment/{name} stays: no answer" for name in ("one", "two")
+    )
+    error = RefusedError("it is not dismissed", "Dismiss again.", reasons)
+    assert str(error) == f"it is not dismissed: {'; '.join(reasons)}. Dismiss again."
+    assert _told(error).splitlines() == [
+        "patchgap: it is not dismissed:",
+        f"  - {reasons[0]}",
+        f"  - {reasons[1]}",
+        "  Dismiss again.",
+    ]
+    assert _told(RefusedError("it is closed", "See its report.")) == "patchgap: it is closed. See its report."

@@ -10,7 +10,7 @@ import pytest
 from estate import BAD, PLAYBOOK, World, say_yes
 from test_close import contained, opened
 
-from patchgap.errors import PatchgapError
+from patchgap.errors import PatchgapError, RefusedError
 from patchgap.incident import events
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Intent, Outcome, PlannedAction
@@ -101,6 +101,22 @@ def test_a_dismissal_that_was_cut_off_after_its_end_may_be_repeated(engine: Engi
     head = state_of(engine, incident).head
     assert recover.dismiss(engine, incident, "test traffic", "dana") == ()
     assert state_of(engine, incident).head == head
+
+
+def test_dismissing_says_what_a_person_does_by_hand(engine: Engine, world: World) -> None:
+    """Each reason once, and under it a line for each control that stays, with what to undo."""
+    for name in ("one", "two"):
+        world.runs(name, BAD)
+    incident = contained(engine)
+    world.broken |= {"one", "two"}
+    with pytest.raises(RefusedError) as refused:
+        recover.dismiss(engine, incident, "test traffic", "kim")
+    assert refused.value.reasons == (
+        "these stay: two did not answer. Wait.",
+        'hold on c1/ns/Deployment/two: undo "two is held"',
+        "these stay: one did not answer. Wait.",
+        'hold on c1/ns/Deployment/one: undo "one is held"',
+    )
 
 
 def _intended(engine: Engine, incident: IncidentId, action: PlannedAction) -> None:
