@@ -14,6 +14,7 @@ from flows.stage import completed, stage, unit
 from patchgap.model.finding import IncidentId
 from patchgap.stages import scope as stages
 from patchgap.stages.scope import Scoped
+from patchgap.stages.situation import open_state_of
 
 
 @unit("name what {incident} exposes")
@@ -26,6 +27,7 @@ def scope(incident: parameters.Incident) -> State[Any]:
     """Reads every cluster again and names each affected workload, its dependency chain and its tier.
 
     A cluster that does not answer is named as unknown, never as clean."""
+    open_state_of(engine(), IncidentId(incident))
     unread = refresh_all()
     scoped = _ask(incident)
     artifacts.exposures(incident, scoped)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from flows import osv_text
+from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
+from flows.runtime.local import Ran
 from patchgap.errors import BadInputError
+from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages
+from patchgap.stages.engine import Engine
 from patchgap.stages.foresee import foresee
+from patchgap.stages.incidents import open_incidents
+from patchgap.stages.situation import state_of
 
 
 @click.command()
@@ -48,7 +55,17 @@ def detect(
         put(seen, as_json=as_json, text=listed([seen.reason, *words]))
         context.exit(1 if seen.plan and seen.plan.refusals else 0)
     signal = stages.receive(opened(context), document, source)
-    run_flow(context, "detect", {"signal": signal}, as_json=as_json)
+    run_flow(
+        context, "detect", {"signal": signal}, as_json=as_json, words=lambda engine, ran: _found(engine, signal, ran)
+    )
+
+
+def _found(engine: Engine, signal: SignalId, ran: Ran) -> Iterator[str]:
+    """What came of the signal, and how to answer the plan where its incident waits for a yes."""
+    yield listed(ran.message.split("; "))
+    mine = (i for i in open_incidents(engine) if signal in state_of(engine, i).signals)
+    for incident in mine:
+        yield from standing.waiting(engine, incident)
 
 
 def _read(file: Path) -> str:

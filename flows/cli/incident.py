@@ -8,10 +8,11 @@ from typing import TextIO
 
 import click
 
+from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from patchgap.cli.output import Group, emit
 from patchgap.errors import BadInputError
-from patchgap.incident import lasting
+from patchgap.incident import heading, lasting
 from patchgap.incident.events import Approved, Dismissed
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
@@ -23,12 +24,14 @@ from patchgap.stages import lasting as lasting_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
 from patchgap.stages import waive as waive_stage
-from patchgap.stages.consent import Answer
-from patchgap.stages.situation import state_of
+from patchgap.stages.consent import Answer, Desk
+from patchgap.stages.situation import open_state_of, state_of
 
 _ID = click.argument("incident_id", metavar="ID")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-_PLAN = click.option("--plan", "digest", required=True, help="The digest of the plan that was read.")
+_PLAN = click.option(
+    "--plan", "digest", required=True, metavar="DIGEST", help="Of the plan that was read; 8 hex digits of it or more."
+)
 _CODE = click.option(
     "--code-file", type=click.File(), metavar="FILE", help="Holds your code; `-` for stdin. Else you are asked for it."
 )
@@ -56,7 +59,7 @@ def list_(context: click.Context, everything: bool, as_json: bool) -> None:
 @_JSON
 @click.pass_context
 def show(context: click.Context, incident_id: str, as_json: bool) -> None:
-    """One incident's story, as its ledger tells it."""
+    """One incident's story, as its ledger tells it; at its end how it stands, and what to type next."""
     engine = opened(context)
     entries = engine.ledger.read(IncidentId(incident_id))
     teller = Teller()
@@ -65,11 +68,10 @@ def show(context: click.Context, incident_id: str, as_json: bool) -> None:
     if as_json:
         story = [f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {line}" for entry, line in told]
         ends = {c.intent.action.id: end for c, end in lasting.standing(state)}
-        emit({"state": state, "story": story, "stands_until": ends})
+        emit({"state": state, "story": story, "stands_until": ends, "waits": standing.waits(engine, state.id)})
         return
-    click.echo(
-        "\n".join([*_by_day(incident_id, told), *map(listed, ([n] for n in lasting.lines(state, engine.clock())))])
-    )
+    stands = (listed([line]) for line in lasting.lines(state, engine.clock()))
+    click.echo("\n".join([*_by_day(incident_id, told), *stands, "", *standing.lines(engine, state.id)]))
 
 
 def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
@@ -106,8 +108,8 @@ def approve(context: click.Context, incident_id: str, digest: str, code_file: Te
 
     A code of one use, which `patchgap approver issue` gave you, says who you are; it is asked for where no file holds it.
     """
-    answer = Answer(IncidentId(incident_id), digest, yes=True)
-    said = opened(context).consent.by_code(answer, _code(code_file))
+    desk, whole = _asked(context, incident_id, digest)
+    said = desk.by_code(Answer(IncidentId(incident_id), whole, yes=True), _code(code_file))
     if isinstance(said, Approved):
         until = f"{said.expires_at:%Y-%m-%d %H:%M} UTC"
         told = [f"approved by {said.approver} until {until};", f"now run `patchgap incident contain {incident_id}`"]
@@ -125,9 +127,19 @@ def decline(
     context: click.Context, incident_id: str, digest: str, code_file: TextIO | None, why: str, as_json: bool
 ) -> None:
     """Say no to one plan: what waits in it does not run, until it is planned and approved again."""
-    answer = Answer(IncidentId(incident_id), digest, yes=False, why=why)
-    said = opened(context).consent.by_code(answer, _code(code_file))
+    desk, whole = _asked(context, incident_id, digest)
+    said = desk.by_code(Answer(IncidentId(incident_id), whole, yes=False, why=why), _code(code_file))
     put(said, as_json=as_json, text=listed([f"declined: {why}"]))
+
+
+def _asked(context: click.Context, incident_id: str, digest: str) -> tuple[Desk, str]:
+    """Where the answer is given, and the whole digest of the plan that it is to. Raises what makes an answer be refused
+    whoever gives it, before a code is asked for."""
+    engine = opened(context)
+    state = open_state_of(engine, IncidentId(incident_id))
+    whole = engine.consent.meant(state.id, digest)
+    click.echo(f"plan {whole}", err=True)
+    return engine.consent, whole
 
 
 def _code(file: TextIO | None) -> str:
@@ -151,6 +163,7 @@ def link(context: click.Context, incident_id: str, person: str) -> None:
     With --to it answers for that person, who must be one of `approvers` in the settings and no requester. Without --to it may stand in a channel: whoever answers there gives a code of theirs.
     """
     engine = opened(context)
+    open_state_of(engine, IncidentId(incident_id))
     click.echo(consent_stage.address(engine.settings, engine.consent, IncidentId(incident_id), person))
 
 
@@ -172,6 +185,7 @@ def break_glass(
     are made later in that time too; each of those calls a person again.
     """
     engine = opened(context)
+    open_state_of(engine, IncidentId(incident_id))
     broken = consent_stage.break_glass(
         engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock(), digest
     )
@@ -202,7 +216,20 @@ def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: 
 @click.pass_context
 def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: bool) -> None:
     """Carry out the plan, or only show what it would do."""
-    run_flow(context, "contain", {"incident": incident_id, "plan_only": plan_only}, as_json=as_json)
+    engine = opened(context)
+    open_state_of(engine, IncidentId(incident_id))
+    if not plan_only:
+        engine.stop.may_write()  # before Prefect is started for nothing
+    run_flow(
+        context,
+        "contain",
+        {"incident": incident_id, "plan_only": plan_only},
+        as_json=as_json,
+        words=lambda engine, ran: [
+            listed(ran.message.split("; ")),
+            *(() if plan_only else standing.waiting(engine, IncidentId(incident_id))),
+        ],
+    )
 
 
 @incident.command()
@@ -227,7 +254,15 @@ def patch(context: click.Context, incident_id: str, image: str, who: str, as_jso
 @click.pass_context
 def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
     """One round of live checks, and the gate's verdict."""
-    run_flow(context, "verify", {"incident": incident_id}, as_json=as_json)
+    open_state_of(opened(context), IncidentId(incident_id))
+    run_flow(
+        context,
+        "verify",
+        {"incident": incident_id},
+        as_json=as_json,
+        words=lambda engine, ran: standing.verified(engine, IncidentId(incident_id), ran),
+        missing=False,
+    )
 
 
 @incident.command()
@@ -250,12 +285,17 @@ def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
     engine = opened(context)
     state = state_of(engine, IncidentId(incident_id))
     if state.ending is None:
-        run_flow(context, "recover", {"incident": incident_id}, as_json=as_json)
+        run_flow(
+            context,
+            "recover",
+            {"incident": incident_id},
+            as_json=as_json,
+            words=lambda engine, ran: standing.closed(engine, state, ran),
+            missing=False,
+        )
         return
     papers = recover_stage.papers(engine, state.id)
-    by = f" by {state.ending.who}: {state.ending.why}" if isinstance(state.ending, Dismissed) else ""
-    ended = f" at {state.times.ended:%Y-%m-%d %H:%M} UTC" if state.times.ended else ""
-    told = f"{state.id} was {state.status} already{ended}{by}; its report is {papers.report}"
+    told = f"{heading.ended(state)}; its report is {papers.report}"
     put(
         {"status": state.status, "report": str(papers.report), "bundle": str(papers.bundle)},
         as_json=as_json,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from flows.process import hand_over
 from flows.runtime import local
 from flows.runtime.follow import following
+from flows.runtime.local import Ran
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, emit, safe, wrapped
 from patchgap.incident import difference
@@ -69,8 +70,21 @@ def _is_named_here(cli: Cli) -> bool:
     return bool(cli.kubeconfig or cli.context or cli.config or cli.database)
 
 
-def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object], *, as_json: bool) -> None:
-    """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete.
+def _as_it_ended(_engine: Engine, ran: Ran) -> Iterable[str]:
+    return [listed(ran.message.split("; "))]
+
+
+def run_flow(
+    context: click.Context,
+    flow: str,
+    parameters: Mapping[str, object],
+    *,
+    as_json: bool,
+    words: Callable[[Engine, Ran], Iterable[str]] = _as_it_ended,
+    missing: bool = True,
+) -> None:
+    """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete. `words` are the lines of its
+    result; where they name the missing proofs, the story does not (`missing` False).
 
     What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
     whatever workers there are."""
@@ -81,7 +95,7 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
     if local.address_of(engine.settings.home) is None:
         story.progress("starting Prefect for this run; `patchgap up`, or PREFECT_API_URL, spares it")
     try:
-        with following(engine, story.say):
+        with following(engine, story.say, missing=missing):
             ran = local.run(
                 flow,
                 parameters,
@@ -91,6 +105,6 @@ def run_flow(context: click.Context, flow: str, parameters: Mapping[str, object]
             )
     finally:
         story.done()
-    put(ran, as_json=as_json, text=listed(ran.message.split("; ")))
+    put(ran, as_json=as_json, text="" if as_json else "\n".join(words(engine, ran)))
     if not ran.completed:
         context.exit(1)

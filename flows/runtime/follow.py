@@ -17,8 +17,9 @@ EVERY_SECONDS = 0.4
 class Story:
     """Remembers what was told. Begins with what is new from now on."""
 
-    def __init__(self, engine: Engine, tell: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, tell: Callable[[str], None], *, missing: bool = True) -> None:
         self._engine = engine
+        self._missing = missing
         self._tell = tell
         self._told: dict[IncidentId, int] = {}
         self._tellers: dict[IncidentId, Teller] = {}
@@ -41,7 +42,7 @@ class Story:
                 self._tell(f"!  {row.id}  {error}")
                 self._ended.add(row.id)  # said once; the others are followed all the same
                 continue
-            teller = self._tellers.setdefault(row.id, Teller(brief=True))
+            teller = self._tellers.setdefault(row.id, Teller(brief=True, missing=self._missing))
             for entry in entries[self._told.get(row.id, 0) :]:
                 lines = teller.lines(entry)  # also in silence: what follows refers to it
                 for line in () if silently else lines:
@@ -52,9 +53,9 @@ class Story:
 
 
 @contextmanager
-def following(engine: Engine, tell: Callable[[str], None]) -> Iterator[Story]:
-    """Tells the story from a thread while the context is open, to its last line."""
-    told, over = Story(engine, tell), threading.Event()
+def following(engine: Engine, tell: Callable[[str], None], *, missing: bool = True) -> Iterator[Story]:
+    """Tells the story from a thread while the context is open, to its last line; `missing` as `Teller` has it."""
+    told, over = Story(engine, tell, missing=missing), threading.Event()
 
     def follow() -> None:
         while not over.wait(EVERY_SECONDS):

@@ -25,7 +25,8 @@ def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
     """The kill switch: stop every write to a control plane from now on.
 
     With --why and --as it is raised: containment, releases and the mend's admission stop before their next write, in
-    every process on this database, and after a restart. Reading goes on; what is in place stays in place. With neither,
+    every process on this database, and after a restart. Detecting, scoping, planning and verifying go on; what is in place
+    stays in place. With neither,
     it is told whether it is raised, by whom, when and why.
     """
     if (why is None) != (who is None):
@@ -42,7 +43,8 @@ def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
 @_JSON
 @click.pass_obj
 def resume(cli: Cli, why: str, who: str, as_json: bool) -> None:
-    """Let writes go on after `patchgap stop`. What was refused meanwhile is done when it is run again."""
+    """Let writes go on after `patchgap stop`. What was refused meanwhile is done by the next scheduled round, or when it is
+    run again."""
     switch = _switch(cli)
     switch.lower(_said(why, "--why"), _said(who, "--as"), cli.clock())
     _show(switch, as_json=as_json)

@@ -51,6 +51,13 @@ def headline(state: IncidentState) -> str:
     }[state.status]
 
 
+def ended(state: IncidentState) -> str:
+    """When an incident was closed, or dismissed and by whom."""
+    by = f" by {state.ending.who}: {state.ending.why}" if isinstance(state.ending, Dismissed) else ""
+    when = f" at {state.times.ended:%Y-%m-%d %H:%M} UTC" if state.times.ended else ""
+    return f"{state.id} was {state.status}{when}{by}"
+
+
 def facts(state: IncidentState) -> list[tuple[str, str]]:
     """Names and values that a reader looks for first."""
     finding = state.finding

@@ -48,10 +48,14 @@ def _id(control: Control) -> ActionId:
 
 
 def lines(state: IncidentState, now: datetime) -> Iterator[str]:
-    """A sentence for each control that has such a time: what comes then, which is no release."""
+    """Every control that has such a time, under what comes then, which is no release."""
+    named: dict[str, list[str]] = {}
     for control, end in standing(state):
         action, extended = control.intent.action, state.extended.get(_id(control))
         at = f"{end:%Y-%m-%d %H:%M} UTC"
         called = f"a person is called at {at}" if end > now else f"its time ended at {at}, a person is called"
         by = f" (extended by {extended.who}: {extended.why})" if extended else ""
-        yield f"stands  {action.verb} {action.target}: {called}{by}; it stays until it is released"
+        named.setdefault(f"{called}{by}", []).append(f"  {action.verb} {action.target}")
+    for then, controls in named.items():
+        yield f"stands until it is released; {then}:"
+        yield from controls

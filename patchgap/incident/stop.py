@@ -46,11 +46,19 @@ class Stop:
 
     def may_write(self) -> None:
         """Returns where writes are allowed. Raises RefusedError naming who stopped them and why."""
-        if standing := self.raised():
-            raise RefusedError(
-                f"the kill switch stands: {standing.who} raised it at {standing.at:%Y-%m-%d %H:%M:%SZ}: {standing.why}",
-                "Lower it with `patchgap resume` when the reason is gone, then run this again; it does what is left.",
-            )
+        if refusal := self.refusal():
+            raise refusal
+
+    def refusal(self) -> RefusedError | None:
+        """What `may_write` raises; None where writes are allowed."""
+        standing = self.raised()
+        if standing is None:
+            return None
+        return RefusedError(
+            f"the kill switch stands: {standing.who} raised it at {standing.at:%Y-%m-%d %H:%M:%SZ}: {standing.why}",
+            "Nothing is written until `patchgap resume`, and run again this does what is left. Detecting, scoping,"
+            " planning and verifying go on.",
+        )
 
     def _write(self, *, raised: bool, why: str, who: str, at: datetime) -> None:
         with writing(self._engine) as connection:

@@ -32,10 +32,12 @@ class Teller:
     """Tells one incident's entries in their order: a receipt and a release name their verb and target.
 
     `brief`, for who follows along, says nothing twice: an intent is told with its receipt, a missing proof with the
-    verdict that misses it, and what is as it was told before is told as such. The ledger holds all of it."""
+    verdict that misses it, and what is as it was told before is told as such. The ledger holds all of it. `missing`
+    False names no missing proof at all: for who gets them as the result."""
 
-    def __init__(self, *, brief: bool = False) -> None:
+    def __init__(self, *, brief: bool = False, missing: bool = True) -> None:
         self._brief = brief
+        self._names_missing = missing
         self._actions: dict[ActionId, PlannedAction] = {}
         self._seen: dict[tuple[str, str], Evidence] = {}
         self._missing: tuple[str, ...] = ()  # what the last verdict missed
@@ -90,11 +92,13 @@ class Teller:
         same, self._missing = self._missing == body.verdict.reasons, body.verdict.reasons
         yield from _judged(body)
         self._named = not same
-        for reason in () if same else self._missing:
+        for reason in () if same or not self._names_missing else self._missing:
             yield f"missing  {reason}"
 
     def _refusal(self, body: events.CloseRefused) -> Iterator[str]:
-        if self._named and self._missing == body.reasons:
+        if not self._names_missing:
+            yield f"✗ closing refused: {len(body.reasons)} proofs are missing"
+        elif self._named and self._missing == body.reasons:
             yield f"✗ closing refused: these {len(body.reasons)} proofs are missing"
         else:
             yield from _close_refused(body)

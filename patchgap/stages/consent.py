@@ -6,13 +6,14 @@ bound to the plan's digest.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from patchgap.errors import BadInputError, ConflictError, RefusedError
 from patchgap.incident.approvers import Approvers
-from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled
+from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled, Planned, PlanRefused
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.links import Asked, Links
 from patchgap.incident.state import ENDED, IncidentState, fold, same_person, second_person
@@ -25,6 +26,7 @@ PATH = "/v1/approvals/"  # of the receiver: what follows is a link's last part
 LONGEST = timedelta(hours=12)  # that a glass stays broken
 _DEFAULT = timedelta(hours=1)  # that an approval holds where no tier says how long
 _ATTEMPTS = 5
+_DIGITS = re.compile("[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ class Desk:
                 self.approvers.spend(code, answer.incident)
             raise
 
+    def meant(self, incident: IncidentId, digest: str) -> str:
+        """The whole digest of the plan that waits for an answer, of which 8 hex digits or more may be given. Raises
+        RefusedError where that plan takes no answer now, BadInputError for what names none: before a code is asked for."""
+        state, entries = self._read(incident)
+        return must_wait(state, entries, _whole(incident, entries, digest), self.clock()).digest
+
     def asked(self, incident: IncidentId) -> Asked | None:
         """The plan that waits for a yes that may still come, of whoever has a code; None where none does."""
         state, entries = self._read(incident)
@@ -85,6 +93,10 @@ class Desk:
     def may_have_link(self, state: IncidentState, person: str) -> bool:
         """Whether a link of their own may be made to that person: it would answer for them."""
         return _among(person, self.linked) and all(second_person(person, asked) for asked in requesters(state))
+
+    def may_say_yes(self, state: IncidentState) -> tuple[str, ...]:
+        """Who of the named approvers may: whoever did not ask for the plan."""
+        return tuple(p for p in self.people if all(second_person(p, asked) for asked in requesters(state)))
 
     def _must_be_linked(self, person: str) -> None:
         if not _among(person, self.linked):
@@ -224,6 +236,22 @@ def must_wait(state: IncidentState, entries: tuple[Entry, ...], digest: str, now
     return held
 
 
+def _whole(incident: IncidentId, entries: tuple[Entry, ...], digest: str) -> str:
+    """The digest of the one plan of the incident, of all that were ever made for it, that begins so."""
+    given = digest.strip().rstrip("…").removeprefix("sha256:")
+    if not _DIGITS.fullmatch(given):
+        raise BadInputError(
+            "--plan",
+            f"{digest!r} is no digest of a plan, nor 8 hex digits of one",
+            f"See `patchgap incident show {incident}`.",
+        )
+    plans = (e.body.plan for e in entries if isinstance(e.body, (Planned, PlanRefused)))
+    made = {p.digest for p in plans if p is not None and p.digest.startswith(f"sha256:{given}")}
+    if len(made) > 1:
+        raise RefusedError(f"several plans of {incident} begin with {digest}", "Give more digits of the one you read.")
+    return next(iter(made), digest)
+
+
 def _no_second_person() -> RefusedError:
     return RefusedError("an approval needs another person than the requester", "Ask a second person to approve.")
 
@@ -251,7 +279,8 @@ def break_glass(
         raise BadInputError(
             "--for", "it is not within 12 hours", "Break it for as long as the work takes, such as 30m."
         )
-    held = fold(ledger.read(incident)).plan
+    entries = ledger.read(incident)
+    held, plan = fold(entries).plan, _whole(incident, entries, plan) if plan else ""
     if plan and (held is None or held.digest != plan):
         raise _another_plan(incident, plan, held)
     body = GlassBroken(who=who.strip(), why=why.strip(), expires_at=now + lasts, plan_digest=plan)

@@ -30,7 +30,7 @@ from patchgap.model.workload import WorkloadRef
 from patchgap.playbook import planner
 from patchgap.stages import consent
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import playbook_of, situation_of, state_of
+from patchgap.stages.situation import open_state_of, playbook_of, situation_of, state_of
 
 ACTOR = "patchgap contain"
 
@@ -52,6 +52,7 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     """The plan for the incident's scope. While the recorded one covers the scope, and was not answered by a no (a wait in vain is one),
     it stays: what was approved stays approved, and what was done is not done again; but what was released and then proved
     too early needs it again. With `record` False nothing is written anywhere: this is the dry run."""
+    open_state_of(engine, incident)
     entries = engine.ledger.read(incident)
     state = fold(entries)
     answered_no = state.declined is not None or consent.late(state, entries, engine.clock())

@@ -10,7 +10,7 @@ from patchgap.incident.events import PatchNamed
 from patchgap.model.finding import IncidentId
 from patchgap.stages.engine import Engine
 from patchgap.stages.renewal import renewed
-from patchgap.stages.situation import situation_of, state_of
+from patchgap.stages.situation import open_state_of, situation_of
 
 _BY_DIGEST = ("freeze_deployments", "block_artifacts", "start_patched_canary")  # they follow the named digests
 _REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/:-]*)@(?P<digest>sha256:[0-9a-f]{64})$")
@@ -28,7 +28,7 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
             "--image", f"{reference!r} names no digest", "Write REPOSITORY@sha256:… with 64 hex digits."
         )
     digest = parts["digest"]
-    state = state_of(engine, incident)
+    state = open_state_of(engine, incident)
     standing = situation_of(engine, state).judge([digest])[digest]
     if standing.verdict != "clean":
         raise RefusedError(

@@ -16,7 +16,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Control, Intent, Outcome, Receipt
 from patchgap.stages import verify
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import playbook_of, situation_of, state_of
+from patchgap.stages.situation import folder_of, open_state_of, playbook_of, situation_of, state_of
 
 ACTOR = "patchgap recover"
 _PATIENCE, _PAUSE = 60.0, 0.2  # seconds
@@ -114,6 +114,7 @@ def close(engine: Engine, incident: IncidentId) -> Closed:
 
     Raises RefusedError with every missing proof; the refusal is recorded and the incident stays open.
     """
+    open_state_of(engine, incident)
     for _ in range(_ATTEMPTS):  # where another run's entry slips in between, what it says counts as well
         entries = engine.ledger.read(incident)
         state = fold(entries)
@@ -160,7 +161,7 @@ def papers(engine: Engine, incident: IncidentId) -> Closed:
     """Writes the report and the signed bundle (again): both are made from the ledger alone."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
-    folder = engine.settings.home / "incidents" / incident
+    folder = folder_of(engine, incident)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     page, envelope = folder / "report.html", folder / "evidence.dsse.json"
     page.write_text(report.render(state, entries, engine.clock()), encoding="utf-8")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from patchgap.incident.state import IncidentState, fold
+from patchgap.errors import RefusedError
+from patchgap.incident import heading
+from patchgap.incident.state import ENDED, IncidentState, fold
 from patchgap.model.exposure import Exposure
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Control, Target
@@ -22,6 +25,23 @@ from patchgap.stages.incidents import open_incidents
 def state_of(engine: Engine, incident: IncidentId) -> IncidentState:
     """The incident's state, from its verified ledger. Raises NotFoundError or BrokenLedgerError."""
     return fold(engine.ledger.read(incident))
+
+
+def open_state_of(engine: Engine, incident: IncidentId) -> IncidentState:
+    """As `state_of`. Raises RefusedError where the incident has ended, with since when and where its report is."""
+    state = state_of(engine, incident)
+    if state.status in ENDED:
+        report = folder_of(engine, incident) / "report.html"
+        where = (
+            f"Its report is {report}" if report.is_file() else f"`patchgap incident close {incident}` makes its report"
+        )
+        raise RefusedError(f"{heading.ended(state)}: nothing was done", f"{where}.")
+    return state
+
+
+def folder_of(engine: Engine, incident: IncidentId) -> Path:
+    """Where the papers of an incident that has ended are, once they are made on this machine."""
+    return engine.settings.home / "incidents" / incident
 
 
 def playbook_of(engine: Engine, state: IncidentState) -> Playbook:

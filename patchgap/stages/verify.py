@@ -21,7 +21,7 @@ from patchgap.redact import withheld, without_secrets
 from patchgap.stages import consent, overdue
 from patchgap.stages.engine import Engine
 from patchgap.stages.scope import clusters_by_platform
-from patchgap.stages.situation import playbook_of, situation_of, state_of
+from patchgap.stages.situation import open_state_of, playbook_of, situation_of, state_of
 
 _ABSENT = "package_absent"
 _NO_PROOF = "what it saw holds what looks like a secret, which is withheld: it proves nothing"
@@ -33,7 +33,7 @@ _LEEWAY = timedelta(minutes=1)  # a round that is due this soon is not put off u
 def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
     """The checks that the gate requires, each with the platform that answers it: (verb, platform). A platform of which
     nothing is configured, and that the incident was never about, is not asked."""
-    return _asked(engine, state_of(engine, incident))
+    return _asked(engine, open_state_of(engine, incident))
 
 
 def _asked(engine: Engine, state: IncidentState) -> tuple[tuple[str, str], ...]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from click.testing import CliRunner, Result
 from estate import BAD, World, envelope, say_yes
 from test_close import opened, verified
 
+import flows.cli.incident as commands
+from patchgap import cli
+from patchgap.cli import main
+from patchgap.cli.context import Cli
 from patchgap.errors import BadInputError, RefusedError
-from patchgap.incident.events import Approved, Declined, SignalJoined
+from patchgap.incident.events import Approved, Declined, Planned, SignalJoined
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.metrics import measures
 from patchgap.incident.report import render
@@ -455,3 +462,84 @@ def test_who_reported_what_joined_is_no_second_person(engine: Engine, waiting: t
     with pytest.raises(RefusedError, match="another person than the requester"):
         say_yes(engine, incident, plan.digest, "dana")
     assert say_yes(engine, incident, plan.digest, "kim")
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """The command line has the estate's time."""
+    monkeypatch.setattr(cli, "Cli", partial(Cli, clock=world.clock))
+
+
+def run(engine: Engine, *words: str) -> Result:
+    where = {"PATCHGAP_DATABASE_URL": engine.settings.database_url}
+    return CliRunner().invoke(main, ["--home", str(engine.settings.home), "incident", *words], env=where)
+
+
+def test_a_beginning_of_the_digest_names_the_plan(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """8 hex digits or more, with or without the algorithm, as it is copied from the story too."""
+    incident, plan = waiting
+    digits = plan.digest.removeprefix("sha256:")
+    for given in (plan.digest, digits, digits[:8], f"sha256:{digits[:12]}…"):
+        assert engine.consent.meant(incident, given) == plan.digest
+    for given in (digits[:7], "sha256:", "the plan", digits.upper(), f"{digits}0"):
+        with pytest.raises(BadInputError, match="8 hex digits"):
+            engine.consent.meant(incident, given)
+
+
+def test_what_begins_two_plans_names_neither(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """An older plan of the incident counts too: who read that one must not answer this one."""
+    incident, plan = waiting
+    twin = replace(plan, digest=plan.digest[:20] + "0" * 51)
+    engine.ledger.append(incident, Planned(twin), "patchgap contain")
+    engine.ledger.append(incident, Planned(plan), "patchgap contain")
+    with pytest.raises(RefusedError, match="several plans"):
+        engine.consent.meant(incident, plan.digest[:20])
+    assert engine.consent.meant(incident, plan.digest) == plan.digest
+
+
+@pytest.mark.usefixtures("now")
+def test_another_plan_is_refused_before_a_code_is_asked_for(
+    engine: Engine, waiting: tuple[IncidentId, Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command line; the plan that waits is named, and a beginning of its digest answers it."""
+    incident, plan = waiting
+    asked: list[str] = []
+    monkeypatch.setattr(commands, "_code", lambda _file: asked.append("code") or code_of(engine))
+    told = run(engine, "approve", incident, "--plan", "0123456789")
+    assert (told.exit_code, asked) == (1, [])
+    assert plan.digest in told.stderr
+    assert run(engine, "approve", incident, "--plan", "short").exit_code == 2
+    assert asked == []
+    told = run(engine, "approve", incident, "--plan", plan.digest[7:19])
+    assert told.exit_code == 0, told.output
+    assert (asked, plan.digest in told.stderr) == (["code"], True)
+    assert may_run(engine, incident)
+
+
+@pytest.mark.usefixtures("now")
+def test_a_plan_that_waits_is_shown_with_how_to_answer_it(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Whole, with both commands in lines that are not broken, and who may; as fields too. Answered, it says what is next."""
+    incident, plan = waiting
+    told = run(engine, "show", incident).stdout.splitlines()
+    assert f"plan {plan.digest}" in told
+    digits = plan.digest[7:19]
+    assert f"  patchgap incident approve {incident} --plan {digits}" in told
+    assert f'  patchgap incident decline {incident} --plan {digits} --why "…"' in told
+    words = " ".join(" ".join(told).split())
+    assert (
+        "who may: whoever has a code of `patchgap approver issue` (the playbook asks second-person); not 'test', who"
+        in words
+    )
+    waits = json.loads(run(engine, "show", incident, "--json").stdout)["waits"]
+    assert (waits["plan"], waits["not"], waits["people"], waits["targets"]) == (plan.digest, ["test"], None, 1)
+    say_yes(engine, incident, plan.digest)
+    told = run(engine, "show", incident).stdout.splitlines()
+    assert f"  patchgap incident contain {incident}" in told
+    assert not [line for line in told if "approve " in line and "--plan" in line]
+
+
+def test_named_approvers_are_told_without_who_asked(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
+    """Whoever reported the signal is no second person, though the settings name them."""
+    incident, _plan = waiting
+    desk = replace(engine.consent, people=("Test", "kim"))
+    assert desk.may_say_yes(state_of(engine, incident)) == ("kim",)

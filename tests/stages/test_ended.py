@@ -7,12 +7,13 @@ from click.testing import CliRunner, Result
 from estate import BAD, MEND, World
 from test_close import contained, opened, verified
 
+import flows.cli.incident as incident_commands
 from patchgap.cli import main
 from patchgap.errors import RefusedError
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.model.workload import Classification
-from patchgap.stages import contain, recover
+from patchgap.stages import contain, recover, verify
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
 
@@ -46,8 +47,42 @@ def test_closing_again_says_so_and_where_the_report_is(engine: Engine, closed: I
     for command in ("close", "recover"):
         told = run(engine, command, closed)
         assert told.exit_code == 0, told.output
-        assert f"{closed} was closed already" in said(told)
+        assert f"{closed} was closed at 2026-11-24 07:10 UTC" in said(told)
         assert "report.html" in said(told)
+    assert state_of(engine, closed).head == head
+
+
+def test_what_would_change_a_closed_incident_is_one_refusal(
+    engine: Engine, closed: IncidentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since when it is closed and where its report is, exit 1 as any refusal, before a flow is started or a code asked."""
+    monkeypatch.setattr(incident_commands, "run_flow", lambda *_, **__: pytest.fail("a flow was started"))
+    monkeypatch.setattr(incident_commands, "_code", lambda _file: pytest.fail("a code was asked for"))
+    why, who = ("--why", "x"), ("--as", "dana")
+    report = str(engine.settings.home / "incidents" / closed / "report.html")
+    for words in (
+        ("contain", closed),
+        ("contain", closed, "--plan"),
+        ("verify", closed),
+        ("approve", closed, "--plan", "sha256:" + "a" * 64),
+        ("decline", closed, "--plan", "sha256:" + "a" * 64, *why),
+        ("break-glass", closed, "--for", "1h", *why, *who),
+        ("patch", closed, "--image", f"r/trainer@{MEND}", *who),
+        ("waive", closed, "--check", "gone", "--for", "1h", *why, *who),
+    ):
+        told = run(engine, *words)
+        assert (told.exit_code, told.stdout) == (1, ""), words
+        assert told.stderr.count("\n") == 1, words
+        assert f"{closed} was closed at 2026-11-24 07:10 UTC" in told.stderr
+        assert report in told.stderr
+
+
+def test_a_run_on_a_closed_incident_is_refused_at_once(engine: Engine, closed: IncidentId) -> None:
+    """So that a form in Prefect's UI, which asks no command, is refused too, and nothing is recorded."""
+    head = state_of(engine, closed).head
+    for stage in (contain.plan, verify.checks, recover.close):
+        with pytest.raises(RefusedError, match=f"{closed} was closed at"):
+            stage(engine, closed)
     assert state_of(engine, closed).head == head
 
 
@@ -70,8 +105,7 @@ def test_dismissing_again_says_who_did(engine: Engine, world: World) -> None:
     assert "dismissed already, by dana: test traffic" in said(again)
     told = run(engine, "close", incident)
     assert told.exit_code == 0
-    assert "was dismissed already" in said(told)
-    assert "by dana: test traffic" in said(told)
+    assert "was dismissed at 2026-11-24 07:10 UTC by dana: test traffic" in said(told)
 
 
 def test_an_answer_to_the_plan_of_an_ended_incident_is_refused(engine: Engine, world: World) -> None:
@@ -86,7 +120,7 @@ def test_an_answer_to_the_plan_of_an_ended_incident_is_refused(engine: Engine, w
     for words in (("approve",), ("decline", "--why", "no")):
         told = run(engine, *words, incident, "--plan", plan.digest, "--code-file", str(file))
         assert told.exit_code == 1
-        assert f"{incident} is dismissed: its plan waits for no answer" in said(told)
+        assert f"{incident} was dismissed at 2026-11-24 07:10 UTC by dana: test traffic" in said(told)
     assert engine.consent.approvers.person_of(code) == "dana"
     with pytest.raises(RefusedError, match="waits for nobody"):
         engine.consent.link(incident)
