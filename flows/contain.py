@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from prefect import get_run_logger
@@ -13,8 +14,10 @@ from flows import artifacts, parameters
 from flows.forms import keep_asking
 from flows.process import engine
 from flows.stage import completed, settle, stage, unit
+from patchgap.cli.output import many
+from patchgap.errors import RefusedError
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction
+from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt
 from patchgap.stages import contain as stages
 from patchgap.stages.contain import ContainSummary
 
@@ -31,7 +34,10 @@ def _act(incident: str, action: str, what: str) -> State[Any]:
     get_run_logger().info("%s: %s", what, said)
     if receipt.outcome is Outcome.WAITING:
         return completed(f"waits: {said}")
-    return completed(said) if receipt.outcome is Outcome.DONE else Failed(message=f"{what}: {said}")
+    if receipt.outcome is Outcome.DONE:
+        return completed(said)
+    engine().stop.may_write()  # what the kill switch refused on the way is not tried again
+    return Failed(message=f"{what}: {said}")
 
 
 @unit("sum up the containment of {incident}")
@@ -50,7 +56,7 @@ def contain(incident: parameters.Incident, plan_only: parameters.PlanOnly = Fals
         return completed(f"dry run: {len(made.actions)} targets, {len(made.refusals)} refusals; nothing was written")
     broken = _carried_out(incident, lambda: stages.admitted(engine(), IncidentId(incident)))
     keep_asking(incident)
-    return _summed_up(_finish(incident), broken)
+    return _summed_up(_finish(incident), broken, engine().stop.refusal())
 
 
 def go_on(incident: str) -> list[str]:
@@ -63,9 +69,12 @@ def go_on(incident: str) -> list[str]:
 
 
 def _carried_out(incident: str, due: Callable[[], tuple[tuple[PlannedAction, ...], ...]]) -> list[str]:
+    """The steps in order; none begins once the kill switch stands."""
     broken: list[str] = []
     with engine().acting(IncidentId(incident)):  # another engine at the same incident waits for the whole of it
         for step in due():
+            if engine().stop.raised():
+                break
             broken += settle([_act.submit(incident, a.id, describe(a)) for a in step])
     return broken
 
@@ -76,16 +85,44 @@ def describe(action: PlannedAction) -> str:
     return f"{action.verb} {'/'.join(p for p in (target.namespace, target.kind, target.name) if p)}"
 
 
-def _summed_up(summary: ContainSummary, broken: list[str]) -> State[Any]:
-    """`broken` are the last words of tasks that did not complete; some may have left no receipt."""
-    if not summary.failed and broken:
-        return Failed(
-            message=f"PARTIAL: {summary.done} targets contained, {len(broken)} broke off: {'; '.join(broken)}"
-        )
-    if not summary.failed:
-        waits = f"; {len(summary.waiting)} targets wait for an approval" if summary.waiting else ""
-        waits += "".join(f"; {describe(a)} waits: {', '.join(r.detail)}" for a, r in summary.awaiting)
-        left = f"; {len(summary.uncovered)} targets not covered" if summary.uncovered else ""
-        return completed(f"{summary.done} targets contained{waits}{left}")
-    failed = "; ".join(f"{describe(a)}: {', '.join(r.detail)}" for a, r in summary.failed)
-    return Failed(message=f"PARTIAL: {summary.done} targets contained, {len(summary.failed)} failed: {failed}")
+def _summed_up(summary: ContainSummary, broken: list[str], stopped: RefusedError | None) -> State[Any]:
+    """`broken` are the last words of tasks that did not complete; some may have left no receipt. `stopped` is the kill
+    switch's refusal, where it was raised on the way: it is said once, and not for each target that it kept."""
+    counts = "; ".join(counted(summary))
+    if stopped is not None:
+        return Failed(message=f"PARTIAL: {counts}; {stopped}")
+    ended = (*summary.failed, *summary.unknown)
+    if ended or broken:
+        told = list(_why(ended)) or [f"{len(broken)} broke off", *broken]
+        return Failed(message=f"PARTIAL: {'; '.join((counts, *told))}")
+    return completed(counts)
+
+
+def _why(ended: Sequence[tuple[PlannedAction, Receipt]]) -> Iterator[str]:
+    """The targets of each reason, once."""
+    named: dict[str, list[str]] = {}
+    for action, receipt in ended:
+        named.setdefault(", ".join(receipt.detail), []).append(describe(action))
+    yield from (f"{', '.join(targets)}: {why}" for why, targets in named.items())
+
+
+def counted(summary: ContainSummary) -> Iterator[str]:
+    """How many targets each outcome has, a sentence an outcome; of what is done, what contains is told from what only
+    reads or tells people, and what is proved from what is not."""
+    yield f"{many(len(summary.contained), 'target')} contained"
+    if summary.unproved:
+        yield f"{len(summary.unproved)} done but not proved to hold: {', '.join(map(describe, summary.unproved))}"
+    if summary.besides:
+        verbs = Counter(a.verb for a in summary.besides)
+        yield f"besides: {', '.join(f'{n} {verb}' for verb, n in verbs.items())}"
+    if summary.failed:
+        yield f"{len(summary.failed)} failed"
+    if summary.unknown:
+        yield f"{len(summary.unknown)} unknown"
+    if summary.left:
+        yield f"{len(summary.left)} not begun"
+    if summary.waiting:
+        yield f"{many(len(summary.waiting), 'target')} wait{'' if len(summary.waiting) > 1 else 's'} for an approval"
+    yield from (f"{describe(a)} waits: {', '.join(r.detail)}" for a, r in summary.awaiting)
+    if summary.uncovered:
+        yield f"{len(summary.uncovered)} targets not covered"

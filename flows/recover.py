@@ -35,7 +35,10 @@ def _release(incident: str, action: str, what: str) -> State[Any]:
     receipt = stages.release(engine(), IncidentId(incident), ActionId(action))
     said = "; ".join(receipt.detail) or receipt.outcome
     get_run_logger().info("release %s: %s", what, said)
-    return completed(said) if receipt.outcome is Outcome.DONE else Failed(message=f"{what} stays: {said}")
+    if receipt.outcome is Outcome.DONE:
+        return completed(said)
+    engine().stop.may_write()  # what the kill switch refused on the way is not tried again
+    return Failed(message=f"{what} stays: {said}")
 
 
 @unit("close {incident} on its evidence")
@@ -53,6 +56,8 @@ def recover(incident: parameters.Incident) -> State[Any]:
         within(verify, incident)
         allowed = _may_release(incident)
     if not isinstance(allowed, RefusedError):
+        if allowed:
+            engine().stop.may_write()  # refused once, and not for each release
         with engine().acting(IncidentId(incident)):
             for _verb, controls in groupby(allowed, key=lambda c: c.intent.action.verb):
                 settle([_release.submit(incident, c.intent.action.id, describe(c.intent.action)) for c in controls])

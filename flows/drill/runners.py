@@ -103,7 +103,8 @@ class ByStages:
         for step in contain.admitted(self._engine, of):
             for action in step:
                 contain.carry_out(self._engine, of, action.id)
-        return contain.finish(self._engine, of).status
+        contain.finish(self._engine, of)
+        return state_of(self._engine, of).status
 
     def _round(self) -> str:
         """What waited is tried again, and each open incident is verified."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from patchgap.attribution import doing
-from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
+from patchgap.errors import ConflictError, PatchgapError, RefusedError, UnreachableError, WaitingError
 from patchgap.incident.changed import ChangedError, must_be_as_planned
 from patchgap.incident.events import Body, IntentMade, ReceiptMade, Released, ReleaseIntended
 from patchgap.incident.ledger import Ledger
@@ -94,9 +94,9 @@ def _conduct(
     receipt = state.receipt(action.id)
     try:
         intent = _intent_of(state, action.id)
-        if intent and intent.action.target == action.target and (seen := _standing(verb, intent, situation)):
-            done = receipt is not None and receipt.outcome is Outcome.DONE
-            return receipt if receipt is not None and done else _record(desk, action.id, seen)
+        if intent and intent.action.target == action.target and (seen := _looked_at(state, verb, intent, situation)):
+            known = receipt is not None and receipt.outcome is seen.outcome is Outcome.DONE
+            return receipt if receipt is not None and known else _record(desk, action.id, seen)
         may_write()
         found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
         if intent is None:
@@ -176,6 +176,18 @@ def _intent_of(state: IncidentState, action: ActionId) -> Intent | None:
 def _standing(verb: Action, intent: Intent, situation: Situation) -> Receipt | None:
     seen = verb.observe(intent, situation)
     return seen if seen is not None and seen.outcome is Outcome.DONE else None
+
+
+def _looked_at(state: IncidentState, verb: Action, intent: Intent, situation: Situation) -> Receipt | None:
+    """As `_standing`; where what was done cannot be seen now, it is unknown, and no failure."""
+    try:
+        return _standing(verb, intent, situation)
+    except UnreachableError as error:
+        stood = next((c for c in state.controls if c.intent.action.id == intent.action.id), None)
+        if stood is None:
+            raise
+        was = f"it was done at {stood.since:%Y-%m-%d %H:%M} UTC, and cannot be seen now: {error}"
+        return Receipt(intent.action.id, Outcome.UNSETTLED, (was,), {"done_at": stood.since.isoformat()})
 
 
 def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Situation) -> None:
@@ -279,9 +291,9 @@ def _failed(action: ActionId, error: PatchgapError) -> Receipt:
 
 def _record(desk: _Desk, action: ActionId, receipt: Receipt) -> Receipt:
     """The receipt as it was recorded. One that the ledger refuses for a secret leaves an honest, empty one; one that
-    still waits for the same is not recorded again."""
+    still waits for the same, or is unknown for the same reason, is not recorded again."""
     receipt = replace(receipt, action=action)
-    if receipt.outcome is Outcome.WAITING and receipt == desk.state().receipt(action):
+    if receipt.outcome in (Outcome.WAITING, Outcome.UNSETTLED) and receipt == desk.state().receipt(action):
         return receipt
     try:
         desk.write(ReceiptMade(receipt))

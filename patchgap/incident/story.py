@@ -18,7 +18,7 @@ from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _MANY = 2
 
-_ENDED = {Outcome.DONE: "✓", Outcome.WAITING: "…"}  # else ✗
+_ENDED = {Outcome.DONE: "✓", Outcome.WAITING: "…", Outcome.UNSETTLED: "?"}  # else ✗
 _MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
 

@@ -139,6 +139,18 @@ class Receipt:
     detail: tuple[str, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def proved(self) -> bool:
+        """Whether the action, where it can see that its effect holds, saw it (`proved` in its result): not where an
+        isolation may leak, or nobody tried whether an old token is refused."""
+        return self.outcome is Outcome.DONE and self.result.get("proved") is not False
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it was done before (`done_at` in its result) and could not be seen when it was looked at again: each
+        verification looks, and nothing is to be done."""
+        return self.outcome is Outcome.UNSETTLED and "done_at" in self.result
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -20,7 +20,6 @@ from patchgap.incident.events import (
     SignalJoined,
 )
 from patchgap.incident.ledger import Entry
-from patchgap.incident.quota import OverHourError
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
@@ -37,15 +36,20 @@ ACTOR = "patchgap contain"
 
 @dataclass(frozen=True, slots=True)
 class ContainSummary:
-    """How containment stands: targets done, targets that wait for a yes, targets that wait for something else to be
-    there and targets that failed (each with its sentences), what nothing covers."""
+    """How containment stands. What is done: `contained` is changed, and seen to hold where its action can see that;
+    `unproved` is changed, and not; `besides` changes nothing, it reads or tells people. Then what waits for a yes, what
+    waits for something else to be there, what failed, and what is unknown: begun or done, and not to be seen now (each
+    with its sentences). `left` was not tried and waits for nobody; `uncovered` is what nothing covers."""
 
-    done: int
+    contained: tuple[PlannedAction, ...]
+    unproved: tuple[PlannedAction, ...]
+    besides: tuple[PlannedAction, ...]
     waiting: tuple[PlannedAction, ...]
     awaiting: tuple[tuple[PlannedAction, Receipt], ...]
     failed: tuple[tuple[PlannedAction, Receipt], ...]
+    unknown: tuple[tuple[PlannedAction, Receipt], ...]
+    left: tuple[PlannedAction, ...]
     uncovered: tuple[Uncovered, ...]
-    status: str
 
 
 def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
@@ -153,10 +157,10 @@ def _steps(actions: Iterable[PlannedAction]) -> tuple[tuple[PlannedAction, ...],
 
 def to_go_on(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:
     """Of the steps that are `ready`, what waited when it was last tried, and what failed before a newer mend was named:
-    each round tries them again. Empty where the plan is refused, or there is none."""
+    each round tries them again. Empty where the plan is refused, there is none, or the kill switch stands."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
-    if state.plan is None or state.plan.refusals:
+    if state.plan is None or state.plan.refusals or engine.stop.raised():
         return ()
     settled = {e.body.receipt.action: (e.seq, e.body.receipt) for e in entries if isinstance(e.body, ReceiptMade)}
     named = max((e.seq for e in entries if isinstance(e.body, PatchNamed)), default=0)
@@ -172,13 +176,16 @@ def to_go_on(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction,
 
 def admitted(engine: Engine, incident: IncidentId) -> tuple[tuple[PlannedAction, ...], ...]:
     """The steps that are ready, counted toward the hour's limit before the first of them. Raises RefusedError as `ready`
-    does, and where the hour has no room for all of them: then a person is called, and nothing of them runs."""
+    does, and where the kill switch stands or the hour has no room for all of them: then a person is called, once for the
+    same, and nothing of them runs."""
     steps = ready(engine, incident)
     try:
+        engine.stop.may_write()
         engine.ledger.admit(incident, {name for step in steps for a in step for name in a.reached})
-    except OverHourError as error:
-        why = f"nothing of {incident} was contained: {error.problem}"
-        engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
+    except RefusedError as error:
+        why = f"nothing more of {incident} is contained: {error.problem}"
+        if why not in state_of(engine, incident).persons_called:
+            engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
         raise
     return steps
 
@@ -201,9 +208,9 @@ def left_undone(engine: Engine, incident: IncidentId, quiet_for: timedelta) -> b
         return False
     if state.plan is None or _joined_since_scope(entries):
         return True
-    if state.plan.refusals:
+    if state.plan.refusals or engine.stop.raised():  # what the switch holds up goes on when it is lowered
         return False
-    settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED}
+    settled = {r.action for r in state.receipts if r.outcome is not Outcome.UNSETTLED or r.unseen}
     return _target_changed(entries, state) or any(a.id not in settled for step in ready(engine, incident) for a in step)
 
 
@@ -213,7 +220,9 @@ def _joined_since_scope(entries: tuple[Entry, ...]) -> bool:
 
 
 def carry_out(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
-    """One verb on one target: intent, effect, receipt. Run again, it observes and does only what is left."""
+    """One verb on one target: intent, effect, receipt. Run again, it observes and does only what is left. Raises
+    RefusedError, and nothing is recorded, where the kill switch stands before it begins."""
+    engine.stop.may_write()
     with engine.acting(incident) as acting:
         state = fold(acting.ledger.read(incident))
         planned = next((a for a in _plan_of(state).actions if a.id == action), None)
@@ -234,20 +243,31 @@ def _exposures_of(state: IncidentState, planned: PlannedAction) -> tuple[Exposur
 
 
 def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
-    """What containment came to. A failed or uncovered target calls a person, once for the same list."""
+    """What containment came to. A failed, unseen or uncovered target calls a person, once for the same list."""
     state = state_of(engine, incident)
     held = _plan_of(state)
     by_id = {r.action: r for r in state.receipts}
-    done = sum(1 for a in held.actions if a.id in by_id and by_id[a.id].outcome is Outcome.DONE)
-    settled = [(a, by_id[a.id]) for a in held.actions if a.id in by_id and by_id[a.id].outcome is not Outcome.DONE]
+    settled = [(a, by_id[a.id]) for a in held.actions if a.id in by_id]
+    ended: dict[Outcome, list[tuple[PlannedAction, Receipt]]] = {o: [] for o in Outcome}
+    for action, receipt in settled:
+        ended[receipt.outcome].append((action, receipt))
+    changed = [(a, r) for a, r in ended[Outcome.DONE] if a.reached]
     yes = {a.id for a in held.actions if state.consented(a, engine.clock())}
-    awaiting = tuple((a, r) for a, r in settled if r.outcome is Outcome.WAITING and a.id in yes)
-    failed = tuple((a, r) for a, r in settled if r.outcome is not Outcome.WAITING)
-    problems = [f"{a.verb} {a.target}: {'; '.join(r.detail)}" for a, r in failed]
+    tried = {a.id for a, r in settled if r.outcome is not Outcome.WAITING}
+    failed, unknown = tuple(ended[Outcome.FAILED]), tuple(ended[Outcome.UNSETTLED])
+    problems = [f"{a.verb} {a.target}: {'; '.join(r.detail)}" for a, r in (*failed, *unknown)]
     problems += [f"{u.verb} {u.target} is not covered: {u.reason}" for u in held.uncovered]
     why = f"containment of {incident} is PARTIAL: " + "; ".join(problems)
     if problems and why not in state.persons_called:
         engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
-    tried = {i for i, r in by_id.items() if r.outcome is not Outcome.WAITING}
-    waiting = tuple(a for a in held.actions if a.id not in yes and a.id not in tried)
-    return ContainSummary(done, waiting, awaiting, failed, held.uncovered, state_of(engine, incident).status)
+    return ContainSummary(
+        contained=tuple(a for a, r in changed if r.proved),
+        unproved=tuple(a for a, r in changed if not r.proved),
+        besides=tuple(a for a, _ in ended[Outcome.DONE] if not a.reached),
+        waiting=tuple(a for a in held.actions if a.id not in yes and a.id not in tried),
+        awaiting=tuple((a, r) for a, r in ended[Outcome.WAITING] if a.id in yes),
+        failed=failed,
+        unknown=unknown,
+        left=tuple(a for a in held.actions if a.id in yes and a.id not in by_id),
+        uncovered=held.uncovered,
+    )

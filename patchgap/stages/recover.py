@@ -90,7 +90,9 @@ def _changed_since_looked(engine: Engine, entries: tuple[Entry, ...], kinds: tup
 
 def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     """Releases one control, while the gate still passes. A release that fails leaves that containment in place and says
-    so in its receipt. Raises RefusedError where the last look, or another run's since, no longer allows it."""
+    so in its receipt. Raises RefusedError where the last look, or another run's since, no longer allows it, or the kill
+    switch stands."""
+    engine.stop.may_write()
     entries = engine.ledger.read(incident)
     if reasons := _missing(engine, fold(entries), entries):
         raise RefusedError(f"{incident} stays contained", "Verify it again.", reasons)
@@ -193,6 +195,8 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
             )
         verify.settle_left_behind(engine, incident)
         state = state_of(engine, incident)
+        if state.to_release:
+            engine.stop.may_write()
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))
         round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
         receipts += round_
@@ -229,6 +233,6 @@ def _by_hand(control: Control) -> str:
 
 
 def _open(state: IncidentState) -> tuple[Intent, ...]:
-    """Intents that nobody settled and that no release undoes."""
-    held = {c.intent.action.id for c in state.to_release}
+    """Intents that nobody settled, whose effect was never seen, and that no release undoes."""
+    held = {c.intent.action.id for c in (*state.controls, *state.to_release)}
     return tuple(i for i in state.open_intents if i.action.id not in held)

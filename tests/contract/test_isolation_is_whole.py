@@ -65,7 +65,7 @@ def test_an_isolation_is_effective_only_where_a_plugin_is_seen_to_enforce_it(
         scene.make(namespace("cilium-system"), found)
     situation = scene.situation(scene.workload("trainer"))
     [control] = scene.perform(ISOLATE, situation)
-    assert control.receipt.result["whole"] is (verdict is Verdict.PASS)
+    assert control.receipt.result["proved"] is (verdict is Verdict.PASS)
     [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), replace(situation, controls=(control,)))
     assert (seen.verdict, said in "; ".join(seen.reasons)) == (verdict, True), seen.reasons
 
@@ -161,7 +161,7 @@ def test_auto_takes_the_form_whose_deny_beats_the_others_allows(
     assert ISOLATE.preview(ISOLATE.parameters(), target, situation)
     [control] = scene.perform(ISOLATE, situation)
     assert control.receipt.result["leaks"] == leaks
-    assert control.receipt.result["whole"] is (not leaks)
+    assert control.receipt.result["proved"] is (not leaks)
     made = of_object(control.receipt.result["objects"][0])
     assert (control.receipt.result["form"], made.kind, made is FORMS[form][0]) == (form, kind, True)
     assert ISOLATE.observe(control.intent, situation)

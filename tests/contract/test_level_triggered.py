@@ -61,7 +61,9 @@ def contained(engine: Engine, incident: IncidentId, scene: Scene) -> None:
         for action in step:
             contain.carry_out(engine, incident, action.id)
         scene.settle()
-    assert not contain.finish(engine, incident).failed
+    summary = contain.finish(engine, incident)
+    assert not summary.failed
+    assert not summary.unknown
 
 
 def verified(engine: Engine, incident: IncidentId) -> None:

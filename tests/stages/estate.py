@@ -73,6 +73,7 @@ class World:
     now: datetime = datetime(2026, 11, 24, 7, 10, tzinfo=UTC)
     workloads: list[Workload] = field(default_factory=list)
     unreachable: bool = False
+    gone: bool = False  # whether what is held cannot be seen
     verdict: Verdict = Verdict.FAIL
     said: str = "looked"  # the reason that every check gives
     held: set[str] = field(default_factory=set)
@@ -134,6 +135,8 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
             return Receipt(intent.action.id, Outcome.DONE, (f"{name} is held",))
 
         def observe(self, intent: Intent, _situation: Situation) -> Receipt | None:
+            if world.gone:
+                raise UnreachableError("cluster c1 did not answer", "Wait.")
             held = intent.action.target.name in world.held
             return Receipt(intent.action.id, Outcome.DONE, ("seen held",)) if held else None
 

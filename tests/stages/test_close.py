@@ -200,14 +200,18 @@ def test_a_dry_run_writes_nothing(engine: Engine, world: World) -> None:
 
 
 def test_the_kill_switch_stops_the_next_write(engine: Engine, world: World) -> None:
-    """With the switch raised an action fails before its effect; lowered, the same action goes through."""
+    """With the switch raised an action is refused before it begins and leaves no entry, so that it is refused once and the
+    lowered switch lets the same action through. What reads goes on."""
     world.runs("trainer", BAD)
     incident = opened(engine)
     engine.stop.raise_("wrong cluster", "dana", engine.clock())
     contain.plan(engine, incident)
     (step,) = contain.ready(engine, incident)
-    assert contain.carry_out(engine, incident, step[0].id).outcome is Outcome.FAILED
-    assert world.calls == []
+    head = state_of(engine, incident).head
+    with pytest.raises(RefusedError, match=r"dana raised it at .*: wrong cluster\. .*`patchgap resume`"):
+        contain.carry_out(engine, incident, step[0].id)
+    assert (world.calls, state_of(engine, incident).head) == ([], head)
+    assert not verified(engine, incident)
     engine.stop.lower("it was the right one", "dana", engine.clock())
     assert contain.carry_out(engine, incident, step[0].id).outcome is Outcome.DONE
 

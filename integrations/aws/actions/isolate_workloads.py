@@ -117,7 +117,8 @@ class IsolateWorkloads:
 
     def _receipt(self, intent: Intent, found: Live, group: str) -> Receipt:
         said = f"{intent.action.target} stands apart; it was {words(intent.found['before'])}"
-        return done(intent, (said, *_outside(found)), **({"group": group} if group else {}))
+        outside = _outside(found)
+        return done(intent, (said, *outside), proved=not outside, **({"group": group} if group else {}))
 
 
 def _vpc(found: Live, before: Mapping[str, str]) -> str:

@@ -256,5 +256,5 @@ def _receipt(intent: Intent, situation: Situation, view: View, objects: tuple[di
         detail.append("its selector is shared: pods are held by a label, and a new pod only after the next run")
     elif view.others:
         detail.append(f"it selects what came since it was planned, and is not affected: {', '.join(view.others)}")
-    told = {"form": form, "enforced_by": enforced.plugin, "whole": whole, "untold": found.untold}
+    told = {"form": form, "enforced_by": enforced.plugin, "proved": whole, "untold": found.untold}
     return done(intent, detail, objects=list(objects), leaks=list(found.found), by_label=view.shared, **told)

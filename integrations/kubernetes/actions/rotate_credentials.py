@@ -300,4 +300,5 @@ def _told(outcome: str) -> str:
 
 def _receipt(intent: Intent, made: Json, detail: tuple[str, ...], outcome: str) -> Receipt:
     uids = {"old": intent.found["uid"], "new": made["metadata"]["uid"]}
-    return done(intent, detail, probe=outcome, uid=uids, tokens=[t["name"] for t in intent.found["tokens"]])
+    tokens = [t["name"] for t in intent.found["tokens"]]
+    return done(intent, detail, probe=outcome, proved=outcome == REFUSED, uid=uids, tokens=tokens)

@@ -1,0 +1,42 @@
+"""What a containment says it came to, without a server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flows.contain import _summed_up, counted
+from patchgap.model.plan import Effect, Outcome, Receipt
+from patchgap.stages.contain import ContainSummary
+from tests.incident.made import FREEZE, ISOLATE, TICKET
+
+CAPTURE = replace(TICKET, verb="capture_forensics", effect=Effect.READS)
+NOTHING = ContainSummary((), (), (), (), (), (), (), (), ())
+
+
+def test_what_contains_is_counted_apart() -> None:
+    """From what only reads or tells people, and from what is not proved to hold, which is named."""
+    summary = replace(NOTHING, contained=(FREEZE,), unproved=(ISOLATE,), besides=(CAPTURE, CAPTURE, TICKET))
+    assert list(counted(summary)) == [
+        "1 target contained",
+        "1 done but not proved to hold: isolate_workloads training/Deployment/trainer-v2",
+        "besides: 2 capture_forensics, 1 open_incident",
+    ]
+
+
+def test_an_effect_that_its_action_did_not_see_hold_is_not_proved() -> None:
+    """What an action cannot see either way counts by its being done."""
+
+    def receipt(**result: Any) -> Receipt:
+        return Receipt(ISOLATE.id, Outcome.DONE, (), result)
+
+    assert [receipt(proved=False).proved, receipt(proved=True).proved, receipt().proved] == [False, True, True]
+    assert not replace(receipt(proved=True), outcome=Outcome.FAILED).proved
+
+
+def test_one_reason_of_several_targets_is_said_once() -> None:
+    """With every target that it holds for."""
+    unknown = tuple((a, Receipt(a.id, Outcome.UNSETTLED, ("the cluster is gone",))) for a in (FREEZE, ISOLATE))
+    state = _summed_up(replace(NOTHING, unknown=unknown), [], None)
+    both = "freeze_deployments training/Deployment/trainer-v2, isolate_workloads training/Deployment/trainer-v2"
+    assert state.message == f"PARTIAL: 0 targets contained; 2 unknown; {both}: the cluster is gone"
