@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from patchgap import storage
 from tests import order, schema_copy
 from tests.postgres import Postgres, server
 
+os.environ.pop("COLUMNS", None)  # a worker has it from readline, which pytest imports
+os.unsetenv("COLUMNS")  # and where readline set it, os.environ knows nothing of it
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's load, not a defect
 settings.load_profile("untimed")
 

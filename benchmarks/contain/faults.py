@@ -35,7 +35,7 @@ class Side:
     """Something whose answers can be spoilt: `plan(fault, nth, times)`, `left` to be spoilt yet, `asked` so far."""
 
     name: str
-    plan: Callable[[Fault, int, int], None]
+    plan: Callable[[Fault, int, int], object]
     left: Callable[[], int]
     asked: Callable[[], int]
     heal: Callable[[], None]

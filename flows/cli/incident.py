@@ -10,7 +10,7 @@ import click
 
 from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
-from patchgap.cli.output import Group, emit
+from patchgap.cli.output import Group, emit, parted
 from patchgap.errors import BadInputError
 from patchgap.incident import heading, lasting
 from patchgap.incident.events import Approved, Dismissed
@@ -112,8 +112,8 @@ def approve(context: click.Context, incident_id: str, digest: str, code_file: Te
     said = desk.by_code(Answer(IncidentId(incident_id), whole, yes=True), _code(code_file))
     if isinstance(said, Approved):
         until = f"{said.expires_at:%Y-%m-%d %H:%M} UTC"
-        told = [f"approved by {said.approver} until {until};", f"now run `patchgap incident contain {incident_id}`"]
-        put(said, as_json=as_json, text=listed(told))
+        told = f"approved by {said.approver} until {until}; now run `patchgap incident contain {incident_id}`"
+        put(said, as_json=as_json, text=parted(told))
 
 
 @incident.command()
@@ -190,8 +190,8 @@ def break_glass(
         engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock(), digest
     )
     until = f"{broken.expires_at:%Y-%m-%d %H:%M} UTC"
-    told = [f"GLASS BROKEN by {who} until {until};", f"now run `patchgap incident contain {incident_id}`"]
-    put(broken, as_json=as_json, text=listed(told))
+    told = f"GLASS BROKEN by {who} until {until}; now run `patchgap incident contain {incident_id}`"
+    put(broken, as_json=as_json, text=parted(told))
 
 
 @incident.command()
@@ -205,8 +205,9 @@ def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: 
     """Let what stands (isolation, freezes, blocks) stand on before a person is called. Nothing releases itself."""
     engine = opened(context)
     said = lasting_stage.extend(engine, IncidentId(incident_id), _time(lasts), why, who)
-    told = f"{len(said.actions)} controls of {incident_id} stand; a person is called at {said.until:%Y-%m-%d %H:%M} UTC; they stay until they are released"
-    put(said, as_json=as_json, text=listed([told]))
+    until = f"{said.until:%Y-%m-%d %H:%M} UTC"
+    told = f"{len(said.actions)} controls of {incident_id} stand; a person is called at {until}; they stay until they are released"
+    put(said, as_json=as_json, text=parted(told))
 
 
 @incident.command()
@@ -241,11 +242,8 @@ def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: 
 def patch(context: click.Context, incident_id: str, image: str, who: str, as_json: bool) -> None:
     """Name the mend; accepted only when its SBOM proves that the affected versions are not in it."""
     named = patch_stage.name_patch(opened(context), IncidentId(incident_id), image, who)
-    put(
-        named,
-        as_json=as_json,
-        text=f"{named.reference}\nis the mend; freezes and blocks let it through, and what waits for it goes on in the next round",
-    )
+    told = f"{named.reference} is the mend; freezes and blocks let it through, and what waits for it goes on in the next round"
+    put(named, as_json=as_json, text=parted(told))
 
 
 @incident.command()
@@ -276,8 +274,9 @@ def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
 def waive(context: click.Context, incident_id: str, check: str, lasts: str, why: str, who: str, as_json: bool) -> None:
     """Do without one check's proof for a time. It is counted, and shown in the report; never do without all of them."""
     waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, _time(lasts), why, who)
-    until = f"{check} is waived until {waived.expires_at:%Y-%m-%d %H:%M} UTC;"
-    put(waived, as_json=as_json, text=listed([until, f"now run `patchgap incident verify {incident_id}`"]))
+    until = f"{waived.expires_at:%Y-%m-%d %H:%M} UTC"
+    told = f"{check} is waived until {until}; now run `patchgap incident verify {incident_id}`"
+    put(waived, as_json=as_json, text=parted(told))
 
 
 def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
@@ -299,7 +298,7 @@ def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
     put(
         {"status": state.status, "report": str(papers.report), "bundle": str(papers.bundle)},
         as_json=as_json,
-        text=listed([told]),
+        text=parted(told),
     )
 
 
@@ -333,7 +332,7 @@ def dismiss(context: click.Context, incident_id: str, why: str, who: str, as_jso
     ending = state_of(engine, IncidentId(incident_id)).ending
     if isinstance(ending, Dismissed):
         told = f"{incident_id} is dismissed already, by {ending.who}: {ending.why}; nothing was done"
-        put((), as_json=as_json, text=listed([told]))
+        put((), as_json=as_json, text=parted(told))
         return
     receipts = recover_stage.dismiss(engine, IncidentId(incident_id), why, who)
-    put(receipts, as_json=as_json, text=f"{incident_id} is dismissed; {len(receipts)} controls released")
+    put(receipts, as_json=as_json, text=parted(f"{incident_id} is dismissed; {len(receipts)} controls released"))

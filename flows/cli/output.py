@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from flows.runtime import local
 from flows.runtime.follow import following
 from flows.runtime.local import Ran
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit, safe, wrapped
+from patchgap.cli.output import Story, emit, parted, safe, wrapped
 from patchgap.incident import difference
 from patchgap.incident.story import shortened
 from patchgap.model.plan import Effect, Plan, PlannedAction
 from patchgap.stages.engine import Engine
+
+STORY_INDENT = " " * 10  # under what follows a line's time
 
 
 def opened(context: click.Context) -> Engine:
@@ -71,7 +74,7 @@ def _is_named_here(cli: Cli) -> bool:
 
 
 def _as_it_ended(_engine: Engine, ran: Ran) -> Iterable[str]:
-    return [listed(ran.message.split("; "))]
+    return [parted(ran.message)]
 
 
 def run_flow(
@@ -95,7 +98,7 @@ def run_flow(
     if local.address_of(engine.settings.home) is None:
         story.progress("starting Prefect for this run; `patchgap up`, or PREFECT_API_URL, spares it")
     try:
-        with following(engine, story.say, missing=missing):
+        with following(engine, partial(story.say, hanging=STORY_INDENT), missing=missing):
             ran = local.run(
                 flow,
                 parameters,

@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.cli.output import listed
 from flows.runtime.local import Ran
-from patchgap.cli.output import many
+from patchgap.cli.output import many, parted
 from patchgap.incident.heading import headline
 from patchgap.incident.state import ENDED, IncidentState, fold
 from patchgap.incident.story import shortened
@@ -113,14 +113,14 @@ def verified(engine: Engine, incident: IncidentId, ran: Ran) -> Iterable[str]:
     """What a round of verification came to."""
     verdict = state_of(engine, incident).verdict
     if not ran.completed or verdict is None or verdict.passed:
-        return [listed(ran.message.split("; "))]
+        return [parted(ran.message)]
     return missing(incident, verdict.reasons)
 
 
 def closed(engine: Engine, before: IncidentState, ran: Ran) -> Iterable[str]:
     """What a closing came to."""
     refused = state_of(engine, before.id).refused_closings[len(before.refused_closings) :]
-    return missing(before.id, refused[-1].reasons) if refused else [listed(ran.message.split("; "))]
+    return missing(before.id, refused[-1].reasons) if refused else [parted(ran.message)]
 
 
 def missing(incident: IncidentId, reasons: tuple[str, ...]) -> Iterator[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 
 import click
 
-from flows.cli.output import opened, put
+from flows.cli.output import STORY_INDENT, opened, put
 from flows.runtime.follow import EVERY_SECONDS, Story
 from flows.runtime.stack import Stack
+from patchgap.cli import output
 
 
 class _Asked(BaseException):
@@ -35,7 +37,7 @@ def up(context: click.Context, port: int, as_json: bool) -> None:
         click.echo("starting Prefect's server, the worker and the receiver …", err=True)
         with Stack(engine.settings, port=port) as stack:
             put(_where(stack), as_json=as_json, text=_told(stack))
-            told = Story(engine, lambda line: click.echo(line, err=True))
+            told = Story(engine, partial(output.Story().say, hanging=STORY_INDENT))
             while True:
                 threading.Event().wait(EVERY_SECONDS)
                 told.tell_new()

@@ -15,7 +15,7 @@ from flows.drill.world import TEAM_KUBECONFIG, World, digest_of, reference_of
 from integrations.rehearsal import fleet
 
 SETTINGS = "patchgap.toml"
-SCALE = 0.1  # leaves a person who types 3 minutes where the playbook says 30
+SCALE = 0.1  # of a quiet of 30 minutes, 3: what a person likes to wait for, with time left to type in
 
 
 @contextmanager

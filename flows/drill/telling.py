@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
 
 import click
 
-from patchgap.cli.output import coloured, safe, wrapped
+from patchgap.cli.output import WIDTH, coloured, columns, safe, wrapped
 
 
 class Telling:
@@ -20,7 +19,7 @@ class Telling:
         self._began = time.monotonic()
         self._act = 0
         self._before: Callable[[], None] = lambda: None
-        self._width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+        self._width = columns(self._stream) or WIDTH
 
     def before_each_act(self, settle: Callable[[], None]) -> None:
         """What must be told to its end before a new act begins."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from patchgap.cli.context import Cli
+from patchgap.cli.output import fitted, safe
 from patchgap.errors import PatchgapError, RefusedError
 
 CRASHED = 70  # EX_SOFTWARE
@@ -75,11 +76,13 @@ class Commands(click.Group):
 def _told(error: PatchgapError) -> str:
     """The error in a line; of a refusal for several reasons one a line, and then what to do."""
     if not isinstance(error, RefusedError) or not error.reasons:
-        return f"patchgap: {error}"
-    from patchgap.cli.output import safe, wrapped  # imported late: few commands are refused
-
-    listed = (wrapped(safe(reason), "  - ", "    ") for reason in error.reasons)
-    return "\n".join((f"patchgap: {error.headline}:", *listed, wrapped(safe(error.fix), "  ")))
+        return fitted(f"patchgap: {error}", sys.stderr, "  ")
+    told = (
+        f"patchgap: {error.headline}:",
+        *(f"  - {safe(reason)}" for reason in error.reasons),
+        f"  {safe(error.fix)}",
+    )
+    return "\n".join(fitted(line, sys.stderr, "    ") for line in told)
 
 
 def _load(name: str, point: str) -> click.Command:

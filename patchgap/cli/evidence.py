@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, safe
+from patchgap.cli.output import Group, emit, fitted, safe
 from patchgap.errors import BadInputError, NotFoundError
 from patchgap.model.finding import IncidentId
 
@@ -48,7 +49,7 @@ def export(cli: Cli, incident: str, output: Path | None, as_json: bool) -> None:
     if as_json:
         emit({"file": str(output), "public_key": str(key)})
     else:
-        click.echo(f"{output}: signed by {key}", err=True)
+        click.echo(fitted(safe(f"{output}: signed by {key}"), sys.stderr), err=True)
 
 
 @evidence.command()
@@ -74,8 +75,9 @@ def verify(ctx: click.Context, cli: Cli, file: Path, key: Path | None, as_json: 
         emit({"whole": not problems, "keyid": bundle.key_id(public), "problems": problems})
     else:
         for problem in problems:
-            click.echo(safe(problem))
-        click.echo(f"{file}: {'broken' if problems else 'whole'}, by the key {bundle.key_id(public)[:16]}…")
+            click.echo(fitted(safe(problem), sys.stdout))
+        told = f"{file}: {'broken' if problems else 'whole'}, by the key {bundle.key_id(public)[:16]}…"
+        click.echo(fitted(safe(told), sys.stdout))
     if problems:
         ctx.exit(BROKEN)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit, many, safe, wrapped
+from patchgap.cli.output import Story, emit, fitted, many, safe, wrapped
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
 from patchgap.graph.claims import Claim
@@ -71,11 +72,11 @@ class Outcome:
                 if len(held) == 1:
                     story.warn(f"patchgap: {told[0] if alone else held[0].get('problem', told[0])}")
                     continue
-                story.warn(wrapped(f"patchgap: {many(len(held), 'file')}: {reason}", "", "  "))
+                story.warn(f"patchgap: {many(len(held), 'file')}: {reason}")
                 for one in held:
                     story.say(f"  {one['file']}")
             if fix and not alone:
-                story.say(wrapped(fix, "  ", "    "))
+                story.say(f"  {fix}")
 
     def sum_up(self) -> str:
         """How many went in and how many did not, by their most frequent reasons."""
@@ -265,33 +266,38 @@ def _source(document: tuple[Artifact, ...]) -> dict[str, str]:
 def _report(outcome: Outcome) -> None:
     for one in outcome.sboms:
         chains = "with dependency edges" if one["edges"] else "without dependency edges"
-        click.echo(f"{one['file']}: {many(one['packages'], 'package')}, {chains} ({one['format']})")
+        click.echo(_fitted(f"{one['file']}: {many(one['packages'], 'package')}, {chains} ({one['format']})"))
         click.echo(f"  {one['repository'] or 'image'}\n    {one['digest']}")
         _open(one["open"])
     for one in outcome.provenance:
-        click.echo(
-            f"{one['file']}: provenance of {many(len(one['digests']), 'digest')}, commit {one['commit'] or 'unknown'}"
-        )
+        told = f"provenance of {many(len(one['digests']), 'digest')}, commit {one['commit'] or 'unknown'}"
+        click.echo(_fitted(f"{one['file']}: {told}"))
     for one in outcome.images:
         names = ", ".join(one["platforms"].values())
-        click.echo(f"{one['file']}: {many(len(one['platforms']), 'platform')} ({names})")
+        click.echo(_fitted(f"{one['file']}: {many(len(one['platforms']), 'platform')} ({names})"))
     for one in outcome.claims:
         held = f"{many(one['packages'], 'package')} and {many(len(one['workloads']), 'workload')}"
-        click.echo(f"{one['file']}: {held}, as it claims")
+        click.echo(_fitted(f"{one['file']}: {held}, as it claims"))
         click.echo(f"    {one['digest']}")
         _open(one["open"])
     for one in outcome.vex:
         known = ", stored already" if one["statements"] and one["new"] == 0 else ""
-        click.echo(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}{known}")
+        click.echo(_fitted(f"{one['file']}: VEX ({one['format']}), {many(one['statements'], 'statement')}{known}"))
         _open(one["open"])
     went = outcome.sboms or outcome.provenance or outcome.vex or outcome.images or outcome.claims
     if not went and not outcome.failed:
-        click.echo("Nothing went in: there is no SBOM, provenance, VEX or exposure document among them.", err=True)
+        click.echo(
+            wrapped("Nothing went in: there is no SBOM, provenance, VEX or exposure document among them."), err=True
+        )
     elif outcome.failed:
         click.echo(wrapped(outcome.sum_up(), "", "  "), err=True)
     if again := len(outcome.sboms) - outcome.new:
         verb, them = ("was", "it") if again == 1 else ("were", "them")
-        click.echo(f"{many(again, 'SBOM')} {verb} stored already: nothing was written for {them}.")
+        click.echo(_fitted(f"{many(again, 'SBOM')} {verb} stored already: nothing was written for {them}."))
+
+
+def _fitted(text: str) -> str:
+    return fitted(safe(text), sys.stdout, "  ")
 
 
 def _open(sentences: Sequence[str]) -> None:

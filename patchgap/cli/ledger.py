@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, many, safe
+from patchgap.cli.output import Group, emit, fitted, many, safe
 from patchgap.model.finding import IncidentId
 
 BROKEN = 1
@@ -36,7 +38,7 @@ def verify(ctx: click.Context, cli: Cli, incident: str | None, as_json: bool) ->
         emit({"holds": not problems, "incidents": checked, "problems": problems})
     else:
         for problem in problems:
-            click.echo(safe(str(problem)))
+            click.echo(fitted(safe(str(problem)), sys.stdout))
         click.echo(f"{many(checked, 'chain')} checked: {'broken' if problems else 'all hold'}")
     if problems:
         ctx.exit(BROKEN)

@@ -17,6 +17,7 @@ import click
 from patchgap.model.codec import plain
 
 WIDTH = 80
+_WIDEST = 100  # longer lines are hard to read, however wide the terminal
 
 
 class Group(click.Group):
@@ -43,16 +44,40 @@ def styled(text: str, stream: IO[str], **style: Any) -> str:
     return click.style(text, **style) if coloured(stream) else text
 
 
-def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int = WIDTH) -> str:
-    """Prose within the width; a word that is longer (a digest, a purl) stays whole."""
+def columns(stream: IO[str], environ: Mapping[str, str] = os.environ) -> int | None:
+    """How wide the page is that a person reads there: as COLUMNS says, else the terminal; None for a pipe or a file."""
+    said = environ.get("COLUMNS", "")
+    if said.isascii() and said.isdigit() and 0 < len(said) < 5 and int(said):  # noqa: PLR2004
+        return min(int(said), _WIDEST)
+    if not stream.isatty():
+        return None
+    return min(os.get_terminal_size(stream.fileno()).columns or WIDTH, _WIDEST)
+
+
+def wrapped(text: str, indent: str = "", hanging: str | None = None, width: int | None = None) -> str:
+    """Prose within the width, that of stdout where none is said; a word that is longer (a digest, a purl) stays whole."""
     return textwrap.fill(
         text,
-        width,
+        width or columns(sys.stdout) or WIDTH,
         initial_indent=indent,
         subsequent_indent=indent if hanging is None else hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def fitted(text: str, stream: IO[str], hanging: str = "    ") -> str:
+    """What is told as it happens: wrapped where a person reads that stream, a line in a pipe or a file."""
+    width = columns(stream)
+    if width is None:
+        return text
+    return "\n".join(wrapped(line, "", hanging, width) for line in text.splitlines())
+
+
+def parted(text: str) -> str:
+    """A sentence of parts between semicolons, a line each: those that follow the first stand under it."""
+    first, *rest = safe(text).split("; ")
+    return "\n".join([wrapped(first, hanging="    "), *(wrapped(part, "  ", "    ") for part in rest)])
 
 
 def safe(text: str) -> str:
@@ -72,10 +97,10 @@ class Story:
         self._stream = stream or sys.stderr
         self._open = False
 
-    def say(self, text: str, **style: Any) -> None:
-        """A line."""
+    def say(self, text: str, hanging: str = "    ", **style: Any) -> None:
+        """A line; where a terminal wraps it, `hanging` stands before what follows."""
         self._clear()
-        click.echo(styled(safe(text), self._stream, **style), file=self._stream)
+        click.echo(styled(fitted(safe(text), self._stream, hanging), self._stream, **style), file=self._stream)
 
     def warn(self, text: str) -> None:
         """A line that must not be missed."""
@@ -85,7 +110,7 @@ class Story:
         """Where it is; nothing where stderr is no terminal."""
         if self._stream.isatty():
             self._clear()
-            click.echo(safe(text)[: WIDTH - 1], file=self._stream, nl=False)
+            click.echo(safe(text)[: (columns(self._stream) or WIDTH) - 1], file=self._stream, nl=False)
             self._open = True
 
     def done(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, safe, wrapped
+from patchgap.cli.output import Group, emit, fitted, safe, wrapped
 from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where they are used: pydantic and the integrations are slow to import
@@ -52,7 +53,7 @@ def check(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) 
         for problem in problems:
             _show(problem)
         for one in sound:
-            click.echo(f"{one['playbook']}@{one['version']} is sound ({one['file']})")
+            click.echo(fitted(safe(f"{one['playbook']}@{one['version']} is sound ({one['file']})"), sys.stdout))
     ctx.exit(2 if problems else 0)
 
 
@@ -137,7 +138,7 @@ def _show_played(result: dict[str, Any], problems: list[Problem]) -> None:
             click.echo(wrapped(f"{safe(case['case'])}: {safe(missed.what)}.", "  "))
     if not problems:
         told = f"{len(cases) - len(failed)} of {len(cases)} cases hold" if failed else f"all {len(cases)} cases hold"
-        click.echo(f"{result['playbook']}: {told} ({safe(result['case_file'])})")
+        click.echo(fitted(safe(f"{result['playbook']}: {told} ({result['case_file']})"), sys.stdout))
 
 
 @playbook.command()

@@ -3,12 +3,13 @@ runs it."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, safe
+from patchgap.cli.output import emit, fitted, safe
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.stop import Stop
@@ -68,7 +69,8 @@ def _show(switch: Stop, *, as_json: bool) -> None:
     if as_json:
         emit({"raised": raised is not None, "by": raised})
     elif raised:
-        click.echo(safe(f"raised by {raised.who} at {raised.at:%Y-%m-%d %H:%M:%S} UTC: {raised.why}"))
+        told = f"raised by {raised.who} at {raised.at:%Y-%m-%d %H:%M:%S} UTC: {raised.why}"
+        click.echo(fitted(safe(told), sys.stdout))
         click.echo("nothing is written to a control plane until `patchgap resume`")
     else:
         click.echo("lowered: writes are allowed")
