@@ -141,22 +141,27 @@ def _show_played(result: dict[str, Any], problems: list[Problem]) -> None:
         click.echo(fitted(safe(f"{result['playbook']}: {told} ({result['case_file']})"), sys.stdout))
 
 
+_MORE = "What each step does on each platform: --verbs. What patchgap must be allowed for it: `patchgap permissions`."
+
+
 @playbook.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--verbs", is_flag=True, help="What each step and check does on each platform, and needs, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with what --verbs adds.")
 @click.pass_obj
-def explain(cli: Cli, name: str, as_json: bool) -> None:
+def explain(cli: Cli, name: str, verbs: bool, as_json: bool) -> None:
     """Tell a playbook in plain words: by NAME, or the PATH of its file.
 
     What wakes it, who gets which tier, what each tier does in order and how that is undone, what proves that it is
-    over, what recover releases and what stays.
+    over, what recover releases and what stays. `patchgap permissions` prints what it must be allowed.
     """
     from patchgap.playbook.loader import SUFFIXES, find, load
-    from patchgap.playbook.telling import tell
+    from patchgap.playbook.telling import tell, tell_verbs
 
     registry = _registry()
     path = Path(name) if name.endswith(SUFFIXES) or "/" in name else find(name, cli.settings())
-    told = tell(load(path, registry), registry)
+    playbook = load(path, registry)
+    told = (*tell(playbook, registry), *(tell_verbs(playbook, registry) if verbs or as_json else ()))
     if as_json:
         emit([{"heading": s.heading, "lines": [line for _, line in s.lines]} for s in told])
         return
@@ -165,6 +170,8 @@ def explain(cli: Cli, name: str, as_json: bool) -> None:
         for depth, line in section.lines:
             indent = "  " + "    " * depth
             click.echo(wrapped(safe(line), indent, indent + ("   " if line[:1].isdigit() else "")))
+    if not verbs:
+        click.echo("\n" + wrapped(_MORE))
 
 
 @playbook.command()

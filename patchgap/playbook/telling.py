@@ -5,7 +5,7 @@ Owns the words; everything they say comes from the playbook and from what each v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from patchgap.playbook.language import Matcher, OnlyIf, Playbook, Step, Tier, Ve
 from patchgap.playbook.problems import listed
 from patchgap.playbook.quantities import in_words, percent
 from patchgap.playbook.steps import first_paragraph
+from patchgap.ports import Action, Check
 from patchgap.registry import Registry
 
 _EFFECTS = {
@@ -32,15 +33,26 @@ class Told:
 
 
 def tell(playbook: Playbook, registry: Registry) -> tuple[Told, ...]:
-    """The playbook in words, a section a stage."""
+    """The playbook in words, a section a stage; what its verbs do is `tell_verbs`'s."""
     return (
         Told(f"{playbook.title}, owned by {playbook.owner}", ((0, playbook.summary),)),
         Told("What wakes it", tuple(_wakes(playbook))),
         Told("Who is counted", tuple(_scope(playbook))),
         *(Told(f"Tier {t.tier}: {_who(t)}", tuple(_tier(t, registry))) for t in playbook.tiers),
-        Told("What proves that it is over", tuple(_verify(playbook.verify, registry))),
+        Told("What proves that it is over", tuple(_verify(playbook.verify))),
         Told("What recover releases, in this order", tuple(_recover(playbook, registry))),
         Told("What stays", tuple(_stays(playbook, registry))),
+    )
+
+
+def tell_verbs(playbook: Playbook, registry: Registry) -> tuple[Told, ...]:
+    """What each verb and check of it does on each platform and must be allowed, once, whatever the tier."""
+    steps = dict.fromkeys(s.verb for t in playbook.tiers for s in t.contain)
+    verifies = (playbook.verify, *(t.verify for t in playbook.tiers if t.verify))
+    checks = dict.fromkeys(s.verb for v in verifies for s in v.all_of)
+    return (
+        Told("What each step does", tuple(_does(registry.actions, steps))),
+        Told("What each check looks at", tuple(_does(registry.checks, checks))),
     )
 
 
@@ -110,8 +122,7 @@ def _tier(tier: Tier, registry: Registry) -> Iterator[tuple[int, str]]:
     else:
         yield 0, "Runs at once, without asking."
     for number, step in enumerate(tier.contain, 1):
-        yield 0, f"{number}. {in_step(step)}"
-        yield from _verb(step, registry)
+        yield 0, f"{number}. {in_step(step)}: {_undone(step, registry)}"
     if tier.limits:
         limits = tier.limits
         held = [
@@ -134,7 +145,7 @@ def _tier(tier: Tier, registry: Registry) -> Iterator[tuple[int, str]]:
         yield 0, f"Asked for: {', '.join(asked)} after the signal; a person is called for each that is missed."
     if tier.verify:
         yield 0, "Proved in its own way:"
-        yield from ((depth + 1, line) for depth, line in _verify(tier.verify, registry))
+        yield from ((depth + 1, line) for depth, line in _verify(tier.verify))
 
 
 def in_step(step: Step) -> str:
@@ -147,22 +158,31 @@ def _value(value: Any) -> str:
     return ", ".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _verb(step: Step, registry: Registry) -> Iterator[tuple[int, str]]:
+def _undone(step: Step, registry: Registry) -> str:
+    """What undoes it, and on which platforms where they differ in that: `undone by release_isolation`."""
+    platforms: dict[str, list[str]] = {}
     for platform, action in sorted(registry.actions[step.verb].items()):
-        undone = _EFFECTS.get(action.effect) or f"undone by {action.inverse}"
-        yield 1, f"{first_paragraph(action)} [{platform}; {undone}]"
-        if action.permissions:
-            yield 1, f"needs: {'; '.join(action.permissions)}"
+        platforms.setdefault(_EFFECTS.get(action.effect) or f"undone by {action.inverse}", []).append(platform)
+    if len(platforms) == 1:
+        return next(iter(platforms))
+    return "; ".join(f"{undone} [{', '.join(names)}]" for undone, names in platforms.items())
 
 
-def _verify(verify: Verify, registry: Registry) -> Iterator[tuple[int, str]]:
+def _does(known: Mapping[str, Mapping[str, Action | Check]], verbs: Iterable[str]) -> Iterator[tuple[int, str]]:
+    for verb in verbs:
+        yield 0, verb
+        for platform, one in sorted(known[verb].items()):
+            yield 1, f"{first_paragraph(one)} [{platform}]"
+            if one.permissions:
+                yield 1, f"needs: {'; '.join(one.permissions)}"
+
+
+def _verify(verify: Verify) -> Iterator[tuple[int, str]]:
     times = f"Checked no more often than every {in_words(verify.every)}"
     fresh = f"evidence counts for {in_words(verify.fresh_within)}"
     yield 0, f"{times}; {fresh}; a person is called where it is not proved within {in_words(verify.within)}. All of:"
     for step in verify.all_of:
         yield 0, f"- {in_step(step)}" + (f", where {step.about} was planned" if step.about else "")
-        for platform, check in sorted(registry.checks[step.verb].items()):
-            yield 1, f"{first_paragraph(check)} [{platform}]"
 
 
 def _recover(playbook: Playbook, registry: Registry) -> Iterator[tuple[int, str]]:

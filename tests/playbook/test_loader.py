@@ -15,7 +15,7 @@ from patchgap.playbook.language import digest
 from patchgap.playbook.loader import find, load, load_all, parse, shipped
 from patchgap.playbook.problems import PlaybookProblems
 from patchgap.playbook.schema import json_schema
-from patchgap.playbook.telling import tell
+from patchgap.playbook.telling import tell, tell_verbs
 from patchgap.settings import Settings
 
 HERE = Path(__file__).parent
@@ -138,12 +138,11 @@ def test_the_schema_refuses_what_an_editor_can_see(old: str, new: str) -> None:
 
 
 def test_the_telling_names_every_step_and_what_stays() -> None:
-    """Each verb's effect, inverse and permissions are told; what recover does not release is listed as staying."""
+    """Each verb's effect and inverse are told; what recover does not release is listed as staying."""
     told = {s.heading: "\n".join(line for _, line in s.lines) for s in tell(parse(GOOD, "g", verbs()), verbs())}
     tier = told["Tier 1: workloads where the severity is critical and the data scope is sensitive"]
     assert "undone by unfreeze_deployments" in tier
     assert "cannot be undone" in tier
-    assert "needs: get,patch apps/deployments" in tier
     assert "Runs at once" in tier
     assert (
         "security-oncall"
@@ -152,6 +151,18 @@ def test_the_telling_names_every_step_and_what_stays() -> None:
     assert "block_artifacts: until someone releases it; a person is called after 30d" in told["What stays"]
     assert "isolate_workloads" not in told["What stays"]
     assert "credentials_rotated, where rotate_credentials was planned" in told["What proves that it is over"]
+
+
+def test_what_the_verbs_do_is_told_once_each() -> None:
+    """With their permissions, however many tiers have them; the tiers themselves are without."""
+    made = parse(GOOD, "g", verbs())
+    steps, checks = tell_verbs(made, verbs())
+    assert [line for depth, line in steps.lines if not depth] == list(
+        dict.fromkeys(s.verb for t in made.tiers for s in t.contain)
+    )
+    assert [line for depth, line in checks.lines if not depth] == [s.verb for s in made.verify.all_of]
+    assert (1, "needs: get,patch apps/deployments") in steps.lines
+    assert not [line for s in tell(made, verbs()) for _, line in s.lines if "needs: " in line]
 
 
 def test_a_verb_on_two_platforms_takes_what_both_take() -> None:

@@ -72,6 +72,10 @@ def test_explain_tells_by_name_and_by_path(tmp_path: Path, named: str | Path) ->
     for heading in ("What wakes it", "Tier 1:", "What proves that it is over", "What stays"):
         assert heading in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert len(result.stdout.splitlines()) < 100
+    told, more = result.stdout.split("\nWhat each step does on each platform:")
+    assert "`patchgap permissions`" in more.replace("\n", " ")
+    assert run(tmp_path, "explain", "--verbs", named).stdout.startswith(told + "\nWhat each step does\n")
     sections = json.loads(run(tmp_path, "explain", "--json", named).stdout)
     assert sections[1]["heading"] == "What wakes it"
 
