@@ -138,12 +138,17 @@ def _said_yes(state: IncidentState, plan: Plan, at: datetime) -> bool:
     return any(binds(a, plan) and a.expires_at > at for a in state.approvals)
 
 
-def _declined(state: IncidentState, _entry: Entry, body: events.Declined) -> IncidentState:
+def _declined(state: IncidentState, entry: Entry, body: events.Declined) -> IncidentState:
+    """A no takes back what was said before it: a yes to that plan, and a broken glass that opens it."""
     stands = state.plan is not None and state.plan.digest == body.plan_digest
     if not stands:
         return state
-    others = tuple(a for a in state.approvals if a.plan_digest != body.plan_digest)  # an earlier yes counts no more
-    return replace(state, declined=body, approvals=others, waited_under={})
+    others = tuple(a for a in state.approvals if a.plan_digest != body.plan_digest)
+    glass = tuple(
+        replace(g, expires_at=min(g.expires_at, entry.at)) if g.plan_digest in ("", body.plan_digest) else g
+        for g in state.glass
+    )
+    return replace(state, declined=body, approvals=others, glass=glass, waited_under={})
 
 
 def _glass_broken(state: IncidentState, _entry: Entry, body: events.GlassBroken) -> IncidentState:

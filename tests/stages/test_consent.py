@@ -333,6 +333,25 @@ def test_broken_glass_is_loud_and_ends(engine: Engine, world: World, waiting: tu
     assert world.calls == []
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_no_ends_a_glass_that_was_broken_before_it(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan], named: bool
+) -> None:
+    """Nothing is done against it, by that plan or by the next one; a glass that is broken after it opens again."""
+    incident, plan = waiting
+    of = plan.digest if named else ""
+    consent.break_glass(engine.ledger, incident, "kim", "nobody answers", timedelta(hours=6), engine.clock(), of)
+    assert may_run(engine, incident)
+    (code,) = engine.consent.approvers.issue("dana", "admin")
+    engine.consent.by_code(Answer(incident, plan.digest, yes=False, why="it would take the shop down"), code)
+    for action in (*plan.actions, *contain.plan(engine, incident).actions):
+        with pytest.raises(RefusedError, match="not approved"):
+            contain.carry_out(engine, incident, action.id)
+    assert world.calls == []
+    consent.break_glass(engine.ledger, incident, "kim", "the shop is ready", timedelta(hours=6), engine.clock())
+    assert may_run(engine, incident)
+
+
 def test_a_broken_glass_opens_its_own_incident_and_where_it_names_one_its_own_plan(
     engine: Engine, world: World, waiting: tuple[IncidentId, Plan]
 ) -> None:
