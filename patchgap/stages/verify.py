@@ -153,13 +153,15 @@ def _must_answer(
 
 def newest(engine: Engine, entries: tuple[Entry, ...]) -> list[Evidence]:
     """The last look of each required check, by when it looked: one that was recorded late, an older round, or a platform
-    that is no longer asked, proves nothing."""
+    that is no longer asked, proves nothing. One that is dated after the next was recorded (a clock was set back) is older."""
     wanted = _asked(engine, fold(entries))
     last: dict[tuple[str, str], tuple[Evidence, ...]] = {}
-    for body in (e.body for e in entries if isinstance(e.body, EvidenceTaken)):
-        key = body.check, body.platform
-        if _looked_at(body.evidence) >= _looked_at(last.get(key, ())):
-            last[key] = body.evidence
+    for entry in entries:
+        if isinstance(body := entry.body, EvidenceTaken):
+            key = body.check, body.platform
+            before = _looked_at(last.get(key, ()))
+            if _looked_at(body.evidence) >= before or before > entry.at.timestamp():
+                last[key] = body.evidence
     return [piece for key in wanted for piece in last.get(key, ())]
 
 

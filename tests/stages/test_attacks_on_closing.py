@@ -316,6 +316,19 @@ def test_a_look_that_is_recorded_late_outweighs_no_newer_one(
         recover.close(engine, incident)
 
 
+def test_a_look_that_a_wrong_clock_dated_ahead_outweighs_no_later_one(engine: Engine, world: World) -> None:
+    """Dated an hour ahead and recorded before the clock was set right, it is no newer than what was seen since; not even at
+    the moment that it was dated."""
+    world.runs("trainer", BAD)
+    incident, right = contained(engine), world.now
+    world.now, world.verdict = right + timedelta(hours=1), Verdict.PASS
+    assert verified(engine, incident)
+    world.now, world.verdict = right + timedelta(minutes=59, seconds=59), Verdict.FAIL
+    looked(engine, incident)
+    world.now = right + timedelta(hours=1, seconds=1)
+    assert not verify.judge(engine, incident).passed
+
+
 def test_what_was_released_too_early_is_contained_again(engine: Engine, world: World) -> None:
     """The package came back after the release: the next round finds that, also where the cluster cannot be seen by then;
     the same plan is made anew, once, and what it names stands again."""
