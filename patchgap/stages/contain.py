@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from patchgap.errors import NotFoundError, RefusedError
+from patchgap.errors import ConflictError, NotFoundError, RefusedError
 from patchgap.incident import conduct
 from patchgap.incident.events import (
     GateJudged,
@@ -32,6 +32,7 @@ from patchgap.stages.engine import Engine
 from patchgap.stages.situation import open_state_of, playbook_of, situation_of, state_of
 
 ACTOR = "patchgap contain"
+_ATTEMPTS = 5  # to record a plan of what the ledger says now
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,30 @@ class ContainSummary:
 def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     """The plan for the incident's scope. While the recorded one covers the scope, and was not answered by a no (a wait in vain is one),
     it stays: what was approved stays approved, and what was done is not done again; but what was released and then proved
-    too early needs it again. With `record` False nothing is written anywhere: this is the dry run."""
+    too early needs it again. With `record` False nothing is written anywhere: this is the dry run.
+
+    Raises ConflictError where others write to the ledger for as long as it is tried: a plan of what was is none of what is.
+    """
     open_state_of(engine, incident)
-    entries = engine.ledger.read(incident)
-    state = fold(entries)
-    answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
-    again = answered_no or _released_too_early(entries, state)
-    other = again or _target_changed(entries, state)
-    if state.plan is not None and not state.plan.refusals and not other and _covers(entries, state):
-        return state.plan
-    made = planner.plan(
+    for _ in range(_ATTEMPTS):
+        entries = engine.ledger.read(incident)
+        state, held = fold(entries), fold(entries).plan
+        answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
+        again = answered_no or _released_too_early(entries, state)
+        other = again or _target_changed(entries, state)
+        if held is not None and not held.refusals and not other and _covers(entries, state):
+            return held
+        made = _made(engine, state)
+        if not record or not (again or held is None or held.digest != made.digest):
+            return made
+        if _record(engine, state, made):
+            _tell_of_glass(engine, state, made)
+            return made
+    raise ConflictError(f"the ledger of {incident} is too busy", "Plan again.")
+
+
+def _made(engine: Engine, state: IncidentState) -> Plan:
+    return planner.plan(
         playbook=playbook_of(engine, state),
         finding=state.finding,
         registry=engine.registry,
@@ -75,14 +90,9 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
         now=engine.clock(),
         ceilings=engine.settings.limits,
         before=frozenset(name for intent in state.intents.values() for name in intent.action.reached),
-        over_hour=lambda names: engine.ledger.over_hour(incident, names),
+        over_hour=lambda names: engine.ledger.over_hour(state.id, names),
         lasting=lambda asked: (asked or engine.settings.containment.stands_for) * state.times_scale,
     )
-    held = state.plan
-    if record and (again or held is None or held.digest != made.digest):
-        _record(engine, incident, made)
-        _tell_of_glass(engine, state, made)
-    return made
 
 
 def _tell_of_glass(engine: Engine, state: IncidentState, made: Plan) -> None:
@@ -105,14 +115,15 @@ def _released_too_early(entries: tuple[Entry, ...], state: IncidentState) -> boo
     return not passed and any(state.plan_seq < at < seq for at in gone)
 
 
-def _record(engine: Engine, incident: IncidentId, made: Plan) -> None:
-    """A refused plan contains nothing, so it calls a person."""
-    if not made.refusals:
-        engine.ledger.append(incident, Planned(plan=made), ACTOR)
-        return
-    engine.ledger.append(incident, PlanRefused(reasons=made.refusals, plan=made), ACTOR)
-    why = f"the plan of {incident} is refused and nothing was contained: {'; '.join(made.refusals)}"
-    engine.ledger.append(incident, PersonCalled(why=why), ACTOR)
+def _record(engine: Engine, state: IncidentState, made: Plan) -> bool:
+    """Records it, unless something was recorded since that state. A refused plan contains nothing, so it calls a person."""
+    body = PlanRefused(reasons=made.refusals, plan=made) if made.refusals else Planned(plan=made)
+    if engine.ledger.append_if(state.id, state.head, body, ACTOR) is None:
+        return False
+    if made.refusals:
+        why = f"the plan of {state.id} is refused and nothing was contained: {'; '.join(made.refusals)}"
+        engine.ledger.append(state.id, PersonCalled(why=why), ACTOR)
+    return True
 
 
 def _target_changed(entries: tuple[Entry, ...], state: IncidentState) -> bool:

@@ -19,6 +19,7 @@ from patchgap.stages.finding import exposures, finding_of
 from patchgap.stages.situation import playbook_of, state_of
 
 ACTOR = "patchgap scope"
+_ATTEMPTS = 5  # to record what the graph says now
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,17 @@ def is_watched(engine: Engine, cluster: str, begun: datetime) -> bool:
 
 
 def scope(engine: Engine, incident: IncidentId) -> Scoped:
-    """Asks the refreshed graph again and gives each affected workload its tier; recorded in the ledger."""
-    state = state_of(engine, incident)
-    answer = exposures(engine, state.finding.signal)
-    finding = finding_of(state.finding.signal, answer)
-    chosen = {str(ref): choice for ref, choice in assign(playbook_of(engine, state), finding).items()}
-    seconds = (engine.clock() - state.times.opened).total_seconds()
-    engine.ledger.append(
-        incident,
-        events.Scoped(
+    """Asks the refreshed graph again and gives each affected workload its tier; recorded in the ledger.
+
+    Raises ConflictError where others write to the ledger for as long as it is tried: what the graph said before is no scope.
+    """
+    for _ in range(_ATTEMPTS):
+        state = state_of(engine, incident)
+        answer = exposures(engine, state.finding.signal)
+        finding = finding_of(state.finding.signal, answer)
+        chosen = {str(ref): choice for ref, choice in assign(playbook_of(engine, state), finding).items()}
+        seconds = (engine.clock() - state.times.opened).total_seconds()
+        body = events.Scoped(
             finding=finding,
             tiers={
                 n: events.TierGiven(tier=c.tier, because=(c.because,)) for n, c in chosen.items() if c.tier is not None
@@ -123,10 +126,10 @@ def scope(engine: Engine, incident: IncidentId) -> Scoped:
             seconds=seconds,
             clusters=clusters_by_platform(engine),
             identities=engine.graph.identities(),
-        ),
-        ACTOR,
-    )
-    return Scoped(answer.exposures, chosen, answer.unknown, seconds)
+        )
+        if engine.ledger.append_if(incident, state.head, body, ACTOR) is not None:
+            return Scoped(answer.exposures, chosen, answer.unknown, seconds)
+    raise ConflictError(f"the ledger of {incident} is too busy", "Scope again.")
 
 
 def _source(engine: Engine, cluster: str) -> InventorySource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -327,6 +327,31 @@ def test_a_look_that_a_wrong_clock_dated_ahead_outweighs_no_later_one(engine: En
     looked(engine, incident)
     world.now = right + timedelta(hours=1, seconds=1)
     assert not verify.judge(engine, incident).passed
+
+
+@pytest.mark.parametrize("stalled", [scope.scope, contain.plan])
+def test_a_run_that_stalls_before_it_records_replaces_nothing_newer(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch, stalled: Callable[..., Any]
+) -> None:
+    """Another engine scopes, plans and contains a second workload in that time: both stay scoped, planned and contained."""
+    world.runs("trainer", BAD)
+    incident, real = opened(engine), engine.ledger.append_if
+
+    def stall(*given: Any) -> Any:
+        monkeypatch.undo()
+        world.runs("second", BAD)
+        scope.refresh(engine, "c1")
+        scope.scope(engine, incident)
+        for action in contain.plan(engine, incident).actions:
+            contain.carry_out(engine, incident, action.id)
+        return real(*given)
+
+    monkeypatch.setattr(engine.ledger, "append_if", stall)
+    stalled(engine, incident)
+    state = state_of(engine, incident)
+    assert {e.workload.ref.name for e in state.finding.exposures} == {"trainer", "second"}
+    assert state.plan is not None
+    assert {a.target.name for a in state.plan.actions} == world.held == {"trainer", "second"}
 
 
 def test_what_was_released_too_early_is_contained_again(engine: Engine, world: World) -> None:
