@@ -1,27 +1,23 @@
 """package_absent: no affected version is in anything that an account runs, or would run.
 
-Owns which containers count; what a digest holds is the graph's to say.
+Owns what of an account is looked at.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from integrations.absence import COUNTED, judge
 from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.evidence import each_account, workloads
 from integrations.aws.inventory import PERMISSIONS
-from integrations.digests import digests_of
-from integrations.observed import Seen, counted, named
+from integrations.observed import Seen
 from integrations.verbs import AbsenceParameters
 from patchgap.model.evidence import Evidence
-from patchgap.model.workload import Container, RunState
-from patchgap.ports import DigestStanding, Parameters, Situation
+from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-_COUNTED = (RunState.RUNNING, RunState.PENDING, RunState.SCHEDULED, RunState.SCALED_TO_ZERO)
 
 
 @check
@@ -51,30 +47,7 @@ class PackageAbsent:
 
 
 def _look(account: Account, situation: Situation, seen: Seen) -> None:
-    found = [(w.ref, c) for w in workloads(account, situation, seen) for c in w.containers if c.state in _COUNTED]
-    digests = sorted({d for _, c in found for d in digests_of(c)})
-    standings = situation.judge(digests)
-    verdicts: Counter[str] = Counter()
-    for ref, container in found:
-        verdict, reason = _judged(container, standings, situation)
-        verdicts[verdict] += 1
-        if verdict != "clean":
-            into = seen.failed if verdict == "affected" else seen.unknown
-            into.append(f"{named(ref, container)} runs {reason}")
-    seen.value = {"containers": len(found), "verdicts": counted(verdicts), "digests": digests}
+    found = [(w.ref, c) for w in workloads(account, situation, seen) for c in w.containers if c.state in COUNTED]
+    judge(found, situation, seen)
     if not seen.failed and not seen.unknown:
         seen.passed.append(f"account {account.name}: {len(found)} containers and packages hold no affected version")
-
-
-def _judged(container: Container, standings: Any, situation: Situation) -> tuple[str, str]:
-    """What is known of it, and why."""
-    for digest in digests_of(container):
-        told: DigestStanding | None = standings.get(digest)
-        if digest in situation.affected_digests or (told and told.verdict == "affected"):
-            return "affected", f"{digest}: {told.reason if told else 'its SBOM holds an affected version'}"
-    if not isinstance(container.digest, str):
-        return "unknown", f"what is not known: {container.digest.what}: {container.digest.reason}"
-    told = standings.get(container.digest)
-    if told is None or told.verdict != "clean":
-        return "unknown", f"{container.digest}: {told.reason if told else 'no SBOM is known for it'}"
-    return "clean", ""
