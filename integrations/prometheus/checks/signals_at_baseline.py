@@ -6,23 +6,22 @@ Owns what counts as quiet. Queries come from the settings alone: nothing of a si
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field
 
+from integrations.observed import Seen, evidence
 from integrations.prometheus.client import Prometheus, Series
 from patchgap.errors import BadInputError, PatchgapError
-from patchgap.model.codec import evidence_digest
-from patchgap.model.evidence import Evidence, Verdict
+from patchgap.model.evidence import Evidence
 from patchgap.playbook.quantities import Duration, in_words
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
 FRESH = timedelta(minutes=2)  # the newest sample is no older; a drill does not shorten this
 _FINEST, _POINTS, _FEWEST = 5_000, 5_000, 60  # a step's milliseconds; points a window at most, and at least
-_WORST = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS)
 
 
 class BaselineParameters(Parameters):
@@ -54,15 +53,6 @@ class _Window:
         return range(self.start, self.end + 1, self.step)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one query showed."""
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    value: Mapping[str, Any]
-
-
 @check
 class SignalsAtBaseline:
     """Passes where each query's series covers the whole time with fresh samples and none of them is above 0.
@@ -90,22 +80,19 @@ class SignalsAtBaseline:
             source = f"{prometheus.service.shown}: query_range"
             named = _named(prometheus.queries, parameters.queries)
         except PatchgapError as error:
-            return (self._evidence(now, source, {"configured": _Seen(Verdict.UNKNOWN, (str(error),), {})}),)
+            return (self._evidence(now, source, {"configured": Seen(unknown=[str(error)])}),)
         window = _Window.before(now, parameters.quiet_for)
         seen = {name: _look(prometheus, name, query, window, parameters.quiet_for) for name, query in named.items()}
         return (self._evidence(now, source, seen),)
 
-    def _evidence(self, now: datetime, source: str, seen: Mapping[str, _Seen]) -> Evidence:
-        verdicts = {s.verdict for s in seen.values()}
-        evidence = Evidence(
-            check=self.verb,
-            verdict=next(v for v in _WORST if v in verdicts),
-            reasons=tuple(r for v in _WORST for s in seen.values() if s.verdict is v for r in s.reasons),
-            source=source,
-            observed_at=now,
+    def _evidence(self, now: datetime, source: str, seen: Mapping[str, Seen]) -> Evidence:
+        whole = Seen(
+            failed=[r for s in seen.values() for r in s.failed],
+            unknown=[r for s in seen.values() for r in s.unknown],
+            passed=[r for s in seen.values() for r in s.passed],
             value={name: {"verdict": s.verdict, **s.value} for name, s in seen.items()},
         )
-        return replace(evidence, digest=evidence_digest(evidence))
+        return evidence(self.verb, whole, source, now)
 
 
 def _named(configured: Mapping[str, str], wanted: Sequence[str]) -> Mapping[str, str]:
@@ -123,19 +110,19 @@ def _named(configured: Mapping[str, str], wanted: Sequence[str]) -> Mapping[str,
     return {name: configured[name] for name in wanted or sorted(configured)}
 
 
-def _look(prometheus: Prometheus, name: str, query: str, window: _Window, quiet_for: timedelta) -> _Seen:
+def _look(prometheus: Prometheus, name: str, query: str, window: _Window, quiet_for: timedelta) -> Seen:
     try:
         found = prometheus.range(query, window.start, window.end, window.step)
         stamps = prometheus.sampled_at(query, window.end) if found else ()
     except PatchgapError as error:
-        return _Seen(Verdict.UNKNOWN, (f"{name}: {error}",), {"query": query})
+        return Seen(unknown=[f"{name}: {error}"], value={"query": query})
     value = _summary(query, found, stamps)
     if above := _above(name, found):
-        return _Seen(Verdict.FAIL, above, value)
+        return Seen(failed=above, value=value)
     if gaps := _gaps(name, found, window) or _stale(name, stamps, window):
-        return _Seen(Verdict.UNKNOWN, gaps, value)
+        return Seen(unknown=gaps, value=value)
     quiet = f"{name}: at most {value['highest']:g} for {in_words(quiet_for)}, in {value['samples']} samples"
-    return _Seen(Verdict.PASS, (quiet,), value)
+    return Seen(passed=[quiet], value=value)
 
 
 def _summary(query: str, found: Sequence[Series], stamps: Sequence[Series]) -> dict[str, Any]:
@@ -150,24 +137,21 @@ def _summary(query: str, found: Sequence[Series], stamps: Sequence[Series]) -> d
     }
 
 
-def _above(name: str, found: Sequence[Series]) -> tuple[str, ...]:
+def _above(name: str, found: Sequence[Series]) -> list[str]:
     reasons = []
     for series in found:
         high = [(at, value) for at, value in series.samples if value > 0]
         if high:
             at, value = high[-1]
             reasons.append(f"{name}: {series} was {value:g} at {_clock(at)}, above 0")
-    return tuple(reasons)
+    return reasons
 
 
-def _gaps(name: str, found: Sequence[Series], window: _Window) -> tuple[str, ...]:
+def _gaps(name: str, found: Sequence[Series], window: _Window) -> list[str]:
     if not any(series.samples for series in found):
-        return (
-            (
-                f"{name}: Prometheus has no data from {_clock(window.start)} to {_clock(window.end)}; "
-                "no data is no proof. Write the query so that it has a value while all is quiet."
-            ),
-        )
+        span = f"{_clock(window.start)} to {_clock(window.end)}"
+        why = f"{name}: Prometheus has no data from {span}; no data is no proof."
+        return [f"{why} Write the query so that it has a value while all is quiet."]
     reasons = []
     for series in found:
         times = [at for at, _ in series.samples]
@@ -179,20 +163,20 @@ def _gaps(name: str, found: Sequence[Series], window: _Window) -> tuple[str, ...
             )
         elif times != list(window.times()):
             reasons.append(f"{name}: {series} came with samples that were not asked for. Check the source.")
-    return tuple(reasons)
+    return reasons
 
 
-def _stale(name: str, stamps: Sequence[Series], window: _Window) -> tuple[str, ...]:
+def _stale(name: str, stamps: Sequence[Series], window: _Window) -> list[str]:
     if not stamps:
-        return (f"{name}: no sample stands at {_clock(window.end)}. Check that the source is still scraped.",)
+        return [f"{name}: no sample stands at {_clock(window.end)}. Check that the source is still scraped."]
     limit = window.end - FRESH / timedelta(milliseconds=1)
-    return tuple(
+    return [
         f"{name}: the newest sample is of {_clock(int(taken * 1000))}, older than {in_words(FRESH)}. "
         "Check that the source is still scraped."
         for series in stamps
         for _, taken in series.samples
         if taken * 1000 < limit
-    )
+    ]
 
 
 def _clock(milliseconds: int) -> str:
