@@ -8,17 +8,17 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from patchgap.errors import BadInputError, BrokenLedgerError, NotFoundError, RefusedError
+from patchgap.errors import BadInputError, BrokenLedgerError, ConflictError, NotFoundError, RefusedError
 from patchgap.incident import quota, tables
 from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
 from patchgap.incident.events import (
@@ -41,6 +41,8 @@ from patchgap.ports import Clock
 from patchgap.redact import SecretError, secret_in, withheld, without_secrets
 from patchgap.storage import writing
 
+B = TypeVar("B", bound=Body | None)
+
 _FOREIGN = (
     "finding",
     "signal",
@@ -48,6 +50,7 @@ _FOREIGN = (
     "tiers",
     "identities",
 )  # words of others, which may quote a token: it is withheld, the rest kept
+_ATTEMPTS = 5  # to add to what was just read
 _REMEMBERED = 16  # incidents whose verified entries a process keeps
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -141,6 +144,16 @@ class Ledger:
                 return None
             link = self._add(connection, row, text, body, actor)
         return _entry(link)
+
+    def append_after(self, incident: IncidentId, weigh: Callable[[tuple[Entry, ...]], B], actor: str) -> B:
+        """Adds what `weigh` makes of the entries, after just those: where another slips in between, it weighs again. None
+        where it makes nothing. Raises what `append` raises, and ConflictError where others write all the time."""
+        for _ in range(_ATTEMPTS):
+            entries = self.read(incident)
+            body = weigh(entries)
+            if body is None or self.append_if(incident, entries[-1].hash, body, actor) is not None:
+                return body
+        raise ConflictError(f"the ledger of {incident} is too busy", "Run it again.")
 
     def _for_update(self, connection: sa.Connection, incident: str) -> sa.Row[Any]:
         query = sa.select(tables.incident).where(tables.incident.c.id == incident).with_for_update()

@@ -7,33 +7,31 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from patchgap.errors import BadInputError, ConflictError, RefusedError
+from patchgap.errors import BadInputError, RefusedError
 from patchgap.incident.events import PersonCalled, TimeExtended
 from patchgap.incident.lasting import standing, to_call
-from patchgap.incident.state import ENDED, IncidentState
+from patchgap.incident.ledger import Entry
+from patchgap.incident.state import ENDED, IncidentState, fold
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Control
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
 
 ACTOR = "patchgap lasting"
 LONGEST = timedelta(days=7)  # of one extension: longer is said again
-_NAMED, _ATTEMPTS = 5, 5
+_NAMED = 5  # of a call
 
 
 def call_overdue(engine: Engine, incident: IncidentId) -> str:
     """Calls a person for what stands past its time: once when it is over, then again at the settings' interval; why, or
     "" where nobody is called. Two engines at once make one call."""
-    for _ in range(_ATTEMPTS):
-        state = state_of(engine, incident)
-        now = engine.clock()
+
+    def weigh(entries: tuple[Entry, ...]) -> PersonCalled | None:
+        state, now = fold(entries), engine.clock()
         late = to_call(state, now, engine.settings.containment.call_again * state.times_scale)
-        if not late:
-            return ""
-        called = PersonCalled(_why(state, late, now), tuple(c.intent.action.id for c, _ in late))
-        if engine.ledger.append_if(incident, state.head, called, ACTOR) is not None:
-            return called.why
-    raise ConflictError(f"the ledger of {incident} is too busy", "The next round calls.")
+        return PersonCalled(_why(state, late, now), tuple(c.intent.action.id for c, _ in late)) if late else None
+
+    called = engine.ledger.append_after(incident, weigh, ACTOR)
+    return called.why if called else ""
 
 
 def _why(state: IncidentState, late: tuple[tuple[Control, datetime], ...], now: datetime) -> str:
@@ -61,16 +59,15 @@ def extend(engine: Engine, incident: IncidentId, lasts: timedelta, why: str, who
         raise BadInputError("--why and --as", "who extends the time says so, and why", "Give both in words.")
     if not timedelta(0) < lasts <= LONGEST:
         raise BadInputError("--for", "it is not within 7 days", "Extend it for as long as the work takes, such as 4h.")
-    for _ in range(_ATTEMPTS):
-        state = state_of(engine, incident)
+
+    def weigh(entries: tuple[Entry, ...]) -> TimeExtended:
         until = engine.clock() + lasts
-        sooner = tuple(c.intent.action.id for c, end in standing(state) if end < until)
+        sooner = tuple(c.intent.action.id for c, end in standing(fold(entries)) if end < until)
         if not sooner:
             raise RefusedError(
                 f"nothing of {incident} stands whose time ends before {until:%Y-%m-%d %H:%M} UTC",
                 f"`patchgap incident show {incident}` says what stands, and until when.",
             )
-        body = TimeExtended(sooner, until, who.strip(), why.strip())
-        if engine.ledger.append_if(incident, state.head, body, body.who) is not None:
-            return body
-    raise ConflictError(f"the ledger of {incident} is too busy", "Extend it again.")
+        return TimeExtended(sooner, until, who.strip(), why.strip())
+
+    return engine.ledger.append_after(incident, weigh, who.strip())
