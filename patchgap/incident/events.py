@@ -20,6 +20,8 @@ from patchgap.model.plan import ActionId, Intent, Plan, Receipt
 from patchgap.model.signal import Signal
 from patchgap.model.unknown import Unknown
 
+THEIRS = {"theirs": True}  # a field of others' words, which may quote a secret: that is withheld, the rest kept
+
 
 @dataclass(frozen=True, slots=True)
 class TierGiven:
@@ -43,7 +45,7 @@ class Opened:
     """An incident began, under one pinned playbook: its name, version, the digest of its text, and the text whole.
     `times_scale` below 1 is a drill's."""
 
-    finding: Finding
+    finding: Finding = field(metadata=THEIRS)
     playbook: str
     version: int
     digest: str
@@ -56,7 +58,7 @@ class Opened:
 class SignalJoined:
     """A further signal about the same thing."""
 
-    signal: Signal
+    signal: Signal = field(metadata=THEIRS)
     kind: Literal["signal_joined"] = "signal_joined"
 
 
@@ -65,12 +67,12 @@ class Scoped:
     """The finding with every exposure, each workload's tier by `str(WorkloadRef)`, and what could not be told.
     `clusters` are those that were configured then, by platform; `identities` what each control plane is known by."""
 
-    finding: Finding
-    tiers: Mapping[str, TierGiven] = field(default_factory=dict)
-    unknown: tuple[Unknown, ...] = ()
+    finding: Finding = field(metadata=THEIRS)
+    tiers: Mapping[str, TierGiven] = field(default_factory=dict, metadata=THEIRS)
+    unknown: tuple[Unknown, ...] = field(default=(), metadata=THEIRS)
     seconds: float = 0.0
     clusters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    identities: Mapping[str, str] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict, metadata=THEIRS)
     kind: Literal["scoped"] = "scoped"
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from threading import RLock
 from typing import Any, Self, TypeVar
@@ -22,6 +22,7 @@ from patchgap.errors import BadInputError, BrokenLedgerError, ConflictError, Not
 from patchgap.incident import quota, tables
 from patchgap.incident.chain import GENESIS, ChainProblem, Link, problems, seal
 from patchgap.incident.events import (
+    THEIRS,
     Body,
     Closed,
     Dismissed,
@@ -43,13 +44,6 @@ from patchgap.storage import writing
 
 B = TypeVar("B", bound=Body | None)
 
-_FOREIGN = (
-    "finding",
-    "signal",
-    "unknown",
-    "tiers",
-    "identities",
-)  # words of others, which may quote a token: it is withheld, the rest kept
 _ATTEMPTS = 5  # to add to what was just read
 _REMEMBERED = 16  # incidents whose verified entries a process keeps
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -296,9 +290,11 @@ def _sealable(body: Body) -> str:
     without it."""
     try:
         text = canonical(decode(plain(body))).decode()
-        if secret_in(text):
-            document = {k: withheld(v) if k in _FOREIGN else v for k, v in json.loads(text).items()}
+        if shape := secret_in(text):
+            theirs = {f.name for f in fields(body) if f.metadata == THEIRS}
+            document = {k: withheld(v) if k in theirs else v for k, v in json.loads(text).items()}
             text = canonical(decode(document)).decode()
+            shape = secret_in(text)
         same = canonical(decode(json.loads(text))).decode() == text
     except (ValidationError, TypeError, ValueError) as error:
         raise BadInputError(
@@ -306,7 +302,7 @@ def _sealable(body: Body) -> str:
         ) from error
     if not same:
         raise BadInputError(f"ledger entry {body.kind}", "it does not read back as itself", "Use plain JSON values.")
-    if shape := secret_in(text):
+    if shape:
         raise SecretError(f"an entry {body.kind} holds {shape}", "Record a reference to it, never the value.")
     return text
 
