@@ -131,6 +131,10 @@ class Situation:
         """The exposed workloads, each once, in a stable order."""
         return tuple({e.workload.ref: e.workload for e in self.exposures}.values())
 
+    def on(self, platform: str) -> tuple[Workload, ...]:
+        """Those of them that run on that platform."""
+        return tuple(w for w in self.workloads if w.ref.platform == platform)
+
 
 class Action(Protocol):
     """A verb on one platform. One file a verb: integrations/<platform>/actions/<verb>.py.

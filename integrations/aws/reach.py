@@ -5,17 +5,16 @@ Owns the rule that the same name with another identity is another target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from integrations.aws.account import Account, Json
-from integrations.aws.accounts import PLATFORM, Accounts
+from integrations.aws.accounts import Accounts
 from integrations.aws.inventory.ecs import MISSING, SERVICE, parts_of, uid_of
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.inventory.reading import tags_of
-from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
-from patchgap.model.plan import Target, Uncovered
-from patchgap.model.workload import Workload, WorkloadRef
+from patchgap.errors import ConflictError, NotFoundError, RefusedError, UnreachableError
+from patchgap.model.plan import Target
+from patchgap.model.workload import WorkloadRef
 from patchgap.ports import Situation
 
 READS_SERVICE, READS_FUNCTION = "ecs:DescribeServices", "lambda:GetFunction"
@@ -46,11 +45,6 @@ def account_of(situation: Situation, name: str) -> Account:
     UnreachableError where another account bears its name now."""
     accounts = situation.connections.of(Accounts)
     return accounts.known(name, situation.identities.get(name, "")).guarded(situation.may_write)
-
-
-def scoped(situation: Situation) -> tuple[Workload, ...]:
-    """The exposed workloads that run on AWS."""
-    return tuple(w for w in situation.workloads if w.ref.platform == PLATFORM)
 
 
 def live(situation: Situation, ref: Target | WorkloadRef) -> Live:
@@ -98,16 +92,3 @@ def _function(account: Account, ref: Target | WorkloadRef) -> Live:
     spec, tags = got["Configuration"], dict(got.get("Tags") or {})
     arn = str(spec["FunctionArn"])
     return Live(account, ref.namespace, "", FUNCTION, ref.name, arn, arn, spec, tags)
-
-
-def each_live(
-    verb: str, situation: Situation, served: Callable[[Workload, Live], Target | str]
-) -> Iterator[Target | Uncovered]:
-    """A target a scoped workload, or why there is none: what cannot be read is uncovered, never left out.
-    `served` answers with the target, or with a reason."""
-    for workload in scoped(situation):
-        try:
-            answer = served(workload, live(situation, workload.ref))
-        except PatchgapError as error:
-            answer = str(error)
-        yield answer if isinstance(answer, Target) else Uncovered(verb, str(workload.ref), answer)

@@ -5,15 +5,15 @@ Owns the rule that the same name with another UID is another target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
 from integrations.kubernetes.resources import of_kind
-from patchgap.errors import ConflictError, PatchgapError
-from patchgap.model.plan import Target, Uncovered
-from patchgap.model.workload import Workload, WorkloadRef
+from patchgap.errors import ConflictError
+from patchgap.model.plan import Target
+from patchgap.model.workload import WorkloadRef
 from patchgap.ports import Situation
 from patchgap.settings import KubernetesSettings
 
@@ -38,11 +38,6 @@ def cluster_of(situation: Situation, name: str) -> Cluster:
     return clusters.known(name, situation.identities.get(name, "")).guarded(situation.may_write)
 
 
-def scoped(situation: Situation) -> tuple[Workload, ...]:
-    """The exposed workloads that run on this platform."""
-    return tuple(w for w in situation.workloads if w.ref.platform == PLATFORM)
-
-
 def live(situation: Situation, ref: Target | WorkloadRef) -> dict[str, Any]:
     """The object as it is now. Raises NotFoundError where it is gone, ConflictError where another bears its name."""
     found = cluster_of(situation, ref.cluster).get(of_kind(ref.kind), ref.namespace, ref.name)
@@ -63,19 +58,6 @@ def same(ref: Target | WorkloadRef, found: Mapping[str, Any]) -> None:
             f"{ref} is another object than the planned one (uid {found['metadata']['uid']}, planned {ref.uid})",
             "Refresh the inventory and plan again.",
         )
-
-
-def each_live(
-    verb: str, situation: Situation, served: Callable[[Workload, dict[str, Any]], Target | str]
-) -> Iterator[Target | Uncovered]:
-    """A target a scoped workload, or why there is none: what cannot be read is uncovered, never left out.
-    `served` gets the live manifest and answers with the target, or with a reason."""
-    for workload in scoped(situation):
-        try:
-            answer = served(workload, live(situation, workload.ref))
-        except PatchgapError as error:
-            answer = str(error)
-        yield answer if isinstance(answer, Target) else Uncovered(verb, str(workload.ref), answer)
 
 
 def reverter(manifest: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
-from integrations.kubernetes.reach import PLATFORM, cluster_of, live, scoped
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restart_mark, restarted
 from integrations.kubernetes.rotators import Held, ask, held, new_salt, rotator_of
@@ -35,7 +35,7 @@ def targets(verb: str, situation: Situation, accounts: Iterable[Target]) -> Iter
     replaced = {(a.cluster, a.namespace, a.name) for a in accounts}
     used: dict[tuple[str, str, str], set[str]] = {}
     listed: dict[tuple[str, str], dict[str, Consumer]] = {}
-    for workload in scoped(situation):
+    for workload in situation.on(PLATFORM):
         ref, place = workload.ref, (workload.ref.cluster, workload.ref.namespace)
         try:
             manifest, cluster = live(situation, ref), cluster_of(situation, ref.cluster)
@@ -82,7 +82,7 @@ def preview(target: Target, situation: Situation) -> tuple[str, ...]:
     cluster, rotator = cluster_of(situation, target.cluster), _rotator(situation, target)
     how = "by hand: this waits for it" if rotator.kind == "person" else f"at {rotator.url}"
     lines = [f"rotator {rotator.name} gives it another value, {how}; nothing brings the old one back"]
-    affected = {str(w.ref) for w in scoped(situation)}
+    affected = {str(w.ref) for w in situation.on(PLATFORM)}
     for consumer in _users(cluster, target):
         restart(cluster, consumer, situation, _part(target), dry_run=True)
         own = f"{target.cluster}/{target.namespace}/{consumer}" in affected

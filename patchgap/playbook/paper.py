@@ -36,7 +36,7 @@ class OnPaper:
         if self.effect is Effect.NOTIFIES:
             names = tuple(str(w.ref) for w in situation.workloads)
             return [Target(self.platform, "", "", "Ticket", f"{situation.incident}-{self.verb}", "", names)]
-        return [Target.of(w.ref) for w in situation.workloads if w.ref.platform == self.platform]
+        return [Target.of(w.ref) for w in situation.on(self.platform)]
 
     def preview(self, _parameters: Any, target: Target, _situation: Situation) -> tuple[str, ...]:
         """One line: nobody is asked what would change."""

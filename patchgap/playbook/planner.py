@@ -180,7 +180,7 @@ def _targets(
         return [(t, situation) for t in action.targets(parameters, situation)]
     except UnreachableError:
         found: list[tuple[Target | Uncovered, Situation]] = []
-        for cluster in sorted({w.ref.cluster for w in situation.workloads if w.ref.platform == action.platform}):
+        for cluster in sorted({w.ref.cluster for w in situation.on(action.platform)}):
             alone = replace(
                 situation, exposures=tuple(e for e in situation.exposures if e.workload.ref.cluster == cluster)
             )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from integrations.aws import images
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.images import ACTIVE, ARCHIVED, Archive, Image, Place
-from integrations.aws.reach import account_of, scoped
+from integrations.aws.reach import account_of
 from integrations.digests import blocked, exposed_digests
 from integrations.verbs import BlockParameters, done
 from patchgap.errors import ConflictError, PatchgapError
@@ -46,7 +46,7 @@ class BlockArtifacts:
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """A target a repository of the account; a workload whose affected image is elsewhere is uncovered."""
         served: dict[tuple[str, Place], list[str]] = {}
-        for w in scoped(situation):
+        for w in situation.on(PLATFORM):
             places = _places(situation, w)
             for place in places:
                 if place is None or place.number != situation.identities.get(w.ref.cluster, place.number):

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from integrations.aws import captures
 from integrations.aws.accounts import PLATFORM
-from integrations.aws.reach import each_live, live
+from integrations.aws.reach import live
 from integrations.keeping import Place, digest_of, keep, kept, place_of
+from integrations.targeting import each_live
 from integrations.verbs import CHANGES_EVIDENCE, ForensicsParameters, done
 from patchgap.errors import RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -41,7 +42,7 @@ class CaptureForensics:
 
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """The workloads themselves."""
-        return each_live(self.verb, situation, lambda w, _: Target.of(w.ref))
+        return each_live(self, situation, live, lambda w, _: Target.of(w.ref))
 
     def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
         """Where it would be kept; nothing in the account changes."""

@@ -13,7 +13,7 @@ from integrations.aws.accounts import PLATFORM
 from integrations.aws.inventory.ecs import SERVICE
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.pipelines import Stage
-from integrations.aws.reach import account_of, scoped
+from integrations.aws.reach import account_of
 from integrations.verbs import FreezeParameters, done
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.codec import digest
@@ -49,8 +49,8 @@ class FreezeDeployments:
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:
         """A target a deploying role and a stage; a workload of which nobody knows how it is deployed is uncovered."""
         whole = parameters.reach == "affected_namespaces"
-        for name in dict.fromkeys(w.ref.cluster for w in scoped(situation)):
-            mine = [w for w in scoped(situation) if w.ref.cluster == name]
+        for name in dict.fromkeys(w.ref.cluster for w in situation.on(PLATFORM)):
+            mine = [w for w in situation.on(PLATFORM) if w.ref.cluster == name]
             held = [w for w in mine if w.ref.kind in (SERVICE, FUNCTION)]
             found = (*self._roles(name, held, situation), *self._stages(name, held, situation, whole=whole))
             yield from found
@@ -171,7 +171,7 @@ def _stage(target: Target, situation: Situation) -> Stage:
 
 def _wanted(target: Target, situation: Situation, reach: str) -> dict[str, Any]:
     account = account_of(situation, target.cluster)
-    held = [w for w in scoped(situation) if str(w.ref) in target.workloads]
+    held = [w for w in situation.on(PLATFORM) if str(w.ref) in target.workloads]
     mends = deployers.mends(account, held, situation.patched)
     return denials.document(*deployers.statements(held, mends, whole=reach == "affected_namespaces"))
 

@@ -12,7 +12,8 @@ from integrations.aws import holds, network, quarantine, seen
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import parts_of
-from integrations.aws.reach import Live, account_of, each_live, live, still
+from integrations.aws.reach import Live, account_of, live, still
+from integrations.targeting import each_live
 from integrations.verbs import IsolationParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -49,7 +50,7 @@ class IsolateWorkloads:
             network.isolated(found, str(situation.incident), _NONE_YET)
             return Target.of(workload.ref)
 
-        return each_live(self.verb, situation, served)
+        return each_live(self, situation, live, served)
 
     def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
         """The fields that would change, and what that does to what runs. AWS has no dry run of these calls."""

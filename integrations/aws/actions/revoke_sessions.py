@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from integrations.aws import denials, seen
 from integrations.aws import inventory as inventories
 from integrations.aws.accounts import PLATFORM, Accounts
-from integrations.aws.reach import account_of, scoped
+from integrations.aws.reach import account_of
 from integrations.verbs import done
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -48,7 +48,7 @@ class RevokeSessions:
 
     def targets(self, parameters: RevocationParameters, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """A target a role, naming every workload that runs as it: the unaffected lose their old sessions too."""
-        affected = scoped(situation)
+        affected = situation.on(PLATFORM)
         for name in dict.fromkeys(w.ref.cluster for w in affected):
             account, settings = account_of(situation, name), situation.connections.of(Accounts).settings
             users: dict[str, list[str]] = {}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from integrations.aws import inventory, keys, redeploys, secrets
 from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM, Accounts
-from integrations.aws.reach import account_of, scoped
+from integrations.aws.reach import account_of
 from integrations.aws.secrets import Readers, Secret
 from integrations.verbs import RotationParameters, done
 from patchgap.errors import ConflictError, NotFoundError, RefusedError
@@ -56,7 +56,7 @@ class RotateCredentials:
     def targets(self, parameters: Any, situation: Situation) -> Iterable[Target | Uncovered]:  # noqa: ARG002
         """A target a user, or a secret that a function rotates, naming every workload that reads it: the unaffected ones
         lose the old one too."""
-        for name in dict.fromkeys(w.ref.cluster for w in scoped(situation)):
+        for name in dict.fromkeys(w.ref.cluster for w in situation.on(PLATFORM)):
             readers, untold = _read(situation, name)
             yield from (Uncovered(self.verb, w, why) for w, why in untold)
             for (kind, named), workloads in readers.items():
@@ -67,7 +67,7 @@ class RotateCredentials:
                         _possible(situation, found)
                     yield found
                 except (ConflictError, NotFoundError, RefusedError) as error:
-                    mine = {str(w.ref) for w in scoped(situation)}
+                    mine = {str(w.ref) for w in situation.on(PLATFORM)}
                     yield from (Uncovered(self.verb, w, str(error)) for w in target.workloads if w in mine)
 
     def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
@@ -163,7 +163,7 @@ class RotateCredentials:
 def _read(situation: Situation, name: str) -> tuple[dict[tuple[str, str], list[str]], list[tuple[str, str]]]:
     """What can be rotated, with each workload of the account that reads it where an affected one does; and why not."""
     account, settings = account_of(situation, name), situation.connections.of(Accounts).settings
-    affected = {str(w.ref) for w in scoped(situation) if w.ref.cluster == name}
+    affected = {str(w.ref) for w in situation.on(PLATFORM) if w.ref.cluster == name}
     readers, used, untold = Readers(account, settings), {}, []  # type: ignore[var-annotated]
     there = inventory.inventory_of(account, settings).workloads
     for workload in there:

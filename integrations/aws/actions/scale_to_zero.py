@@ -12,7 +12,8 @@ from integrations.aws import capacity, holds, seen
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.holds import Held, words
 from integrations.aws.inventory.ecs import SERVICE
-from integrations.aws.reach import Live, each_live, live, still
+from integrations.aws.reach import Live, live, still
+from integrations.targeting import each_live
 from integrations.verbs import ScaleParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -44,7 +45,7 @@ class ScaleToZero:
             _held(found, situation)
             return Target.of(workload.ref)
 
-        return each_live(self.verb, situation, served)
+        return each_live(self, situation, live, served)
 
     def preview(self, parameters: Any, target: Target, situation: Situation) -> tuple[str, ...]:  # noqa: ARG002
         """The fields that would change. AWS has no dry run of these calls."""

@@ -12,7 +12,7 @@ from integrations.digests import blocked, exposed_digests
 from integrations.kubernetes import admission, block_parameters, proof, standing
 from integrations.kubernetes.block_parameters import Live
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.reach import PLATFORM, cluster_of, scoped, settings_of
+from integrations.kubernetes.reach import PLATFORM, cluster_of, settings_of
 from integrations.kubernetes.resources import POLICIES
 from integrations.verbs import BlockParameters, done
 from patchgap.errors import UnreachableError
@@ -76,8 +76,8 @@ class BlockArtifacts:
     ) -> Iterable[Target | Uncovered]:
         """A target a cluster of the scope; a workload is uncovered where no digest of it is known."""
         name = policy_name(situation.incident)
-        for cluster in dict.fromkeys(w.ref.cluster for w in scoped(situation)):
-            served = [w for w in scoped(situation) if w.ref.cluster == cluster]
+        for cluster in dict.fromkeys(w.ref.cluster for w in situation.on(PLATFORM)):
+            served = [w for w in situation.on(PLATFORM) if w.ref.cluster == cluster]
             named = tuple(str(w.ref) for w in served)
             if not blocked(situation, exposed_digests(situation)):
                 yield from (Uncovered(self.verb, n, "no digest of the affected images is known") for n in named)
@@ -170,7 +170,7 @@ def _live(cluster: Cluster, situation: Situation, target: Target) -> Live:
 
 def _found(parameters: BlockParameters, target: Target, situation: Situation) -> dict[str, Any]:
     """What the policy is made from besides the digests, kept so that a later look compares with the same."""
-    served = [w for w in scoped(situation) if w.ref.cluster == target.cluster]
+    served = [w for w in situation.on(PLATFORM) if w.ref.cluster == target.cluster]
     asked: dict[str, str] = {}
     for workload in served:
         asked.setdefault(workload.ref.namespace, _asked_image(workload, situation))

@@ -17,10 +17,11 @@ from integrations.kubernetes.container_logs import Bounds, Logs, read_logs
 from integrations.kubernetes.grants import reach_of
 from integrations.kubernetes.inventory.families import Family, controller_of, families
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS, RBAC, read
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import EVENTS, SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
 from integrations.kubernetes.secrets_used import secrets_used
 from integrations.redaction import redacted
+from integrations.targeting import each_live
 from integrations.verbs import CHANGES_EVIDENCE, ForensicsParameters, done
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -59,7 +60,7 @@ class CaptureForensics:
         situation: Situation,
     ) -> Iterable[Target | Uncovered]:
         """The workloads themselves."""
-        return each_live(self.verb, situation, lambda w, _: Target.of(w.ref))
+        return each_live(self, situation, live, lambda w, _: Target.of(w.ref))
 
     def preview(
         self,

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from integrations.kubernetes import pods, seen
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import CORDONED, Held, settled
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, still
 from integrations.kubernetes.resources import NODES, WORKLOADS, Json
+from integrations.targeting import each_live
 from integrations.verbs import done
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
@@ -64,7 +65,7 @@ class CordonNodes:
                 ran.setdefault((workload.ref.cluster, node), []).append(str(workload.ref))
             return _untold(cluster_of(situation, workload.ref.cluster), workload) or Target.of(workload.ref)
 
-        yield from (t for t in each_live(self.verb, situation, found) if isinstance(t, Uncovered))
+        yield from (t for t in each_live(self, situation, live, found) if isinstance(t, Uncovered))
         for name in dict.fromkeys(cluster for cluster, _ in ran):
             mine = {node: refs for (cluster, node), refs in ran.items() if cluster == name}
             yield from self._of_cluster(cluster_of(situation, name), mine)

@@ -16,8 +16,9 @@ from integrations.kubernetes.answers import BudgetError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.families import controller_of
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json
+from integrations.targeting import each_live
 from integrations.verbs import done
 from patchgap.errors import ConflictError, NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
@@ -72,7 +73,7 @@ class EvictWorkloads:
                 return "no controller makes this pod again: say `bare_pods: evict` in the step, or delete it by hand"
             return Target.of(workload.ref)
 
-        return each_live(self.verb, situation, served)
+        return each_live(self, situation, live, served)
 
     def preview(
         self,

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from integrations.kubernetes import admission, freeze_policy, gitops, pauses, seen, standing
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, same, scoped, settings_of
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, same, settings_of
 from integrations.kubernetes.resources import NAMESPACES, Json
+from integrations.targeting import each_live
 from integrations.verbs import FreezeParameters, done
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -64,7 +65,7 @@ class FreezeDeployments:
             found[workload.ref] = manifest
             return Target.of(workload.ref)
 
-        each = tuple(each_live(self.verb, situation, served))
+        each = tuple(each_live(self, situation, live, served))
         if parameters.reach == "affected_namespaces":
             yield from self._namespaces(situation, {t.target for t in each if isinstance(t, Uncovered)})
             yield from (t for t in each if isinstance(t, Uncovered) or t.kind == "Deployment")
@@ -74,7 +75,7 @@ class FreezeDeployments:
 
     def _namespaces(self, situation: Situation, missed: Collection[str]) -> Iterator[Target | Uncovered]:
         reached: dict[tuple[str, str], list[str]] = {}
-        for w in scoped(situation):
+        for w in situation.on(PLATFORM):
             reached.setdefault((w.ref.cluster, w.ref.namespace), []).append(str(w.ref))
         for (cluster, namespace), workloads in reached.items():
             try:

@@ -14,8 +14,9 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.neighbours import RECENT, View
-from integrations.kubernetes.reach import PLATFORM, asker_of, cluster_of, each_live, live, scoped, still
+from integrations.kubernetes.reach import PLATFORM, asker_of, cluster_of, live, still
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_template
+from integrations.targeting import each_live
 from integrations.verbs import IsolationParameters, done
 from patchgap.errors import NotFoundError, RefusedError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -64,7 +65,7 @@ class IsolateWorkloads:
             lacking = isolation.why_not(cluster_of(situation, workload.ref.cluster), parameters.form)
             return _ON_HOST if _on_host(manifest) else lacking or Target.of(workload.ref)
 
-        return each_live(self.verb, situation, served)
+        return each_live(self, situation, live, served)
 
     def preview(
         self,
@@ -190,7 +191,7 @@ def _manifest(situation: Situation, target: Target) -> Json:
 
 
 def _pods_of(situation: Situation, target: Target, manifest: Json, shared: bool | None) -> View:
-    affected = {w.ref.uid for w in scoped(situation)}
+    affected = {w.ref.uid for w in situation.on(PLATFORM)}
     cluster = cluster_of(situation, target.cluster)
     return neighbours.view(cluster, asker_of(situation), manifest, affected, shared=shared)
 

@@ -25,7 +25,7 @@ from integrations.kubernetes.accounts import (
 )
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.reach import PLATFORM, cluster_of, live, scoped
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restarted
 from integrations.verbs import RotationParameters, done
@@ -75,7 +75,7 @@ class RotateCredentials:
         """A target a service account, naming every workload that runs as it: the unaffected are restarted too, so that
         they are planned, counted and protected like the others. A target a Secret that is consumed, in the same way."""
         users: dict[tuple[str, str, str], list[str]] = {}
-        for w in scoped(situation):
+        for w in situation.on(PLATFORM):
             try:
                 account = account_of(live(situation, w.ref))
             except PatchgapError as error:
@@ -110,7 +110,7 @@ class RotateCredentials:
         for secret in token_secrets(cluster, target.namespace, target.name):
             cluster.delete(SECRETS, target.namespace, secret["name"], secret["uid"], dry_run=True)
             lines.append(f"Secret {secret['name']}: made again with a new token")
-        affected = {str(w.ref) for w in scoped(situation)}
+        affected = {str(w.ref) for w in situation.on(PLATFORM)}
         for consumer in consumers(cluster, target.namespace, target.name):
             restart(cluster, consumer, situation, dry_run=True)
             own = _name(target, consumer) in affected

@@ -16,8 +16,9 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, reverter, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, reverter, still
 from integrations.kubernetes.resources import JOBS
+from integrations.targeting import each_live
 from integrations.verbs import ScaleParameters, done
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -68,7 +69,7 @@ class ScaleToZero:
                 return Target.of(workload.ref)
             return f"a {workload.ref.kind} has no scale: isolate it, or delete it by hand"
 
-        each = tuple(each_live(self.verb, situation, served))
+        each = tuple(each_live(self, situation, live, served))
         yield from each
         keda, kept = scalers.Keda(), dict[Target, tuple[str, ...]]()
         for target in (t for t in each if isinstance(t, Target) and t.kind in _SCALED):

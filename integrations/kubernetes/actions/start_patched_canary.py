@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from integrations.kubernetes import canaries, seen, standing
-from integrations.kubernetes.reach import PLATFORM, cluster_of, each_live, live, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, still
+from integrations.targeting import each_live
 from integrations.verbs import done
 from patchgap.errors import RefusedError, WaitingError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -62,7 +63,7 @@ class StartPatchedCanary:
                 return "it is scaled to zero: there is nothing to stand beside; set the patched image by hand"
             return Target.of(workload.ref)
 
-        return each_live(self.verb, situation, served)
+        return each_live(self, situation, live, served)
 
     def preview(self, parameters: CanaryParameters, target: Target, situation: Situation) -> tuple[str, ...]:
         """The Deployment that would be made, or what it waits for, and what selects its pods."""
