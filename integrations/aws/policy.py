@@ -12,13 +12,12 @@ from typing import Any
 
 import click
 
+from integrations.aws.accounts import PLATFORM
 from patchgap.cli.context import Cli
 from patchgap.errors import RefusedError
 from patchgap.playbook.loader import in_use
 from patchgap.playbook.needs import needs
 from patchgap.registry import load
-
-PLATFORM = "aws"
 
 
 def document(lines: Iterable[str]) -> dict[str, Any]:

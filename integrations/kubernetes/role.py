@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from integrations.kubernetes.inventory import PLATFORM
 from integrations.kubernetes.inventory.snapshot import WATCH_PERMISSIONS
+from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import CLUSTER_ROLES
 from integrations.kubernetes.rules import READING, permissions, roles
 from patchgap.cli.context import Cli

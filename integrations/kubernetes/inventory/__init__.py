@@ -15,13 +15,13 @@ from integrations.kubernetes.inventory.kept import keeping
 from integrations.kubernetes.inventory.placement import Placement
 from integrations.kubernetes.inventory.privileges import PrivilegeReader
 from integrations.kubernetes.inventory.snapshot import PERMISSIONS, Snapshot, read
+from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import CLUSTER_SBOM_REPORTS, SBOM_REPORTS, Json, pod_template
 from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
 from patchgap.ports import Connections
 from patchgap.registry import inventory
 from patchgap.settings import ClusterSettings, KubernetesSettings
 
-PLATFORM = "kubernetes"
 REPORT_PERMISSIONS = tuple(f"list {r.permission}" for r in (SBOM_REPORTS, CLUSTER_SBOM_REPORTS))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.inventory import PLATFORM
+from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.watch.outage import Outage
 from integrations.kubernetes.watch.session import Session, Site
 from integrations.kubernetes.watch.stream import Pause, unforeseen
