@@ -94,13 +94,6 @@ class Graph:
         """Those of the digests whose image has an SBOM."""
         return self._reading(lambda read: frozenset(sboms_of(read, digests)))
 
-    def add_equivalents(self, digests: Sequence[str]) -> None:
-        """Says that these digests (index, platform, config) are one image. An index of several platforms stays apart."""
-        for digest in digests:
-            check_digest(digest)
-        with self._writing() as connection:
-            Images(connection, of_connection(connection)).of(tuple(dict.fromkeys(digests)))
-
     def deliver(self, delivery: str, content: str, at: datetime) -> bool:
         """Notes a delivery by its id and what it holds (a digest); False where it came before. Raises ConflictError where
         that id came with something else. A delivery is forgotten after a day."""

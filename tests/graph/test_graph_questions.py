@@ -73,7 +73,7 @@ def test_a_path_is_told_whether_the_image_runs_or_not(graph: Graph) -> None:
     graph.add_sbom(bom("pkg:npm/a@1", "pkg:npm/b@1", edges=edges), NOW)
     graph.add_sbom(bom("pkg:npm/a@1", digest=OTHER, name="y"), NOW)
     graph.add_sbom(bom("pkg:npm/c@1", digest=THIRD, name="z"), NOW)
-    graph.add_equivalents([OTHER, "sha256:" + "0" * 64])
+    graph.add_index("sha256:" + "0" * 64, [Platform("linux/amd64", (OTHER,))])
     graph.record(
         cluster(
             workload("one", container(OTHER)), workload("two", container(OTHER)), workload("dark", container(NOWHERE))
@@ -167,7 +167,7 @@ def test_a_name_of_several_images_is_refused_with_each(graph: Graph) -> None:
         graph.add_artifact(Artifact(digest, "registry.example.org/team/app"))
     with pytest.raises(BadInputError, match=r"has 2 images of that name.*sha256:aaaaaaaaaaaa, sha256:dddddddddddd\.$"):
         named(graph, "app")
-    graph.add_equivalents([IMAGE, OTHER])
+    graph.add_index(IMAGE, [Platform("linux/amd64", (OTHER,))])
     assert named(graph, "app").digest == IMAGE
 
 

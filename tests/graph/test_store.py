@@ -23,6 +23,7 @@ from graph_fleet import (
 )
 
 from patchgap.errors import BadInputError
+from patchgap.graph.platforms import Platform
 from patchgap.graph.question import Question
 from patchgap.graph.reading import SCHEMA
 from patchgap.graph.store import Graph
@@ -108,20 +109,20 @@ def test_a_later_sbom_fills_an_empty_one(graph: Graph) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_an_image_is_one_under_all_its_digests(graph: Graph, late: bool) -> None:
     """An SBOM of the index covers the platform's digest that runs, whenever the two are told to be one."""
-    joined = (IMAGE, OTHER, NOWHERE)
+    platform = Platform("linux/amd64", (OTHER, NOWHERE))
     if not late:
-        graph.add_equivalents(joined)
+        graph.add_index(IMAGE, [platform])
     graph.add_sbom(bom("pkg:npm/a@1.0.0"), NOW)
     graph.record(cluster(workload("app", container(OTHER))), NOW)
     graph.add_artifact(replace(bom().artifact, digest=OTHER, commit="c" * 40))
     if late:
         assert [one.what.rpartition("@")[2] for one in ask(graph, "a").unknown] == [OTHER]
-        graph.add_equivalents(joined)
+        graph.add_index(IMAGE, [platform])
     answer = ask(graph, "a")
     assert [one.artifact.digest for one in answer.exposures] == [OTHER]  # as it runs
     assert answer.exposures[0].artifact.commit == "c" * 40
     assert answer.unknown == ()
-    assert graph.affected_digests(Question.parse("a")) == {*joined}
+    assert graph.affected_digests(Question.parse("a")) == {IMAGE, OTHER, NOWHERE}
 
 
 def test_images_that_turn_out_to_be_one_keep_both_sboms(graph: Graph) -> None:
@@ -133,7 +134,7 @@ def test_images_that_turn_out_to_be_one_keep_both_sboms(graph: Graph) -> None:
     graph.add_sbom(replace(same, artifact=replace(same.artifact, digest=OTHER), digests=(OTHER,)), NOW)
     graph.record(cluster(workload("app", container(OTHER))), NOW)
     assert names(ask(graph, "a")) == []
-    graph.add_equivalents((IMAGE, OTHER))
+    graph.add_index(IMAGE, [Platform("linux/amd64", (OTHER,))])
     assert [names(ask(graph, one)) for one in "abc"] == [["app"], ["app"], ["app"]]
 
 
@@ -174,7 +175,7 @@ def test_a_refused_write_leaves_the_store_as_it_was(graph: Graph, engine: sa.Eng
     with pytest.raises(BadInputError, match="is no image digest"):
         graph.add_sbom(nameless, NOW)
     with pytest.raises(BadInputError, match="is no image digest"):
-        graph.add_equivalents((IMAGE, "latest"))
+        graph.add_index(IMAGE, [Platform("linux/amd64", ("latest",))])
     with pytest.raises(BadInputError, match="is no image digest"):
         graph.add_artifacts((document.artifact, nameless.artifact))
     assert rows(engine) == before

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from graph_fleet import IMAGE, NOW, OTHER, bom, cluster, container, workload
 
+from patchgap.graph.platforms import Platform
 from patchgap.graph.question import Question
 from patchgap.graph.store import Graph
 from patchgap.graph.vex.read import parse_vex
@@ -61,7 +62,7 @@ def test_not_affected_with_a_reason_clears_and_is_shown(fleet: Graph) -> None:
 def test_an_image_is_cleared_by_any_of_its_digests(fleet: Graph) -> None:
     """A statement about the index covers the platform's image that is told to be the same, and no other."""
     index = "sha256:" + "9" * 64
-    fleet.add_equivalents((index, IMAGE))
+    fleet.add_index(index, [Platform("linux/amd64", (IMAGE,))])
     product = {"@id": f"pkg:oci/app@{index}", "hashes": {"sha-256": "9" * 64}, "subcomponents": [{"@id": A}]}
     fleet.add_vex(openvex("not_affected", product, justification="component_not_present"), NOW)
     assert standings(fleet) == {IMAGE: Standing.NOT_AFFECTED, OTHER: Standing.AFFECTED}
