@@ -22,11 +22,6 @@ NO_CLUSTER = (  # a problem and its fix
     "Add [[kubernetes.clusters]] or [[aws.accounts]] to patchgap.toml, or name one with --kubeconfig.",
 )
 
-_TICKETS_MOVED = (
-    '[tickets] is [[sinks]] now; write it as [[sinks]] with name = "tickets" and the same kind, url and token'
-    ' (a folder: options = {folder = "/path"})'
-)
-
 
 def _reference(text: str) -> str:
     if text and not text.startswith(("env:", "file:")):
@@ -307,13 +302,6 @@ class Settings(_Section):
         if twice := next((n for n in self.clusters if self.clusters.count(n) > 1), None):
             raise ValueError(f"the name {twice!r} stands twice among clusters and accounts")
         return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_tickets(cls, document: Any) -> Any:
-        if isinstance(document, Mapping) and "tickets" in document:
-            raise ValueError(_TICKETS_MOVED)
-        return document
 
     @field_validator("sinks")
     @classmethod

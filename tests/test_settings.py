@@ -78,7 +78,6 @@ BAD: list[tuple[str | bytes, str]] = [
         "[[kubernetes.clusters]]\nname = 'a'\n[[kubernetes.clusters]]\nname = 'a'",
         r"kubernetes\.clusters: the name 'a' stands twice",
     ),
-    ('[tickets]\nkind = "webhook"', r"the file: \[tickets\] is \[\[sinks\]\] now; write it as .*name = \"tickets\""),
     ('[[sinks]]\nname = "x"', r"sinks\.0\.kind: Field required"),
     ('[[sinks]]\nname = "x"\nkind = "jira"\nurl = "jira.example.org"', r"sinks\.0\.url: it is no address"),
     ('[[sinks]]\nname = "x"\nkind = "jira"\nverbs = ["close"]', r"sinks\.0\.verbs\.0: "),
