@@ -5,18 +5,20 @@ Owns their documents; what the cluster does not serve is not advertised.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
 from integrations.rehearsal import custom
 from integrations.rehearsal.document import Json
 from integrations.rehearsal.resources import (
+    CREATE,
     GROUP_ORDER,
     GROUPS_ELSEWHERE,
+    RESOURCES,
     VERSIONS_ELSEWHERE,
-    group_document,
-    group_list,
-    resource_list,
+    Resource,
 )
 from integrations.rehearsal.status import no_such_path, not_implemented
 
@@ -52,7 +54,7 @@ def discover(path: str, installed: Collection[str]) -> tuple[Any, str]:
     if parts == ["api"]:
         return _CORE, ""
     if parts == ["apis"]:
-        return group_list(installed), ""
+        return _group_list(installed), ""
     if parts[:1] == ["openapi"] or parts[:1] == ["metrics"]:
         raise not_implemented(f"the path {path}")
     return _group(parts, installed), ""
@@ -64,11 +66,11 @@ def _group(parts: list[str], installed: Collection[str]) -> Json:
         raise no_such_path()
     match parts:
         case ["api", version]:
-            found = resource_list("", version)
+            found = _resource_list("", version)
         case ["apis", group] if group in GROUP_ORDER or group in installed:
-            found = {"kind": "APIGroup", "apiVersion": "v1", **group_document(group)}
+            found = {"kind": "APIGroup", "apiVersion": "v1", **_group_document(group)}
         case ["apis", group, version] if (group, version) not in VERSIONS_ELSEWHERE:
-            found = resource_list(group, version)
+            found = _resource_list(group, version)
         case ["apis", group, version]:
             raise not_implemented(f"the API version {group}/{version}")
     if found is None:
@@ -76,3 +78,63 @@ def _group(parts: list[str], installed: Collection[str]) -> Json:
             raise not_implemented(f"the API group {parts[1]}")
         raise no_such_path()
     return found
+
+
+def _storage_hash(resource: Resource) -> str:
+    """The discovery hash of where a kind is stored (sha256 of group/version/kind, eight bytes)."""
+    digest = hashlib.sha256(f"{resource.group}/{resource.version}/{resource.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+def _entry(resource: Resource) -> Json:
+    entry: Json = {
+        "name": resource.plural,
+        "singularName": resource.kind.lower(),
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short:
+        entry["shortNames"] = list(resource.short)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if resource.verbs != CREATE:
+        entry["storageVersionHash"] = _storage_hash(resource)
+    return entry
+
+
+def _sub_entry(resource: Resource, name: str, kind: str, where: str, verbs: tuple[str, ...]) -> Json:
+    entry: Json = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
+    if where:
+        group, _, version = where.rpartition("/")
+        entry |= {"group": group, "version": version}
+    return entry | {"kind": kind, "verbs": list(verbs)}
+
+
+def _resource_list(group: str, version: str) -> Json | None:
+    """The APIResourceList of a group version, or None where nothing of it is served."""
+    entries: list[Json] = []
+    for resource in RESOURCES:
+        if (resource.group, resource.version) == (group, version):
+            entries.append(_entry(resource))
+            entries += [_sub_entry(resource, *sub) for sub in resource.subresources]
+    if not entries:
+        return None
+    document: Json = {"kind": "APIResourceList"}
+    if group:
+        document["apiVersion"] = "v1"
+    document["groupVersion"] = f"{group}/{version}" if group else version
+    return document | {"resources": entries}
+
+
+def _group_document(group: str) -> Json:
+    """One APIGroup entry."""
+    versions = sorted({r.version for r in RESOURCES if r.group == group}, reverse=True)
+    listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in versions]
+    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
+
+
+def _group_list(installed: Collection[str]) -> Json:
+    """The APIGroupList of /apis; `installed` are the groups of what is not Kubernetes' own."""
+    groups = [_group_document(g) for g in (*GROUP_ORDER, *sorted(installed))]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}

@@ -1,17 +1,14 @@
-"""The table of kinds that the rehearsal cluster serves, and the discovery documents made from it.
+"""The table of kinds that the rehearsal cluster serves, and of those that it does not.
 
 Owns names, verbs and what each kind's strategy does (generation, returned objects, selectable fields).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from integrations.rehearsal import custom
-from integrations.rehearsal.document import Json
 from integrations.rehearsal.status import Target
 
 FULL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -353,63 +350,3 @@ GROUPS_ELSEWHERE = frozenset(
         "storagemigration.k8s.io",
     ]
 )
-
-
-def storage_hash(resource: Resource) -> str:
-    """The discovery hash of where a kind is stored (sha256 of group/version/kind, eight bytes)."""
-    digest = hashlib.sha256(f"{resource.group}/{resource.version}/{resource.kind}".encode()).digest()
-    return base64.b64encode(digest[:8]).decode()
-
-
-def _entry(resource: Resource) -> Json:
-    entry: Json = {
-        "name": resource.plural,
-        "singularName": resource.kind.lower(),
-        "namespaced": resource.namespaced,
-        "kind": resource.kind,
-        "verbs": list(resource.verbs),
-    }
-    if resource.short:
-        entry["shortNames"] = list(resource.short)
-    if resource.categories:
-        entry["categories"] = list(resource.categories)
-    if resource.verbs != CREATE:
-        entry["storageVersionHash"] = storage_hash(resource)
-    return entry
-
-
-def _sub_entry(resource: Resource, name: str, kind: str, where: str, verbs: tuple[str, ...]) -> Json:
-    entry: Json = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
-    if where:
-        group, _, version = where.rpartition("/")
-        entry |= {"group": group, "version": version}
-    return entry | {"kind": kind, "verbs": list(verbs)}
-
-
-def resource_list(group: str, version: str) -> Json | None:
-    """The APIResourceList of a group version, or None where nothing of it is served."""
-    entries: list[Json] = []
-    for resource in RESOURCES:
-        if (resource.group, resource.version) == (group, version):
-            entries.append(_entry(resource))
-            entries += [_sub_entry(resource, *sub) for sub in resource.subresources]
-    if not entries:
-        return None
-    document: Json = {"kind": "APIResourceList"}
-    if group:
-        document["apiVersion"] = "v1"
-    document["groupVersion"] = f"{group}/{version}" if group else version
-    return document | {"resources": entries}
-
-
-def group_document(group: str) -> Json:
-    """One APIGroup entry."""
-    versions = sorted({r.version for r in RESOURCES if r.group == group}, reverse=True)
-    listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in versions]
-    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
-
-
-def group_list(installed: Collection[str]) -> Json:
-    """The APIGroupList of /apis; `installed` are the groups of what is not Kubernetes' own."""
-    groups = [group_document(g) for g in (*GROUP_ORDER, *sorted(installed))]
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
