@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.reach import live, still
 from integrations.kubernetes.resources import Json, Resource, of_kind
 from patchgap.errors import ConflictError
+from patchgap.model.plan import Target
+from patchgap.ports import Situation
 
 _ATTEMPTS = 6  # a controller writes a busy workload's status every few moments
 
@@ -120,6 +123,17 @@ class Held:
     def of(cls, manifest: Json, holder: str, stops: Mapping[str, Stop]) -> Held:
         """Of an object whose kind is in that table."""
         return cls(of_kind(manifest["kind"]), manifest, holder, stops[manifest["kind"]])
+
+    @classmethod
+    def live(cls, situation: Situation, target: Target, holder: str, stops: Mapping[str, Stop]) -> Held:
+        """Of the planned object as it is now. Raises NotFoundError or ConflictError where it is not that any more."""
+        return cls.of(live(situation, target), holder, stops)
+
+    @classmethod
+    def still(cls, situation: Situation, target: Target, holder: str, stops: Mapping[str, Stop]) -> Held | None:
+        """The same; None where it was deleted or replaced."""
+        manifest = still(situation, target)
+        return None if manifest is None else cls.of(manifest, holder, stops)
 
     @property
     def now(self) -> Any:

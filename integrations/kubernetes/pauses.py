@@ -49,7 +49,7 @@ def hold(intent: Intent, situation: Situation, holder: str) -> tuple[str, ...]:
     target, before = intent.action.target, intent.found["before"]
     cluster = cluster_of(situation, target.cluster)
     if differences(intent, situation, holder):
-        read = partial(_planned, situation, target, holder)
+        read = partial(Held.live, situation, target, holder, PAUSED)
         if _is_due(live(situation, target), situation, target):
             settled(read, lambda held: held.let_go(cluster, before, done=False))
         else:
@@ -80,21 +80,13 @@ def let_go(control: Control, situation: Situation, holder: str) -> tuple[str, ..
     # A Deployment that was let go already may be paused by its team since: without the note it is theirs.
     whole = control.receipt.outcome is Outcome.DONE and target.kind in gitops.KINDS
     cluster = cluster_of(situation, target.cluster)
-    said = settled(partial(_present, situation, target, holder), lambda held: held.let_go(cluster, before, done=whole))
+    read = partial(Held.still, situation, target, holder, PAUSED)
+    said = settled(read, lambda held: held.let_go(cluster, before, done=whole))
     if said is None:
         return (f"{target} was deleted or replaced meanwhile: there is nothing to resume",)
     manifest = still(situation, target)
     told = gitops.resumed(manifest) if manifest is not None and target.kind in gitops.KINDS else ()
     return (f"{target}: {said}", *told)
-
-
-def _planned(situation: Situation, target: Target, holder: str) -> Held:
-    return Held.of(live(situation, target), holder, PAUSED)
-
-
-def _present(situation: Situation, target: Target, holder: str) -> Held | None:
-    manifest = still(situation, target)
-    return None if manifest is None else Held.of(manifest, holder, PAUSED)
 
 
 def _was_restarted(manifest: Json, found: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from integrations.kubernetes import pods, seen
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import CORDONED, Held, settled
-from integrations.kubernetes.reach import PLATFORM, cluster_of, live, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import NODES, WORKLOADS, Json
 from integrations.targeting import each_live
 from integrations.verbs import done
@@ -95,7 +95,7 @@ class CordonNodes:
         situation: Situation,
     ) -> tuple[str, ...]:
         """The field that would change."""
-        held = Held.of(live(situation, target), situation.incident, CORDONED)
+        held = Held.live(situation, target, situation.incident, CORDONED)
         held.hold(cluster_of(situation, target.cluster), held.before, dry_run=True)
         return (held.change, "what runs there goes on running, and DaemonSets still start pods there")
 
@@ -107,16 +107,13 @@ class CordonNodes:
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """Whether it was cordoned before any incident held it."""
-        return {"before": Held.of(live(situation, action.target), situation.incident, CORDONED).before}
+        return {"before": Held.live(situation, action.target, situation.incident, CORDONED).before}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Cordons the same node that was planned."""
         target = intent.action.target
         cluster = cluster_of(situation, target.cluster)
-
-        def read() -> Held:
-            return Held.of(live(situation, target), situation.incident, CORDONED)
-
+        read = partial(Held.live, situation, target, situation.incident, CORDONED)
         settled(read, lambda held: held.hold(cluster, intent.found["before"]))
         return _receipt(intent)
 
@@ -127,7 +124,7 @@ class CordonNodes:
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How the node differs from a cordoned one; () where it does not, or is gone."""
         target = intent.action.target
-        held = _present(situation, target)
+        held = Held.still(situation, target, situation.incident, CORDONED)
         if held is None:
             return ()
         if not held.is_still:
@@ -138,14 +135,10 @@ class CordonNodes:
         """Uncordons it where it was not cordoned before, and no other incident holds it."""
         target, whole = control.intent.action.target, control.receipt.outcome is Outcome.DONE
         cluster, before = cluster_of(situation, target.cluster), control.intent.found["before"]
-        said = settled(partial(_present, situation, target), lambda held: held.let_go(cluster, before, done=whole))
+        read = partial(Held.still, situation, target, situation.incident, CORDONED)
+        said = settled(read, lambda held: held.let_go(cluster, before, done=whole))
         gone = f"{target} is gone: there is nothing to uncordon"
         return done(control.intent, (f"{target}: {said}" if said else gone,))
-
-
-def _present(situation: Situation, target: Target) -> Held | None:
-    manifest = still(situation, target)
-    return None if manifest is None else Held.of(manifest, situation.incident, CORDONED)
 
 
 def _receipt(intent: Intent) -> Receipt:

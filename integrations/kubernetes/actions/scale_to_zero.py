@@ -16,7 +16,7 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import ZERO, Held, settled
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.inventory.states import is_over
-from integrations.kubernetes.reach import PLATFORM, cluster_of, live, reverter, still
+from integrations.kubernetes.reach import PLATFORM, cluster_of, live, reverter
 from integrations.kubernetes.resources import JOBS
 from integrations.targeting import each_live
 from integrations.verbs import ScaleParameters, done
@@ -93,7 +93,7 @@ class ScaleToZero:
     ) -> tuple[str, ...]:
         """The fields that would change, and who might change them back."""
         cluster, found = cluster_of(situation, target.cluster), _found(situation, target)
-        held = Held.of(live(situation, target), situation.incident, ZERO)
+        held = Held.live(situation, target, situation.incident, ZERO)
         held.hold(cluster, found["before"], dry_run=True)
         lines = [held.change]
         for job in found["jobs"]:
@@ -119,7 +119,10 @@ class ScaleToZero:
         """Scales or suspends the same object that was planned."""
         target, found = intent.action.target, intent.found
         cluster = cluster_of(situation, target.cluster)
-        settled(partial(_planned, situation, target), lambda held: held.hold(cluster, found["before"]))
+        settled(
+            partial(Held.live, situation, target, situation.incident, ZERO),
+            lambda held: held.hold(cluster, found["before"]),
+        )
         for job in found["jobs"]:
             settled(partial(_child, cluster, target, job, situation), lambda child: child.hold(cluster, before=False))
         manifest = live(situation, target)
@@ -132,10 +135,10 @@ class ScaleToZero:
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from zero; () where it does not."""
         target = intent.action.target
-        manifest = still(situation, target)
-        if manifest is None:
+        held = Held.still(situation, target, situation.incident, ZERO)
+        if held is None:
             return ()  # it was deleted or replaced: what was scaled runs nothing
-        held, cluster = Held.of(manifest, situation.incident, ZERO), cluster_of(situation, target.cluster)
+        cluster = cluster_of(situation, target.cluster)
         moved = f"{target}: {held.stop.field} is {held.told(held.now)}, held by {held.setter}"
         children = [_child(cluster, target, job, situation) for job in intent.found["jobs"]]
         running = [c.manifest["metadata"]["name"] for c in children if c and not c.is_still]
@@ -151,7 +154,8 @@ class ScaleToZero:
         target, found, whole = intent.action.target, intent.found, control.receipt.outcome is Outcome.DONE
         cluster = cluster_of(situation, target.cluster)
         said = settled(
-            partial(_present, situation, target), lambda held: held.let_go(cluster, found["before"], done=whole)
+            partial(Held.still, situation, target, situation.incident, ZERO),
+            lambda held: held.let_go(cluster, found["before"], done=whole),
         )
         if said is None:
             return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to restore",))
@@ -161,15 +165,6 @@ class ScaleToZero:
                 lambda child: child.let_go(cluster, before=False, done=whole),
             )
         return done(intent, (f"{target}: {said}",))
-
-
-def _planned(situation: Situation, target: Target) -> Held:
-    return Held.of(live(situation, target), situation.incident, ZERO)
-
-
-def _present(situation: Situation, target: Target) -> Held | None:
-    manifest = still(situation, target)
-    return None if manifest is None else Held.of(manifest, situation.incident, ZERO)
 
 
 def _found(situation: Situation, target: Target) -> dict[str, Any]:
