@@ -27,7 +27,7 @@ _SCRYPT = {"n": 1 << 14, "r": 8, "p": 1}  # 50 ms and 16 MiB a guess: a short pa
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class KnownSecret:
     """What may be known of a Secret: everything but its value. `digest` is of its data under the salt that was given."""
 
     uid: str
@@ -38,7 +38,7 @@ class Held:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def held(cluster: Cluster, namespace: str, name: str, salt: str = "") -> Held | None:
+def known(cluster: Cluster, namespace: str, name: str, salt: str = "") -> KnownSecret | None:
     """The Secret, or None where there is none. Its data leaves this function as a digest alone."""
     found = cluster.find(SECRETS, namespace, name)
     if found is None:
@@ -46,7 +46,7 @@ def held(cluster: Cluster, namespace: str, name: str, salt: str = "") -> Held | 
     meta = found["metadata"]
     data = json.dumps(found.get("data") or {}, sort_keys=True).encode()
     digest = hashlib.scrypt(data, salt=bytes.fromhex(salt), **_SCRYPT).hex() if salt else ""
-    return Held(
+    return KnownSecret(
         meta["uid"],
         meta["resourceVersion"],
         str(found.get("type") or "Opaque"),
@@ -61,7 +61,9 @@ def new_salt() -> str:
     return token_hex(16)
 
 
-def rotator_of(situation: Situation, cluster: str, namespace: str, name: str, secret: Held) -> RotatorSettings | None:
+def rotator_of(
+    situation: Situation, cluster: str, namespace: str, name: str, secret: KnownSecret
+) -> RotatorSettings | None:
     """The first rotator whose patterns and labels fit, or None."""
     here = (cluster, namespace, name)
 

@@ -17,7 +17,7 @@ from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restart_mark, restarted
-from integrations.kubernetes.rotators import Held, ask, held, new_salt, rotator_of
+from integrations.kubernetes.rotators import KnownSecret, ask, known, new_salt, rotator_of
 from integrations.kubernetes.secrets_used import secrets_used
 from integrations.verbs import done
 from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, WaitingError
@@ -64,7 +64,7 @@ def _target(
 ) -> Target | str | None:
     """The Secret, why it cannot be rotated, or None where it is a token that is replaced with its account."""
     cluster = cluster_of(situation, bare.cluster)
-    secret = held(cluster, bare.namespace, bare.name)
+    secret = known(cluster, bare.namespace, bare.name)
     if secret is None:
         return "it is consumed and not there: whether its value still works cannot be told"
     if secret.type == TOKEN_TYPE and (bare.cluster, bare.namespace, secret.annotations.get(TOKEN_OF, "")) in replaced:
@@ -94,7 +94,7 @@ def seen(target: Target, situation: Situation) -> Mapping[str, str]:
     """The version that is rotated; of a rotation that was begun, the one that it found."""
     if begun := next((i for i in _begun(situation) if _same(i.action.target, target)), None):
         return {"version": str(begun.found["version"])}
-    secret = held(cluster_of(situation, target.cluster), target.namespace, target.name)
+    secret = known(cluster_of(situation, target.cluster), target.namespace, target.name)
     return {"version": secret.version if secret else ""}
 
 
@@ -104,7 +104,7 @@ def find(action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
     if begun := next((i for i in _begun(situation) if _same(i.action.target, target)), None):
         return begun.found
     salt = new_salt()
-    secret = held(cluster_of(situation, target.cluster), target.namespace, target.name, salt)
+    secret = known(cluster_of(situation, target.cluster), target.namespace, target.name, salt)
     if secret is None or secret.uid != target.uid:
         raise ConflictError(f"{target} is another object than the planned one, or gone", "Plan again.")
     return {"uid": secret.uid, "version": secret.version, "salt": salt, "digest": secret.digest}
@@ -167,15 +167,15 @@ def _users(cluster: Cluster, target: Target) -> tuple[Consumer, ...]:
     return consumers_of(cluster, target.namespace, lambda m: target.name in secrets_used(m))
 
 
-def _changed(cluster: Cluster, intent: Intent) -> Held | None:
+def _changed(cluster: Cluster, intent: Intent) -> KnownSecret | None:
     """The Secret where its data is not the old one; also under a new uid, where the rotator made it anew."""
     target, found = intent.action.target, intent.found
-    now = held(cluster, target.namespace, target.name, found["salt"])
+    now = known(cluster, target.namespace, target.name, found["salt"])
     return now if now is not None and now.digest != found["digest"] else None
 
 
 def _rotator(situation: Situation, target: Target) -> RotatorSettings:
-    secret = held(cluster_of(situation, target.cluster), target.namespace, target.name)
+    secret = known(cluster_of(situation, target.cluster), target.namespace, target.name)
     if secret is None:
         raise NotFoundError(f"{target} is gone", "Plan again.")
     rotator = rotator_of(situation, target.cluster, target.namespace, target.name, secret)
@@ -200,8 +200,8 @@ def _part(target: Target) -> str:
     return hashlib.sha256(target.name.encode()).hexdigest()[:8]
 
 
-def _receipt(intent: Intent, changed: Held | None, detail: tuple[str, ...], situation: Situation) -> Receipt:
-    now = changed or Held("", "", "")
+def _receipt(intent: Intent, changed: KnownSecret | None, detail: tuple[str, ...], situation: Situation) -> Receipt:
+    now = changed or KnownSecret("", "", "")
     return done(
         intent,
         detail,
