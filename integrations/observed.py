@@ -5,7 +5,7 @@ Knows no platform; how a cluster or an account is asked is each platform's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Evidence, Verdict
-from patchgap.model.plan import Control, PlannedAction
+from patchgap.model.plan import Control, Effect, PlannedAction
 from patchgap.model.workload import Container, WorkloadRef
 from patchgap.ports import Situation
 
@@ -67,6 +67,15 @@ def compared(seen: Seen, what: str, stands: str, look: Callable[[], list[str]], 
 def control_named(control: Control) -> str:
     """The control as a person looks for it."""
     return f"{control.intent.action.verb} on {control.intent.action.target}"
+
+
+def reversible(controls: Iterable[Control], platform: str, place: str) -> list[Control]:
+    """Those of a cluster or an account that can be undone."""
+
+    def mine(action: PlannedAction) -> bool:
+        return (action.platform, action.effect, action.target.cluster) == (platform, Effect.REVERSIBLE, place)
+
+    return [c for c in controls if mine(c.intent.action)]
 
 
 def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> list[Control]:

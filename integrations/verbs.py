@@ -72,6 +72,10 @@ class RetirementParameters(Parameters):
     """None: every configured cluster and account is read whole."""
 
 
+class EffectiveParameters(Parameters):
+    """None: every isolation is looked at."""
+
+
 class RotatedParameters(Parameters):
     """None: every rotation of the incident is looked at."""
 

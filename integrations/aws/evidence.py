@@ -18,7 +18,7 @@ from patchgap.ports import Situation
 
 
 def each_account(
-    check: str, situation: Situation, what: str, look: Callable[[Account, Seen], None]
+    check: str, situation: Situation, what: str, look: Callable[[Account, Situation, Seen], None]
 ) -> Iterator[Evidence]:
     """One piece of evidence an account, of every configured one: an affected image may run where nobody looked before.
     One that does not answer, or will not tell, is unknown, by name."""
@@ -26,7 +26,7 @@ def each_account(
     for name in accounts.names:
         begun, seen = situation.clock(), Seen()
         try:
-            look(accounts.known(name, situation.identities.get(name, ""), anew=True), seen)
+            look(accounts.known(name, situation.identities.get(name, ""), anew=True), situation, seen)
         except PatchgapError as error:
             seen.unknown.append(f"account {name} could not be read: {error}")
         yield evidence(check, seen, f"{name}: {what} (live)", begun)

@@ -5,7 +5,7 @@ Owns how an observation becomes Evidence: one a cluster, timed, digested, never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.clusters import Clusters
@@ -21,28 +21,20 @@ from patchgap.ports import Situation
 
 
 def each_cluster(
-    check: str,
-    situation: Situation,
-    names: Sequence[str],
-    kinds: str,
-    look: Callable[[Cluster], Seen],
+    check: str, situation: Situation, kinds: str, look: Callable[[Cluster, Situation], Seen]
 ) -> Iterator[Evidence]:
-    """One piece of evidence a cluster. One that does not answer, or will not tell, is unknown, by name."""
+    """One piece of evidence a cluster, of every configured one: an affected image may run where nobody looked before.
+    One that does not answer, or will not tell, is unknown, by name."""
     clusters = situation.connections.of(Clusters)
-    for name in names:
+    for name in clusters.names:
         begun = situation.clock()
         try:
             cluster = clusters.known(name, situation.identities.get(name, ""), anew=True)
             with cluster.together.round():
-                seen = look(cluster)
+                seen = look(cluster, situation)
         except PatchgapError as error:
             seen = Seen(unknown=[f"cluster {name} could not be read: {error}"])
         yield evidence(check, seen, f"{name}: {kinds} (live)", begun)
-
-
-def all_clusters(situation: Situation) -> tuple[str, ...]:
-    """Every configured cluster: an affected image may run where nobody looked before."""
-    return situation.connections.of(Clusters).names
 
 
 def workloads(cluster: Cluster, seen: Seen) -> tuple[tuple[WorkloadRef, tuple[Container, ...]], ...]:

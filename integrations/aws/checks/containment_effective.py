@@ -15,14 +15,11 @@ from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
 from integrations.observed import Seen, compared, isolations
+from integrations.verbs import EffectiveParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-
-class EffectiveParameters(Parameters):
-    """None: every isolation is looked at."""
 
 
 @check
@@ -44,12 +41,12 @@ class ContainmentEffective:
     def observe(self, parameters: EffectiveParameters, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account. An isolation that was planned and does not stand fails, as does a
         workload that the plan could not isolate."""
+        return tuple(each_account(self.verb, situation, "isolations", _look))
 
-        def look(account: Account, seen: Seen) -> None:
-            for control in isolations(seen, situation, PLATFORM, account.name):
-                _compare(control, situation, seen)
 
-        return tuple(each_account(self.verb, situation, "isolations", look))
+def _look(account: Account, situation: Situation, seen: Seen) -> None:
+    for control in isolations(seen, situation, PLATFORM, account.name):
+        _compare(control, situation, seen)
 
 
 def _compare(control: Control, situation: Situation, seen: Seen) -> None:

@@ -39,11 +39,7 @@ class PackageAbsent:
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""
-
-        def look(account: Account, seen: Seen) -> None:
-            _look(account, situation, seen)
-
-        return tuple(each_account(self.verb, situation, "services, tasks and functions", look))
+        return tuple(each_account(self.verb, situation, "services, tasks and functions", _look))
 
 
 def _look(account: Account, situation: Situation, seen: Seen) -> None:

@@ -13,11 +13,11 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.observed import Seen, compared, control_named
+from integrations.observed import Seen, compared, control_named, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control, Effect
+from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -45,23 +45,18 @@ class PolicyInSync:
 
     def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account."""
-
-        def look(account: Account, seen: Seen) -> None:
-            controls = [c for c in situation.controls if _stands_in(c, account)]
-            for control in controls:
-                if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-                    seen.passed.append(f"{control_named(control)}: its release was begun and is not done")
-                else:
-                    _compared(control, situation, seen)
-            seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
-            seen.passed.append(f"account {account.name}: {len(controls)} standing control(s) compared")
-
-        return tuple(each_account(self.verb, situation, "controls", look))
+        return tuple(each_account(self.verb, situation, "controls", _look))
 
 
-def _stands_in(control: Control, account: Account) -> bool:
-    action = control.intent.action
-    return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == account.name
+def _look(account: Account, situation: Situation, seen: Seen) -> None:
+    controls = reversible(situation.controls, PLATFORM, account.name)
+    for control in controls:
+        if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
+            seen.passed.append(f"{control_named(control)}: its release was begun and is not done")
+        else:
+            _compared(control, situation, seen)
+    seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
+    seen.passed.append(f"account {account.name}: {len(controls)} standing control(s) compared")
 
 
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:

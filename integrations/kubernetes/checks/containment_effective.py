@@ -12,18 +12,15 @@ from integrations.kubernetes import enforcement, isolation, leaks
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import all_clusters, each_cluster
+from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import WORKLOADS
 from integrations.observed import Seen, isolations
+from integrations.verbs import EffectiveParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
-
-
-class EffectiveParameters(Parameters):
-    """None: every isolation is looked at."""
 
 
 @check
@@ -55,11 +52,7 @@ class ContainmentEffective:
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster. An isolation that was planned and does not stand fails, as does a
         workload that the plan could not isolate."""
-
-        def look(cluster: Cluster) -> Seen:
-            return _look(cluster, situation)
-
-        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "isolations and policies", look))
+        return tuple(each_cluster(self.verb, situation, "isolations and policies", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:

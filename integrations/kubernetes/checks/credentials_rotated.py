@@ -14,7 +14,7 @@ from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCr
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import all_clusters, each_cluster
+from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import PODS, SERVICE_ACCOUNTS, WORKLOADS, Json, of_kind
 from integrations.kubernetes.restarts import restart_mark
@@ -62,7 +62,7 @@ class CredentialsRotated:
             return (evidence(self.verb, seen, f"{PLATFORM}: rotations", situation.clock()),)
         done = {c.intent.action.id for c in rotations}
 
-        def look(cluster: Cluster) -> Seen:
+        def look(cluster: Cluster, situation: Situation) -> Seen:
             seen = Seen()
             undone = [a.target for a in planned if a.target.cluster == cluster.name and a.id not in done]
             seen.failed += [f"{target}: its rotation was planned and is not done" for target in undone]
@@ -74,7 +74,7 @@ class CredentialsRotated:
                 seen.passed.append(f"cluster {cluster.name}: nothing of the incident was to be rotated here")
             return seen
 
-        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "service accounts and pods", look))
+        return tuple(each_cluster(self.verb, situation, "service accounts and pods", look))
 
 
 def _is_rotation(action: PlannedAction) -> bool:

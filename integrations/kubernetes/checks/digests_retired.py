@@ -13,7 +13,7 @@ from integrations.kubernetes import proof
 from integrations.kubernetes.actions.block_artifacts import policy_name
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
-from integrations.kubernetes.live import all_clusters, each_cluster, workloads
+from integrations.kubernetes.live import each_cluster, workloads
 from integrations.kubernetes.reach import PLATFORM
 from integrations.observed import Seen, named
 from integrations.verbs import RetirementParameters
@@ -49,11 +49,7 @@ class DigestsRetired:
         situation: Situation,
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster."""
-
-        def look(cluster: Cluster) -> Seen:
-            return _look(cluster, situation)
-
-        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "pods and templates", look))
+        return tuple(each_cluster(self.verb, situation, "pods and templates", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from integrations.absence import COUNTED, judge
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import HISTORY_PERMISSIONS
-from integrations.kubernetes.live import all_clusters, each_cluster, workloads
+from integrations.kubernetes.live import each_cluster, workloads
 from integrations.kubernetes.reach import PLATFORM
 from integrations.observed import Seen
 from integrations.verbs import AbsenceParameters
@@ -43,11 +43,7 @@ class PackageAbsent:
         situation: Situation,
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster."""
-
-        def look(cluster: Cluster) -> Seen:
-            return _look(cluster, situation)
-
-        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "pods and templates", look))
+        return tuple(each_cluster(self.verb, situation, "pods and templates", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:

@@ -12,14 +12,14 @@ from integrations.kubernetes import gitops, isolation, leaks, proof, standing
 from integrations.kubernetes.answers import ForbiddenError
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
-from integrations.kubernetes.live import all_clusters, each_cluster
+from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM, settings_of
 from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
-from integrations.observed import Seen, compared, control_named
+from integrations.observed import Seen, compared, control_named, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control, Effect
+from patchgap.model.plan import Control
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -54,33 +54,24 @@ class PolicyInSync:
         situation: Situation,
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster."""
-
-        def look(cluster: Cluster) -> Seen:
-            return _look(cluster, situation)
-
-        return tuple(each_cluster(self.verb, situation, all_clusters(situation), "controls and their objects", look))
+        return tuple(each_cluster(self.verb, situation, "controls and their objects", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
-    controls = [c for c in situation.controls if _stands_in(c, cluster)]
+    controls = reversible(situation.controls, PLATFORM, cluster.name)
     for control in controls:
         if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
             seen.passed.append(f"{control_named(control)}: its release was begun and is not done; it is released again")
         else:
             _compared(control, situation, seen)
-    halves = [c for c in situation.halves if _stands_in(c, cluster)]
+    halves = reversible(situation.halves, PLATFORM, cluster.name)
     stray = _stray(cluster, [*_objects(controls), *_begun(halves, situation, seen)], situation, seen)
     seen.failed += [f"{s} bears the incident's label, and no standing control made it" for s in stray]
     ids = {n: [str(c.intent.action.id) for c in held] for n, held in (("controls", controls), ("halves", halves))}
     seen.value = {**ids, "stray": stray}
     seen.passed.append(f"cluster {cluster.name}: {len(controls)} standing control(s) compared")
     return seen
-
-
-def _stands_in(control: Control, cluster: Cluster) -> bool:
-    action = control.intent.action
-    return action.platform == PLATFORM and action.effect is Effect.REVERSIBLE and action.target.cluster == cluster.name
 
 
 def _objects(controls: Sequence[Control]) -> list[Mapping[str, str]]:
