@@ -7,13 +7,13 @@ archive are two calls: the tag comes first and goes last.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from integrations.aws.account import Account
 from integrations.aws.inventory.reading import tags_of
-from patchgap.errors import ConflictError, NotFoundError, RefusedError, UnreachableError
+from patchgap.errors import ConflictError, RefusedError, UnreachableError
 
 READ_PERMISSIONS = ("ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:ListTagsForResource")
 PERMISSIONS = (*READ_PERMISSIONS, "ecr:UpdateImageStorageClass", "ecr:TagResource", "ecr:UntagResource")
@@ -63,18 +63,16 @@ def repository(account: Account, region: str, name: str, uid: str = "") -> Mappi
     return {**told, "uid": identity}
 
 
-def images(account: Account, region: str, found: Mapping[str, Any], digests: Iterable[str] | None) -> dict[str, Image]:
-    """Those of the digests that the repository holds, by digest; each that it holds where None is given."""
-    wanted = None if digests is None else frozenset(digests)
+def images(account: Account, region: str, found: Mapping[str, Any]) -> dict[str, Image]:
+    """Every image that the repository holds, by digest."""
     tags = tags_of(account.read("ecr", "ListTagsForResource", region, resourceArn=found["repositoryArn"])["tags"])
     asked = {"repositoryName": found["repositoryName"], "PaginationConfig": {"PageSize": 1000}}
     held = {}
     for one in account.pages("ecr", "DescribeImages", "imageDetails", region, **asked):
         digest = str(one["imageDigest"])
-        if wanted is None or digest in wanted:
-            restored = int(one["lastActivatedAt"].timestamp()) if one.get("lastActivatedAt") else 0
-            holders = _read(tags.get(_key(digest), ""))
-            held[digest] = Image(digest, str(one.get("imageStatus") or ACTIVE), restored, holders)
+        restored = int(one["lastActivatedAt"].timestamp()) if one.get("lastActivatedAt") else 0
+        holders = _read(tags.get(_key(digest), ""))
+        held[digest] = Image(digest, str(one.get("imageStatus") or ACTIVE), restored, holders)
     return held
 
 
@@ -137,14 +135,6 @@ def refuse_many(name: str, count: int) -> None:
             f"repository {name} holds {count} affected images; one incident holds back {_MOST} in a repository",
             "Narrow the scope, or deny pulls from the repository by hand.",
         )
-
-
-def gone(call: Any, *about: Any) -> Any:
-    """What `call` answers; None where the repository is gone with its images."""
-    try:
-        return call(*about)
-    except NotFoundError:
-        return None
 
 
 def _key(digest: str) -> str:

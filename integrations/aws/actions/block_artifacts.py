@@ -5,7 +5,7 @@ Owns which images are held back: those digests alone, so that the mend in the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from integrations.aws import images
@@ -14,7 +14,7 @@ from integrations.aws.images import ACTIVE, ARCHIVED, Archive, Image, Place
 from integrations.aws.reach import account_of
 from integrations.digests import blocked, exposed_digests
 from integrations.verbs import BlockParameters, done
-from patchgap.errors import ConflictError, PatchgapError
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
 from patchgap.ports import Parameters, Situation
@@ -60,7 +60,7 @@ class BlockArtifacts:
             try:
                 account = account_of(situation, name)
                 found = images.repository(account, place.region, place.name)
-                if images.images(account, place.region, found, _refused(situation)):
+                if _refused(situation) & images.images(account, place.region, found).keys():
                     yield Target(PLATFORM, name, place.region, KIND, place.name, found["uid"], named)
                     continue
                 why = f"repository {place.name} holds none of the affected digests"
@@ -108,25 +108,23 @@ class BlockArtifacts:
     def behind(self, control: Control, situation: Situation) -> tuple[str, ...]:
         """The affected images that came since. Empty where somebody has taken the whole block away: that is `policy_in_sync`'s to
         tell."""
-        incident, all_of_it = (
-            str(situation.incident),
-            images.gone(_of_any_digest, control.intent.action.target, situation),
-        )
-        if not all_of_it or not any(incident in i.holders for i in all_of_it.values()):
+        incident = str(situation.incident)
+        every = _unless_gone(_every, control.intent.action.target, situation) or {}
+        if not any(incident in i.holders for i in every.values()):
             return ()
-        new = {d for d, i in all_of_it.items() if incident not in i.holders and i.status != ARCHIVED}
+        new = {d for d, i in every.items() if incident not in i.holders and i.status != ARCHIVED}
         return tuple(sorted(new & _refused(situation)))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where every affected image of the repository is in the archive."""
-        held = images.gone(_held, intent.action.target, situation)
+        held = _unless_gone(_held, intent.action.target, situation)
         if held is None:
             return done(intent, (f"{intent.action.target} is gone",))
         return None if self.differences(intent, situation) else self._receipt(intent, held)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """Which affected images can be pulled and which mends cannot; () where there are none, or no repository."""
-        held = images.gone(_held, intent.action.target, situation)
+        held = _unless_gone(_held, intent.action.target, situation)
         if held is None:
             return ()
         mends = _mends(intent.action.target, situation)
@@ -135,7 +133,7 @@ class BlockArtifacts:
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Takes out of the archive what this incident put there, unless another one holds it too."""
         target = control.intent.action.target
-        held = images.gone(_of_any_digest, target, situation)
+        held = _unless_gone(_every, target, situation)
         if held is None:
             return done(control.intent, (f"{target} is gone: nothing is to restore",))
         archive = _archive(target, situation)
@@ -158,23 +156,33 @@ def _places(situation: Situation, workload: Workload) -> tuple[Place | None, ...
     return tuple(dict.fromkeys(images.place_of(e.container.image) for e in mine))
 
 
+def _every(target: Target, situation: Situation) -> dict[str, Image]:
+    """Every image of the planned repository: what was blocked may not count as affected any more. Raises NotFoundError,
+    ConflictError."""
+    account = account_of(situation, target.cluster)
+    found = images.repository(account, target.namespace, target.name, target.uid)
+    return images.images(account, target.namespace, found)
+
+
 def _held(target: Target, situation: Situation) -> dict[str, Image]:
-    """The affected images of the planned repository. Raises NotFoundError, ConflictError."""
-    account = account_of(situation, target.cluster)
-    found = images.repository(account, target.namespace, target.name, target.uid)
-    return images.images(account, target.namespace, found, _refused(situation))
+    """The affected ones of them."""
+    refused = _refused(situation)
+    return {d: i for d, i in _every(target, situation).items() if d in refused}
 
 
-def _of_any_digest(target: Target, situation: Situation) -> dict[str, Image]:
-    """Every image of the repository: what was blocked may not count as affected any more."""
-    account = account_of(situation, target.cluster)
-    found = images.repository(account, target.namespace, target.name, target.uid)
-    return images.images(account, target.namespace, found, None)
+def _unless_gone(
+    read: Callable[[Target, Situation], dict[str, Image]], target: Target, situation: Situation
+) -> dict[str, Image] | None:
+    """What it reads; None where the repository is gone with its images."""
+    try:
+        return read(target, situation)
+    except NotFoundError:
+        return None
 
 
 def _mends(target: Target, situation: Situation) -> tuple[Image, ...]:
     """What this incident holds and knows for its mend by now."""
-    held = _of_any_digest(target, situation).values() if situation.patched else ()
+    held = _every(target, situation).values() if situation.patched else ()
     return tuple(i for i in held if i.digest in situation.patched and str(situation.incident) in i.holders)
 
 
