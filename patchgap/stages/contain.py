@@ -63,7 +63,8 @@ def plan(engine: Engine, incident: IncidentId, *, record: bool = True) -> Plan:
     open_state_of(engine, incident)
     for _ in range(_ATTEMPTS):
         entries = engine.ledger.read(incident)
-        state, held = fold(entries), fold(entries).plan
+        state = fold(entries)
+        held = state.plan
         answered_no = state.declined is not None or consent.late(state, entries, engine.clock())
         again = answered_no or _released_too_early(entries, state)
         other = again or _target_changed(entries, state)
