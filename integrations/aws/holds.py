@@ -80,7 +80,9 @@ class Held:
             return f"{self.live.label} is not held by this incident"
         if not self.others:
             self.refuse_foreign(before)
-            if changed := {k: v for k, v in before.items() if self.now.get(k) != v}:
+            if changed := {
+                k: v for k, v in before.items() if self.now.get(k, v) != v
+            }:  # what is gone is not made again
                 self.write(changed)
         if mine:
             _untag(self.live, f"{PREFIX}/{self.what}/{self.holder}")

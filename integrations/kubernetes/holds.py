@@ -192,13 +192,15 @@ class Held:
         return "none" if meant is None else json.dumps(meant, sort_keys=True)
 
     def hold(self, cluster: Cluster, before: Any, *, dry_run: bool = False) -> None:
-        """Stops it for the holder."""
-        self._write(cluster, self.now if self.is_still else self.stop.value, json.dumps(before), dry_run=dry_run)
+        """Stops it for the holder. `before` is what an earlier try has found: what stands now is what is lost, unless the
+        holder stopped it already."""
+        found = self.holds[self.holder] if self.is_mine else before if self.is_still else self.before
+        self._write(cluster, self.now if self.is_still else self.stop.value, json.dumps(found), dry_run=dry_run)
 
     def let_go(self, cluster: Cluster, before: Any, *, done: bool) -> str:
         """Restores what was found, unless another holds it; says what became of it. `done` tells whether the hold was
         ever complete. Raises ConflictError where someone else has set another value meanwhile."""
-        field, now = self.stop.field, self.told(self.now)
+        field, now, before = self.stop.field, self.told(self.now), self.holds.get(self.holder, before)
         if not self.is_mine and not (done and self.is_still and not self.others):
             return f"{field} is {now}, and this incident does not hold it"
         as_before = self.stop.meant(self.now) == self.stop.meant(before)

@@ -113,6 +113,24 @@ def test_a_busy_workload_is_held_and_restored_all_the_same(scene: Scene, monkeyp
     assert len(writes) == 5
 
 
+def test_a_try_that_failed_restores_what_stood_when_a_later_one_held_it(scene: Scene) -> None:
+    """Somebody scales between the two tries, which have one intent: what they set comes back, also after a drift."""
+    action, situation = ScaleToZero(), by(scene, "inc-20261124-7k3f", "trainer")
+    [target] = scene.targets(action, situation)
+    intent = scene.intent(action, target, situation)
+
+    def scale(replicas: int) -> None:
+        path, kim = DEPLOYMENTS.path("training", "trainer"), {"fieldManager": "kim"}
+        scene.admin.request("PATCH", path, query=kim, body={"spec": {"replicas": replicas}}, content_type=MERGE)
+
+    scale(5)
+    action.apply(intent, situation)
+    scale(1)
+    control = Control(intent, action.apply(intent, situation), NOW)
+    action.release(control, situation)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 5
+
+
 def test_a_suspended_cron_job_and_its_job_are_held_by_both(scene: Scene) -> None:
     """The Job that runs is resumed by the last of two incidents, and by no earlier one."""
     spec = {"template": template("nightly", image(BAD), restartPolicy="Never")}

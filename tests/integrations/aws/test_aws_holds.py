@@ -345,6 +345,20 @@ def test_another_of_that_name_is_another_target(estate: Estate, case: Case) -> N
     assert estate.facts() == before
 
 
+def test_autoscaling_that_somebody_took_away_is_not_made_again(estate: Estate, wire: Wire) -> None:
+    """The count comes back, and the hold goes: AWS takes no registration without bounds, so that no release would end."""
+    scaled(estate)
+    action, now = ScaleToZero(), estate.situation()
+    (target,) = targets(action, now)
+    intent = intended(action, target, now)
+    control = standing(intent, action.apply(intent, now))
+    gone = {"ResourceId": "service/shop/checkout", "ScalableDimension": "ecs:service:DesiredCount"}
+    estate.client("application-autoscaling").deregister_scalable_target(ServiceNamespace="ecs", **gone)
+    wire.clear()
+    assert action.release(control, now).outcome is Outcome.DONE
+    assert wire.writes == ["ecs:UpdateService", "ecs:UntagResource"]
+
+
 def test_two_incidents_hold_a_service_until_the_last_lets_go(estate: Estate) -> None:
     """What the first found is what the last restores."""
     estate.service()
