@@ -81,19 +81,21 @@ class _Reader:
         affected = tuple(
             self._affected(block, f"affected[{n}]") for n, block in enumerate(self._list(record, "affected"))
         )
-        aliases = tuple(self._strings(record, "aliases"))
+        names = self._strings(record, "aliases")
         return Advisory(
             id=ident,
             digest=digest,
             affected=tuple(block for block in affected if block is not None),
-            aliases=aliases,
+            aliases=tuple(
+                n for n in names if _ID.fullmatch(n)
+            ),  # what is none would join incidents that it is not about
             summary=self._text(record, "summary"),
             details=self._text(record, "details"),
             published=self._time(record, "published"),
             modified=self._time(record, "modified"),
             withdrawn=self._time(record, "withdrawn"),
             severity=self._severity(record),
-            malicious=any(name.startswith("MAL-") for name in (ident, *aliases)),
+            malicious=any(name.startswith("MAL-") for name in (ident, *names)),
             references=tuple(
                 self._text(self._mapping(r, f"references[{n}]"), "url")
                 for n, r in enumerate(self._list(record, "references"))

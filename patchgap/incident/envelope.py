@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from patchgap.errors import BadInputError
 from patchgap.graph.advisory import parse_advisory
@@ -17,6 +17,15 @@ from patchgap.model.signal import Claims, RuntimeSignal, Severity, Signal, Signa
 
 _KINDS = ("advisory", "runtime", "integrity", "control_surface")
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds characters that nobody sees, or more than a line")
+    return text
+
+
+_Line = Annotated[str, AfterValidator(_line)]  # it becomes an incident's key, and words on a terminal
 
 
 class _Part(BaseModel):
@@ -35,12 +44,12 @@ class ClaimsMade(_Part):
 class RuntimeSeen(_Part):
     """Something seen on a workload."""
 
-    cluster: str = Field(min_length=1, max_length=253, description="The cluster, as patchgap's settings name it.")
-    namespace: str = Field(min_length=1, max_length=63, description="The workload's namespace.")
-    kind: str = Field(
+    cluster: _Line = Field(min_length=1, max_length=253, description="The cluster, as patchgap's settings name it.")
+    namespace: _Line = Field(min_length=1, max_length=63, description="The workload's namespace.")
+    kind: _Line = Field(
         min_length=1, max_length=63, description="Deployment, StatefulSet, DaemonSet, Job, CronJob or Pod."
     )
-    name: str = Field(min_length=1, max_length=253, description="The workload's name.")
+    name: _Line = Field(min_length=1, max_length=253, description="The workload's name.")
     observed: str = Field(min_length=1, max_length=2000, description="What was seen, in a sentence.")
     component: str | None = Field(
         default=None, max_length=512, description="A purl or name@version, where one is suspected."
@@ -69,7 +78,7 @@ class Envelope(_Part):
     where; exactly the one that `kind` says."""
 
     kind: Literal["advisory", "runtime", "integrity", "control_surface"] = Field(description="Which of them this is.")
-    source: str = Field(min_length=1, max_length=200, description="Who says so, as people know them.")
+    source: _Line = Field(min_length=1, max_length=200, description="Who says so, as people know them.")
     claims: ClaimsMade = Field(default=ClaimsMade(), description="What the sender says about it.")
     advisory: dict[str, Any] | None = Field(default=None, description="An OSV document.")
     runtime: RuntimeSeen | None = Field(default=None, description="What was seen, and where.")

@@ -68,6 +68,13 @@ def test_the_severity_is_the_worst_that_is_stated(fields: dict[str, Any], severi
     assert parse_advisory(record(**fields), "x").severity.value == severity
 
 
+def test_an_alias_that_is_no_identifier_is_none() -> None:
+    """Two advisories with an empty alias are not about the same; one of two lines is no line of a list. Malicious is said all
+    the same."""
+    found = parse_advisory({"id": "X-1", "aliases": ["", "CVE-1\ninc-1", "\x1b[2J", "CVE-2", "MAL-3,"]}, "the message")
+    assert (found.aliases, found.malicious) == (("CVE-2",), True)
+
+
 def test_a_malicious_package_is_known_by_its_id_or_alias() -> None:
     """A MAL- name means malicious."""
     assert parse_advisory(record(id="MAL-2024-1"), "x").malicious

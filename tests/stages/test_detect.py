@@ -108,3 +108,14 @@ def test_where_no_cluster_was_ever_read_a_person_is_woken(engine: Engine, world:
     found = detect.detect(engine, detect.receive(engine, envelope(), "test"))
     assert found.incident is not None
     assert "no cluster has been read" in str(engine.ledger.read(found.incident)[0].body)
+
+
+@pytest.mark.parametrize("field", ["source", "cluster", "namespace", "kind", "name"])
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\u202eab"], ids=["two lines", "an escape", "turned round"])
+def test_a_name_that_is_not_what_it_looks_like_is_refused(engine: Engine, field: str, text: str) -> None:
+    """It would be an incident's key, and words on a terminal; nothing is stored."""
+    seen = {"cluster": "c1", "namespace": "ns", "kind": "Pod", "name": "trainer", "observed": "a shell"}
+    document = {"kind": "runtime", "source": "falco", "runtime": seen}
+    (document if field == "source" else seen)[field] = text
+    with pytest.raises(BadInputError, match=f"{field}.*nobody sees"):
+        detect.receive(engine, document, "test")
