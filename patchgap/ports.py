@@ -131,6 +131,11 @@ class Situation:
         """The exposed workloads, each once, in a stable order."""
         return tuple({e.workload.ref: e.workload for e in self.exposures}.values())
 
+    @property
+    def done_or_begun(self) -> tuple[Control, ...]:
+        """The incident's controls, also those of which only a part may stand."""
+        return (*self.controls, *self.halves)
+
     def on(self, platform: str) -> tuple[Workload, ...]:
         """Those of them that run on that platform."""
         return tuple(w for w in self.workloads if w.ref.platform == platform)

@@ -186,7 +186,7 @@ def _rotator(situation: Situation, target: Target) -> RotatorSettings:
 
 def _begun(situation: Situation) -> Iterator[Intent]:
     """The incident's rotations of Secrets, done or begun."""
-    for control in (*situation.controls, *situation.halves):
+    for control in situation.done_or_begun:
         if control.intent.action.verb == "rotate_credentials" and control.intent.action.target.kind == KIND:
             yield control.intent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
@@ -42,6 +42,11 @@ class Target:
     def of(cls, ref: WorkloadRef) -> Target:
         """The target that is the workload itself."""
         return cls(ref.platform, ref.cluster, ref.namespace, ref.kind, ref.name, ref.uid, (str(ref),))
+
+    @property
+    def bare(self) -> Target:
+        """The thing itself, whatever it serves."""
+        return replace(self, workloads=())
 
     def __str__(self) -> str:
         return "/".join(p for p in (self.cluster, self.namespace, self.kind, self.name) if p)

@@ -248,9 +248,8 @@ def _is_protected(draft: _Draft, guard: Guard, verb: str, target: Target, scoped
 def identity(incident: IncidentId, verb: str, target: Target, parameters: Mapping[str, Any]) -> ActionId:
     """The same for the same verb, object and parameters of an incident, whenever it is planned and whichever workloads
     the object serves then, or how long it may stand: a block or a freeze whose scope grows stays one control."""
-    same = replace(target, workloads=())
     asked = {k: v for k, v in parameters.items() if k != "stands_for"}
-    told = canonical({"incident": incident, "verb": verb, "target": same, "parameters": asked})
+    told = canonical({"incident": incident, "verb": verb, "target": target.bare, "parameters": asked})
     return ActionId("act-" + hashlib.sha256(told).hexdigest()[:12])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from patchgap.errors import RefusedError
@@ -101,7 +100,7 @@ def _elsewhere(engine: Engine, mine: IncidentId, target: Target) -> tuple[tuple[
         (state.id, control)
         for state in others
         for control in (*state.controls, *state.begun)
-        if replace(control.intent.action.target, workloads=()) == replace(target, workloads=())
+        if control.intent.action.target.bare == target.bare
     )
 
 

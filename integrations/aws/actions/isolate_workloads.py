@@ -128,7 +128,7 @@ def _vpc(found: Live, before: Mapping[str, str]) -> str:
 
 def _is_shared(intent: Intent, situation: Situation) -> bool:
     """Whether another workload is held in the same group now, whose release comes after this one."""
-    for control in (*situation.controls, *situation.halves):
+    for control in situation.done_or_begun:
         other = control.intent
         beside = other.action.id != intent.action.id and other.action.verb == intent.action.verb
         if beside and other.found.get("vpc") == intent.found["vpc"]:

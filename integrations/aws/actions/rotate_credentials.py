@@ -204,10 +204,8 @@ def _same(situation: Situation, target: Target) -> Account:
 
 def _begun(situation: Situation, target: Target) -> Control | None:
     """The incident's own rotation of it, done or cut off."""
-    same = (c for c in (*situation.controls, *situation.halves) if c.intent.action.verb == RotateCredentials.verb)
-    return next(
-        (c for c in same if replace(c.intent.action.target, workloads=()) == replace(target, workloads=())), None
-    )
+    same = (c for c in situation.done_or_begun if c.intent.action.verb == RotateCredentials.verb)
+    return next((c for c in same if c.intent.action.target.bare == target.bare), None)
 
 
 def _state(situation: Situation, target: Target) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class FreezePromotion:
             return {}
         state = _same(situation, target).state(target.namespace, target.name)
         if state == _LOCKED:
-            ours = (*situation.controls, *situation.halves, *(c for _, c in situation.elsewhere(target)))
+            ours = (*situation.done_or_begun, *(c for _, c in situation.elsewhere(target)))
             state = next((c.intent.found for c in ours if c.intent.action.target == target), state)
         return {"branches": _words(state)}
 

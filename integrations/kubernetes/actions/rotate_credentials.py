@@ -218,9 +218,9 @@ def _target(situation: Situation, cluster: str, namespace: str, account: str, af
 def _rotation_of(situation: Situation, target: Target) -> Control | None:
     """The incident's rotation that put this account there, or the one of this very target; also one that was cut off
     between the old account and its receipt."""
-    for control in (*situation.controls, *situation.halves):
+    for control in situation.done_or_begun:
         held = control.intent.action.target
-        same = replace(held, uid="", workloads=()) == replace(target, uid="", workloads=())
+        same = replace(held.bare, uid="") == replace(target.bare, uid="")
         uids = {held.uid, *(control.receipt.result.get("uid") or {}).values()}
         if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids:
             return control

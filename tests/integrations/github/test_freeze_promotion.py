@@ -47,8 +47,7 @@ class Scene:
             "exposures": (exposure,),
             "may_write": lambda: None,
             "elsewhere": lambda _: (),
-            "controls": (),
-            "halves": (),
+            "done_or_begun": (),
         }
         self.situation = cast("Situation", SimpleNamespace(**held, connections=Connections(settings)))
 
@@ -129,7 +128,7 @@ def test_what_a_plan_stands_on_is_what_somebody_else_changes(scene: Scene) -> No
     assert (planned, VERB.seen(intents[0].action.target, scene.situation)) == ({"branches": "main, v*"}, {})
     held = control(intents[1], scene)
     assert VERB.seen(production, scene.situation) != planned
-    mine, others = {"controls": (held,)}, {"elsewhere": lambda _: ((IncidentId("inc-2"), held),)}
+    mine, others = {"done_or_begun": (held,)}, {"elsewhere": lambda _: ((IncidentId("inc-2"), held),)}
     for told in (mine, others):
         now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **told}))
         assert VERB.seen(production, now) == planned
