@@ -6,12 +6,12 @@ Knows no platform; how a cluster or an account is asked is each platform's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from patchgap.errors import PatchgapError, UnreachableError
-from patchgap.model.codec import evidence_digest
+from patchgap.model.codec import sealed
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.plan import Control, Effect, PlannedAction
 from patchgap.model.workload import Container, WorkloadRef
@@ -45,8 +45,7 @@ class Seen:
 def evidence(check: str, seen: Seen, source: str, begun: datetime) -> Evidence:
     """The observation as evidence, with its digest. It is as old as its beginning: what changed while the pages of a
     large cluster were read may not be in it."""
-    made = Evidence(check, seen.verdict, seen.reasons, source, begun, seen.value)
-    return replace(made, digest=evidence_digest(made))
+    return sealed(Evidence(check, seen.verdict, seen.reasons, source, begun, seen.value))
 
 
 def compared(seen: Seen, what: str, stands: str, look: Callable[[], list[str]], forbidden: type[PatchgapError]) -> None:

@@ -73,3 +73,8 @@ def decode(kind: type[T], document: Any) -> T:
 def evidence_digest(evidence: Evidence) -> str:
     """The digest of an observation, over everything but the digest itself."""
     return digest({**plain(evidence), "digest": ""})
+
+
+def sealed(evidence: Evidence) -> Evidence:
+    """The observation with its digest."""
+    return dataclasses.replace(evidence, digest=evidence_digest(evidence))

@@ -12,7 +12,7 @@ from patchgap.incident.gate import GateVerdict
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.claimed import PLATFORM
-from patchgap.model.codec import decode, evidence_digest, plain
+from patchgap.model.codec import decode, plain, sealed
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.language import Step
@@ -66,8 +66,7 @@ def _look(engine: Engine, state: IncidentState, step: Step, platform: str) -> tu
 
 
 def _cannot_tell(engine: Engine, verb: str, platform: str, reason: str) -> Evidence:
-    unknown = Evidence(verb, Verdict.UNKNOWN, (reason,), platform, engine.clock())
-    return replace(unknown, digest=evidence_digest(unknown))
+    return sealed(Evidence(verb, Verdict.UNKNOWN, (reason,), platform, engine.clock()))
 
 
 def _kept(engine: Engine, platform: str, seen: Evidence) -> Evidence:
@@ -85,7 +84,7 @@ def _kept(engine: Engine, platform: str, seen: Evidence) -> Evidence:
         return seen
     if left.verdict is Verdict.PASS:
         left = replace(left, verdict=Verdict.UNKNOWN, reasons=(_NO_PROOF, *left.reasons))
-    return replace(left, digest=evidence_digest(left))
+    return sealed(left)
 
 
 def settle_left_behind(engine: Engine, incident: IncidentId) -> None:

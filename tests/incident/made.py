@@ -13,7 +13,7 @@ from pathlib import Path
 
 from patchgap.incident import events, gate
 from patchgap.incident.ledger import Ledger
-from patchgap.model.codec import evidence_digest
+from patchgap.model.codec import sealed
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.exposure import Artifact, Component, Exposure
 from patchgap.model.finding import Finding, IncidentId
@@ -162,7 +162,7 @@ def plan_for(incident: IncidentId, actions: tuple[PlannedAction, ...] = ACTIONS,
 
 def seen(check: str, verdict: Verdict, at: datetime, *reasons: str, source: str = "prod-ml-eu: list pods") -> Evidence:
     made = Evidence(check, verdict, reasons or ("0 pods run an affected version",), source, at, {"pods": 12})
-    return replace(made, digest=evidence_digest(made))
+    return sealed(made)
 
 
 def receipt(of: PlannedAction, outcome: Outcome = Outcome.DONE, *detail: str) -> Receipt:
