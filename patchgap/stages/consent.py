@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from patchgap.errors import BadInputError, ConflictError, RefusedError
+from patchgap.errors import BadInputError, RefusedError
 from patchgap.incident.approvers import Approvers
 from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled, Planned, PlanRefused
 from patchgap.incident.ledger import Entry, Ledger
@@ -25,7 +25,6 @@ from patchgap.settings import Settings
 PATH = "/v1/approvals/"  # of the receiver: what follows is a link's last part
 LONGEST = timedelta(hours=12)  # that a glass stays broken
 _DEFAULT = timedelta(hours=1)  # that an approval holds where no tier says how long
-_ATTEMPTS = 5
 _DIGITS = re.compile("[0-9a-f]{8,64}")
 
 
@@ -54,7 +53,7 @@ class Desk:
         """The answer of whoever holds the code, which is spent by it. Raises RefusedError where the code is not good
         (nothing is spent), or the plan is not one that this person may answer."""
         person = self.approvers.person_of(code)
-        self._may_answer(answer, person)
+        self._may_answer(answer, person, self.ledger.read(answer.incident))
         self.approvers.spend(code, answer.incident)
         return self._record(answer, person)
 
@@ -133,8 +132,8 @@ class Desk:
         entries = self.ledger.read(incident)
         return fold(entries), entries
 
-    def _may_answer(self, answer: Answer, person: str) -> tuple[IncidentState, Plan]:
-        state, entries = self._read(answer.incident)
+    def _may_answer(self, answer: Answer, person: str, entries: tuple[Entry, ...]) -> tuple[IncidentState, Plan]:
+        state = fold(entries)
         held = must_wait(state, entries, answer.plan, self.clock())
         if answer.yes and not all(second_person(person, asked) for asked in requesters(state)):
             raise _no_second_person()
@@ -149,16 +148,14 @@ class Desk:
 
     def _record(self, answer: Answer, person: str) -> Approved | Declined:
         """Recorded after just the entries that it was weighed against; what slips in between is weighed as well."""
-        for _ in range(_ATTEMPTS):
-            state, held = self._may_answer(answer, person)
-            body = (
-                Approved(held.digest, person, requester(state), self.clock() + holds(held))
-                if answer.yes
-                else Declined(held.digest, person, answer.why.strip())
-            )
-            if self.ledger.append_if(answer.incident, state.head, body, person) is not None:
-                return body
-        raise ConflictError(f"the ledger of {answer.incident} is too busy", "Answer again.")
+
+        def weigh(entries: tuple[Entry, ...]) -> Approved | Declined:
+            state, held = self._may_answer(answer, person, entries)
+            if answer.yes:
+                return Approved(held.digest, person, requester(state), self.clock() + holds(held))
+            return Declined(held.digest, person, answer.why.strip())
+
+        return self.ledger.append_after(answer.incident, weigh, person)
 
 
 def address(settings: Settings, desk: Desk, incident: IncidentId, person: str = "") -> str:
