@@ -11,9 +11,9 @@ from typing import Any
 
 from integrations.kubernetes.answers import UnauthorizedError
 from integrations.kubernetes.cluster import METADATA, Cluster
-from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.inventory.families import Family, families
 from integrations.kubernetes.inventory.snapshot import read
+from integrations.kubernetes.inventory.states import live_pods
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json, pod_template
 from patchgap.errors import RefusedError
 from patchgap.model.codec import digest
@@ -39,7 +39,7 @@ class Consumer:
     @property
     def live_pods(self) -> list[Json]:
         """Its pods that have not ended."""
-        return [p for p in self.family.pods if (p.get("status") or {}).get("phase") not in ENDED_PHASES]
+        return live_pods(self.family)
 
     def __str__(self) -> str:
         return f"{self.head['kind']}/{self.head['metadata']['name']}"

@@ -18,7 +18,12 @@ _LISTS = (
     (ContainerRole.INIT, "initContainers", "initContainerStatuses"),
     (ContainerRole.EPHEMERAL, "ephemeralContainers", "ephemeralContainerStatuses"),
 )
-ENDED_PHASES = ("Succeeded", "Failed")
+_ENDED_PHASES = ("Succeeded", "Failed")
+
+
+def has_ended(pod: Json) -> bool:
+    """Whether it runs no more, and never will again."""
+    return (pod.get("status") or {}).get("phase") in _ENDED_PHASES
 
 
 def images_of(spec: Json) -> tuple[str, ...]:
@@ -56,7 +61,7 @@ def _digest(text: str, image: str) -> str | Unknown:
 
 
 def _state(role: ContainerRole, status: Json | None, pod: Json) -> RunState:
-    if (pod.get("status") or {}).get("phase") in ENDED_PHASES:
+    if has_ended(pod):
         return RunState.ENDED
     state: Mapping[str, Any] = (status or {}).get("state") or {}
     if "running" in state:

@@ -12,10 +12,11 @@ from typing import Any
 
 from integrations.kubernetes import selectors
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.images import has_ended
 from integrations.kubernetes.inventory import selector_of
 from integrations.kubernetes.inventory.families import controller_of, head_of
 from integrations.kubernetes.inventory.snapshot import Snapshot, read
-from integrations.kubernetes.inventory.states import has_ended, is_over
+from integrations.kubernetes.inventory.states import is_over
 from integrations.kubernetes.reach import Asker
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json, pod_template
 from patchgap.errors import RefusedError

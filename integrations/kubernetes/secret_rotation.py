@@ -13,7 +13,6 @@ from typing import Any
 
 from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import ENDED_PHASES
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, Json
 from integrations.kubernetes.restarts import fate, is_due, restart, restart_mark, restarted
@@ -156,7 +155,7 @@ def old_pods(cluster: Cluster, target: Target, incident: str, since: str) -> lis
     mark = restart_mark(incident, _part(target))
     pods = [p for c in _users(cluster, target) for p in c.live_pods]
     old = [p for p in pods if not _marked(p, mark) and p["metadata"]["creationTimestamp"] <= since]
-    return sorted(str(p["metadata"]["name"]) for p in old if (p.get("status") or {}).get("phase") not in ENDED_PHASES)
+    return sorted(str(p["metadata"]["name"]) for p in old)
 
 
 def _marked(pod: Json, mark: str) -> bool:

@@ -14,7 +14,7 @@ from pydantic import Field
 from integrations.kubernetes import pods, seen
 from integrations.kubernetes.answers import BudgetError
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import ENDED_PHASES
+from integrations.kubernetes.images import has_ended
 from integrations.kubernetes.inventory.families import controller_of
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import PODS, WORKLOADS, Json
@@ -134,7 +134,7 @@ class EvictWorkloads:
 
 
 def _runs(pod: Json) -> bool:
-    return (pod.get("status") or {}).get("phase") not in ENDED_PHASES and not pod["metadata"].get("deletionTimestamp")
+    return not has_ended(pod) and not pod["metadata"].get("deletionTimestamp")
 
 
 def _left(cluster: Cluster, target: Target, intent: Intent) -> list[Mapping[str, str]]:

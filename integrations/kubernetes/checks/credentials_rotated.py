@@ -12,7 +12,7 @@ from integrations.kubernetes import secret_rotation
 from integrations.kubernetes.accounts import account_of
 from integrations.kubernetes.actions.rotate_credentials import REFUSED, RotateCredentials
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.images import ENDED_PHASES
+from integrations.kubernetes.images import has_ended
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM
@@ -122,12 +122,8 @@ def _old_pods(cluster: Cluster, namespace: str, account: str, incident: str) -> 
     if current is None:
         return []  # told by the comparison already
     made = current["metadata"]["creationTimestamp"]
-    pods = [p for p in cluster.all_of(PODS, namespace) if account_of(p) == account and _lives(p)]
+    pods = [p for p in cluster.all_of(PODS, namespace) if account_of(p) == account and not has_ended(p)]
     return sorted(str(p["metadata"]["name"]) for p in pods if _is_older(p, made, incident))
-
-
-def _lives(pod: Json) -> bool:
-    return (pod.get("status") or {}).get("phase") not in ENDED_PHASES
 
 
 def _is_older(pod: Json, made: str, incident: str) -> bool:

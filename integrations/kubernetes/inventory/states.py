@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from integrations.kubernetes.images import ENDED_PHASES, of_pod, of_template
+from integrations.kubernetes.images import has_ended, of_pod, of_template
 from integrations.kubernetes.inventory.families import Family
 from integrations.kubernetes.resources import Json, pod_template
 from patchgap.model.workload import Container, RunState
@@ -17,11 +17,6 @@ from patchgap.model.workload import Container, RunState
 def live_pods(family: Family) -> list[Json]:
     """The pods that have not ended; one that is being deleted runs until it is gone."""
     return [p for p in family.pods if not has_ended(p)]
-
-
-def has_ended(pod: Json) -> bool:
-    """Whether it runs no more, and never will again."""
-    return (pod.get("status") or {}).get("phase") in ENDED_PHASES
 
 
 def running(family: Family) -> int:
