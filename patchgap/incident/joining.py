@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from patchgap.model.finding import Finding
-from patchgap.model.signal import Advisory, Claims, Severity, Signal
+from patchgap.model.signal import Advisory, Claims, Signal, worst
 from patchgap.playbook.tiers import severity_of
-
-_ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
 def joined(finding: Finding, signal: Signal) -> Finding:
@@ -34,7 +32,7 @@ def joined(finding: Finding, signal: Signal) -> Finding:
 
 def _claims(one: Claims, other: Claims) -> Claims:
     return Claims(
-        severity=_worst(one.severity, other.severity),
+        severity=worst((one.severity, other.severity)),
         malicious=one.malicious or other.malicious,
         known_exploited=one.known_exploited or other.known_exploited,
         epss=_most(one.epss, other.epss),
@@ -49,13 +47,9 @@ def _advisory(one: Advisory | None, other: Advisory | None) -> Advisory | None:
         one,
         affected=tuple(dict.fromkeys((*one.affected, *other.affected))),
         aliases=tuple(n for n in dict.fromkeys(names) if n != one.id),
-        severity=_worst(one.severity, other.severity),
+        severity=worst((one.severity, other.severity)),
         malicious=one.malicious or other.malicious,
     )
-
-
-def _worst(one: Severity, other: Severity) -> Severity:
-    return next((s for s in _ORDER if s in (one, other)), Severity.UNKNOWN)
 
 
 def _most(one: float | None, other: float | None) -> float | None:

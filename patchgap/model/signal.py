@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,15 @@ class Severity(StrEnum):
     HIGH = "high"
     CRITICAL = "critical"
     UNKNOWN = "unknown"
+
+
+_WORST_FIRST = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+
+
+def worst(stated: Iterable[Severity]) -> Severity:
+    """The worst that is stated; UNKNOWN where none is."""
+    said = set(stated)
+    return next((s for s in _WORST_FIRST if s in said), Severity.UNKNOWN)
 
 
 class SignalKind(StrEnum):

@@ -11,12 +11,10 @@ from typing import Any
 
 from patchgap.model.exposure import Exposure, Standing
 from patchgap.model.finding import Finding
-from patchgap.model.signal import Severity
+from patchgap.model.signal import Severity, worst
 from patchgap.model.workload import Workload, WorkloadRef
 from patchgap.playbook.language import Playbook, Privilege, Scope
 from patchgap.playbook.match import Facts, matches
-
-_ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 # purl types whose OSV ecosystem has another name; deb, rpm and apk name theirs in the purl's namespace
 _ECOSYSTEMS = {"golang": "go", "cargo": "crates.io", "gem": "rubygems", "composer": "packagist"}
@@ -77,8 +75,7 @@ def severity_of(finding: Finding) -> Severity:
     if finding.malicious or finding.known_exploited:
         return Severity.CRITICAL
     advisory = finding.signal.advisory
-    stated = {finding.severity, finding.signal.claims.severity, advisory.severity if advisory else Severity.UNKNOWN}
-    return next((s for s in _ORDER if s in stated), Severity.UNKNOWN)
+    return worst((finding.severity, finding.signal.claims.severity, *((advisory.severity,) if advisory else ())))
 
 
 def facts_of(finding: Finding, exposures: tuple[Exposure, ...] = ()) -> Facts:
