@@ -35,7 +35,9 @@ def gather(engine: Engine) -> Gathered:
     until = begun + timedelta(seconds=engine.settings.registries.refresh_seconds)
     for inventory in engine.registry.inventories:
         reports = engine.registry.sources.get(inventory.platform)
-        for cluster in inventory.clusters(engine.connections) if reports is not None else ():
+        if reports is None:
+            continue
+        for cluster in inventory.clusters(engine.connections):
             _ask(engine, reports, f"{inventory.platform}://{cluster}", gathered)
     for source, address in _wanted(engine, begun):
         if engine.clock() >= until:
@@ -45,9 +47,7 @@ def gather(engine: Engine) -> Gathered:
     return gathered
 
 
-def _ask(engine: Engine, source: DocumentSource | None, address: str, gathered: Gathered) -> None:
-    if source is None:
-        return
+def _ask(engine: Engine, source: DocumentSource, address: str, gathered: Gathered) -> None:
     gathered.asked += 1
     try:
         taken = take(engine.graph, source.fetch(address, engine.connections), engine.clock())
