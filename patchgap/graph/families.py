@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from patchgap.graph.reading import Run, among, among_ids, batches
-from patchgap.model.signal import Severity
+from patchgap.model.signal import Severity, worst
 
 _VALUES = 400  # in one statement
-_WORST = (Severity.UNKNOWN, Severity.LOW, Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL)
 
 
 class Family(NamedTuple):
@@ -26,15 +25,15 @@ def families(read: Run, mirror: int, ids: Iterable[int]) -> dict[int, Family]:
     severities = _severities(read, names)
     leads = _joined(names)
     members: dict[int, set[str]] = {}
-    worst: dict[int, Severity] = {}
+    severest: dict[int, Severity] = {}
     for id_, own in names.items():
         lead = leads[id_]
         members.setdefault(lead, set()).update(own)
         stated = severities.get(id_, Severity.UNKNOWN)
         if id_ in severities and any(name.startswith("MAL-") for name in own):
             stated = Severity.CRITICAL
-        worst[lead] = max(worst.get(lead, Severity.UNKNOWN), stated, key=_WORST.index)
-    return {id_: Family(tuple(sorted(members[leads[id_]])), worst[leads[id_]]) for id_ in ids}
+        severest[lead] = worst((severest.get(lead, Severity.UNKNOWN), stated))
+    return {id_: Family(tuple(sorted(members[leads[id_]])), severest[leads[id_]]) for id_ in ids}
 
 
 def _related(read: Run, mirror: int, ids: Iterable[int]) -> dict[int, set[str]]:
