@@ -2,14 +2,16 @@
 
 Owns that a user has two keys at most, and that a key whose secret nobody knows is found and deleted: `CreateAccessKey` has no
 token that would make it idempotent, and its answer may be lost with the process that asked. So the user is tagged with the
-moment first: a key made within seconds of it, and never used, is that one. Any other is a person's, and is not deleted.
+time first in which it asks: a key made in that, and never used, is that one. Any other is a person's, and is not deleted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -17,7 +19,7 @@ from integrations.aws import secrets
 from integrations.aws.account import Account, Json
 from integrations.aws.inventory.reading import tags_of
 from integrations.aws.secrets import HeldKey, fingerprint, shown
-from patchgap.errors import ConflictError, NotFoundError, RefusedError
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError, RefusedError, UnreachableError
 
 PERMISSIONS = (
     "iam:GetUser",
@@ -32,8 +34,10 @@ PERMISSIONS = (
 )
 READ_PERMISSIONS = (*PERMISSIONS[:3], PERMISSIONS[7])
 _DEACTIVATED = "patchgap.dev/deactivated"  # on a user: the key that patchgap took out of use last
-_ASKED = "patchgap.dev/asked-for-key"  # on a user: when patchgap asked for a key last, in seconds by IAM's own clock
-_TRY = 30  # seconds that such a request takes at the most
+_ASKED = (
+    "patchgap.dev/asked-for-key"  # on a user: from when until when patchgap asked for a key last, by IAM's own clock
+)
+_TRY = timedelta(seconds=30)  # that such a request takes at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +157,27 @@ def _stored(keys: Keys, held: Any, state: Mapping[str, Any]) -> HeldKey | None:
 
 
 def _made(account: Account, user: str, at: datetime) -> HeldKey:
-    """A new key. Where AWS refuses it, none was made: what is there is somebody else's."""
-    _ask(account, user, str(int(at.timestamp())))
+    """A new key. Where AWS refuses it, none was made: what is there is somebody else's. Without an answer one may have been
+    made until now, and what comes after is somebody else's."""
+    _ask(account, user, _time(at, at + _TRY))
     try:
         made = account.write_once("iam", "CreateAccessKey", UserName=user)["AccessKey"]
     except RefusedError:
         _ask(account, user, "")
         raise
+    except UnreachableError:
+        with suppress(PatchgapError):  # then the whole time stands
+            _ask(account, user, _time(at, keys_of(account, user).at))
+        raise
     return HeldKey(made["AccessKeyId"], made["SecretAccessKey"])
 
 
-def _ask(account: Account, user: str, at: str) -> None:
-    account.write("iam", "TagUser", UserName=user, Tags=[{"Key": _ASKED, "Value": at}])
+def _ask(account: Account, user: str, time: str) -> None:
+    account.write("iam", "TagUser", UserName=user, Tags=[{"Key": _ASKED, "Value": time}])
+
+
+def _time(since: datetime, until: datetime) -> str:
+    return f"{since.timestamp():.0f}-{until.timestamp():.0f}"
 
 
 def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetime:
@@ -203,9 +216,9 @@ def _is_spent(user: Json, key: str, keys: Keys) -> bool:
 
 
 def _is_asked_for(user: Json, key: str, keys: Keys) -> bool:
-    """Whether it was made when patchgap asked for one."""
-    at = tags_of(user.get("Tags")).get(_ASKED, "")
-    return at.isascii() and at.isdigit() and 0 <= keys.made[key].timestamp() - int(at) <= _TRY
+    """Whether it was made while patchgap asked for one."""
+    time = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", tags_of(user.get("Tags")).get(_ASKED, ""))
+    return time is not None and int(time[1]) <= keys.made[key].timestamp() <= int(time[2])
 
 
 def _used(account: Account, key: str) -> Json | None:

@@ -23,6 +23,7 @@ from integrations.aws.account import Account
 from integrations.aws.actions.rotate_credentials import RotateCredentials
 from integrations.aws.checks.credentials_rotated import CredentialsRotated
 from integrations.rehearsal.faults import Fault
+from patchgap.errors import UnreachableError
 from patchgap.model.evidence import Verdict
 from patchgap.model.plan import Control, Outcome, Receipt
 
@@ -180,7 +181,8 @@ def test_what_somebody_else_did_meanwhile_is_a_conflict(estate: Estate) -> None:
     (target,) = targets(ACTION, now)
     intent = intended(ACTION, target, now)
     theirs = iam.create_access_key(UserName="checkout")["AccessKey"]["AccessKeyId"]
-    for asked in ("", "long ago", str(int(time.time()) - 60), str(int(time.time()) + 60)):
+    moment = int(time.time())
+    for asked in ("", "long ago", f"{moment - 60}-{moment - 30}", f"{moment + 60}-{moment + 90}"):
         iam.tag_user(UserName="checkout", Tags=[{"Key": ASKED, "Value": asked}])
         assert "somebody has made key" in refused(lambda: ACTION.apply(intent, now))
         assert theirs in keys(estate)
@@ -213,6 +215,27 @@ def test_a_key_that_somebody_makes_at_that_very_moment_is_theirs(
     assert "quota" in refused(lambda: ACTION.apply(intent, now))
     assert "somebody has made key" in refused(lambda: ACTION.apply(intent, now))
     assert theirs[0] in keys(estate)
+
+
+def test_a_key_that_a_person_makes_after_a_request_without_an_answer_is_theirs(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request did not reach IAM, and somebody helps themselves within seconds: the next run deletes nothing of theirs."""
+    keyed(estate)
+    iam, now = estate.client("iam"), estate.situation()
+    (target,) = targets(ACTION, now)
+    intent = intended(ACTION, target, now)
+
+    def lost(*_asked: Any, **_named: Any) -> Any:
+        raise UnreachableError("account prod-aws did not answer iam:CreateAccessKey", "Check its network.")
+
+    monkeypatch.setattr(Account, "write_once", lost)
+    assert "did not answer" in refused(lambda: ACTION.apply(intent, now))
+    monkeypatch.undo()
+    time.sleep(1.1)  # IAM tells seconds
+    theirs = iam.create_access_key(UserName="checkout")["AccessKey"]["AccessKeyId"]
+    assert "somebody has made key" in refused(lambda: ACTION.apply(intent, now))
+    assert theirs in keys(estate)
 
 
 @pytest.mark.parametrize("fault", ["reset", "truncate"])
