@@ -16,7 +16,7 @@ from patchgap.model.plan import Outcome, Receipt
 from patchgap.model.workload import WorkloadRef
 from patchgap.stages import patch
 
-_PROMOTE = "promote_canary"
+_START, _PROMOTE = "start_patched_canary", "promote_canary"
 
 
 def canaries(drill: Drill, incident: IncidentId) -> None:
@@ -29,9 +29,19 @@ def canaries(drill: Drill, incident: IncidentId) -> None:
 
         def came_out(canary: Canary = canary) -> bool:
             drill.run("verify-open-incidents")
+            if _failed_to_start(drill.state(incident)):  # a person was called, and does what the call says
+                drill.tell.command(f"patchgap incident contain {incident}")
+                drill.run("contain", incident=incident)
             return _came_out(drill.state(incident), canary)
 
         until(came_out, bool, f"the end of the canary of {reference}", every=0.5)
+
+
+def _failed_to_start(state: IncidentState) -> bool:
+    last = {r.action: r.outcome for r in state.receipts}
+    return any(
+        a.verb == _START and last.get(a.id) is Outcome.FAILED for a in (state.plan.actions if state.plan else ())
+    )
 
 
 def _promotions(state: IncidentState) -> list[Receipt]:

@@ -30,9 +30,9 @@ class _Part(BaseModel):
 
 class Anomaly(_Part):
     """What the metric follows: it is above 0 while pods of `image` (a digest, or the stem of an SBOM of the fleet) run
-    unheld in `namespace`, or while `account` is still the service account that it was in the beginning."""
+    unheld in `namespace` ("" for any), or while `account` is still the service account that it was in the beginning."""
 
-    namespace: str
+    namespace: str = ""
     image: str = ""
     account: str = ""
 
@@ -40,6 +40,8 @@ class Anomaly(_Part):
     def _one(self) -> Self:
         if bool(self.image) is bool(self.account):
             raise ValueError("name either an image or an account")
+        if self.account and not self.namespace:
+            raise ValueError("an account is in a namespace")
         return self
 
 

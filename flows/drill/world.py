@@ -144,7 +144,7 @@ def _still(anomaly: Anomaly, before: _Objects) -> Callable[[_Objects], bool]:
     bad = digest_of(anomaly.image)
 
     def leaking(stored: _Objects) -> bool:
-        here = [o for o in stored if o["metadata"].get("namespace") == anomaly.namespace]
+        here = [o for o in stored if anomaly.namespace in ("", o["metadata"].get("namespace"))]
         policies = [o for o in here if o["kind"] == "NetworkPolicy"]
         held = any("patchgap.dev/incident" in (p["metadata"].get("labels") or {}) for p in policies)
         pods = [o for o in here if o["kind"] == "Pod"]
