@@ -87,7 +87,7 @@ def run_flow(
     missing: bool = True,
 ) -> None:
     """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete. `words` are the lines of its
-    result; where they name the missing proofs, the story does not (`missing` False).
+    result; where they name the missing proofs, the story beside them does not (`missing` False).
 
     What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
     whatever workers there are."""
@@ -98,7 +98,7 @@ def run_flow(
     if local.address_of(engine.settings.home) is None:
         story.progress("starting Prefect for this run; `patchgap up`, or PREFECT_API_URL, spares it")
     try:
-        with following(engine, partial(story.say, hanging=STORY_INDENT), missing=missing):
+        with following(engine, partial(story.say, hanging=STORY_INDENT), missing=missing or as_json):
             ran = local.run(
                 flow,
                 parameters,

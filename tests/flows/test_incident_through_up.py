@@ -116,7 +116,7 @@ def test_the_ledger_tells_the_acts_in_order(loop: Loop) -> None:
     order += ["patch_named", "release_intended", "released", "recovered", "closed"]
     first = [acts.index(act) for act in order]
     assert first == sorted(first), acts
-    assert acts[-1] == "closed"
+    assert [act for act in acts if act != "person_told"][-1] == "closed"  # a round may tell people of the end
 
 
 def test_the_record_is_whole_and_its_evidence_verifies(loop: Loop, tmp_path: Path) -> None:
