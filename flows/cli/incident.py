@@ -10,7 +10,7 @@ import click
 
 from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
-from patchgap.cli.output import Group, emit, parted
+from patchgap.cli.output import Group, emit, parted, safe
 from patchgap.errors import BadInputError
 from patchgap.incident import heading, lasting
 from patchgap.incident.events import Approved, Dismissed
@@ -50,7 +50,7 @@ def incident() -> None:
 def list_(context: click.Context, everything: bool, as_json: bool) -> None:
     """Every open incident, oldest first."""
     rows = [r for r in opened(context).ledger.incidents() if everything or r.status == "open"]
-    lines = [f"{r.id}  {r.status:9}  {r.opened_at:%Y-%m-%d %H:%M} UTC  {r.key}" for r in rows]
+    lines = [f"{r.id}  {r.status:9}  {r.opened_at:%Y-%m-%d %H:%M} UTC  {safe(r.key)}" for r in rows]
     put(rows, as_json=as_json, text="\n".join(lines) or "no incident is open")
 
 

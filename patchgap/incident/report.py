@@ -185,8 +185,9 @@ def _action(state: IncidentState, of: PlannedAction) -> dict[str, Any]:
 
 
 def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> list[dict[str, Any]]:
-    """Everything that can be undone: whether it stands, was released, or stays and until when."""
-    since = {c.intent.action.id: c.since for c in state.controls}
+    """Everything that can be undone: whether it stands, wholly or by halves, was released, or stays and until when."""
+    whole = {c.intent.action.id for c in state.controls}
+    since = {c.intent.action.id: c.since for c in state.to_release}
     ends = {r.action: r.expires_at for r in state.remaining}
     times = {c.intent.action.id: f", a person is called at {heading.at(end)}" for c, end in lasting.standing(state)}
     released_at = {e.body.action: e.at for e in entries if e.body.kind == "released"}
@@ -203,7 +204,10 @@ def _controls(state: IncidentState, entries: Sequence[Entry], now: datetime) -> 
         elif state.status in ENDED or action.id in ends:
             row |= {"word": "remains", "when": _called(ends.get(action.id), now)}
         else:
-            row |= {"word": "stands", "when": f"since {heading.at(since[action.id])}{times.get(action.id, '')}"}
+            row |= {
+                "word": "stands" if action.id in whole else "stands by halves",
+                "when": f"since {heading.at(since[action.id])}{times.get(action.id, '')}",
+            }
         rows.append(row)
     return rows
 

@@ -178,9 +178,13 @@ def _targets(
     that the others go on."""
     try:
         return [(t, situation) for t in action.targets(parameters, situation)]
-    except UnreachableError:
+    except UnreachableError as unreachable:
+        clusters = sorted({w.ref.cluster for w in situation.on(action.platform)})
+        if not clusters:  # one that runs nothing: where artifacts are promoted, most of all
+            draft.unknown.append(Unknown(action.platform, unreachable.problem))
+            draft.uncovered.append(Uncovered(action.verb, action.platform, unreachable.problem))
         found: list[tuple[Target | Uncovered, Situation]] = []
-        for cluster in sorted({w.ref.cluster for w in situation.on(action.platform)}):
+        for cluster in clusters:
             alone = replace(
                 situation, exposures=tuple(e for e in situation.exposures if e.workload.ref.cluster == cluster)
             )

@@ -144,7 +144,7 @@ def _unproved(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) 
 
 def _end(engine: Engine, state: IncidentState) -> bool:
     """Records the recovery and the closing, if nothing slipped in between; else neither decides anything."""
-    recovered = events.Recovered(remaining=tuple(_remaining(c) for c in state.to_release))
+    recovered = events.Recovered(remaining=tuple(_remaining(state, c) for c in state.to_release))
     entry = engine.ledger.append_if(state.id, state.head, recovered, ACTOR)
     verdict = state.verdict
     if entry is None or verdict is None:
@@ -153,9 +153,11 @@ def _end(engine: Engine, state: IncidentState) -> bool:
     return engine.ledger.append_if(state.id, entry.hash, closed, ACTOR) is not None
 
 
-def _remaining(control: Control) -> events.Remaining:
+def _remaining(state: IncidentState, control: Control) -> events.Remaining:
     action, expires = control.intent.action, control.receipt.result.get("expires")
     until = datetime.fromisoformat(expires) if isinstance(expires, str) else None
+    if (extended := state.extended.get(action.id)) is not None:
+        until = extended.until
     return events.Remaining(action.id, f"{action.verb} on {action.target}", until)
 
 

@@ -14,7 +14,7 @@ from integrations.kubernetes.actions.scale_to_zero import ScaleToZero
 from integrations.kubernetes.actions.start_patched_canary import StartPatchedCanary
 from integrations.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS, PODS, SCALED_OBJECTS, STATEFUL_SETS
 from patchgap.errors import ConflictError
-from patchgap.model.plan import Uncovered
+from patchgap.model.plan import Outcome, Uncovered
 
 SCALE = ScaleToZero()
 
@@ -114,6 +114,20 @@ def test_a_restore_overwrites_nobody(scene: Scene) -> None:
     with pytest.raises(ConflictError, match="someone"):
         SCALE.release(control, situation)
     assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 1
+
+
+def test_zero_that_another_incident_holds_is_not_this_ones(scene: Scene) -> None:
+    """An incident that was cut off before its own hold stands for nothing: the other's release would start the pods."""
+    workload = scene.workload("trainer")
+    mine, other = scene.situation(workload), scene.situation(workload, incident="inc-20261124-0000")
+    [target] = scene.targets(SCALE, mine)
+    cut_off = scene.intent(SCALE, target, mine)
+    [held] = scene.perform(SCALE, other)
+    assert SCALE.observe(cut_off, mine) is None
+    assert "not held for this incident" in SCALE.differences(cut_off, mine)[0]
+    assert SCALE.apply(cut_off, mine).outcome is Outcome.DONE
+    SCALE.release(held, other)
+    assert scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["replicas"] == 0
 
 
 def test_a_workload_deleted_meanwhile_needs_no_restore(scene: Scene) -> None:

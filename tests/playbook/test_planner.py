@@ -330,6 +330,22 @@ def test_an_unreachable_cluster_is_unknown_and_the_others_go_on(planned: Planned
     assert made.refusals == ()
 
 
+def test_an_unreachable_platform_that_runs_nothing_is_unknown(planned: Planned) -> None:
+    """Where artifacts are promoted there are no workloads to ask for one by one: the platform is named."""
+    forge = Verb("isolate_workloads", Effect.REVERSIBLE, "release_isolation", platform="github")
+
+    def dark(_parameters: Any, _situation: Situation) -> Iterable[Target | Uncovered]:
+        raise UNREACHABLE
+
+    forge.targets = dark  # type: ignore[method-assign]
+    held = verbs()
+    held.actions["isolate_workloads"]["github"] = forge
+    made = planned(workload("a"), registry=held)
+    assert [a.target.name for a in made.actions] == ["a"]
+    assert made.unknown == (Unknown("github", UNREACHABLE.problem),)
+    assert [u.target for u in made.uncovered] == ["github"]
+
+
 @pytest.mark.parametrize(
     ("error", "refused", "unknown"),
     [

@@ -12,7 +12,7 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.evidence import each_account, workloads
 from integrations.aws.inventory import PERMISSIONS
-from integrations.digests import digests_of
+from integrations.digests import digests_of, exposed_digests
 from integrations.observed import Seen, named
 from integrations.verbs import RetirementParameters
 from patchgap.model.evidence import Evidence
@@ -45,8 +45,7 @@ class DigestsRetired:
 
 
 def _look(account: Account, situation: Situation, seen: Seen) -> None:
-    exposed = {d for e in situation.exposures for d in digests_of(e.container)}
-    retired = (situation.affected_digests | exposed) - situation.patched
+    retired = (situation.affected_digests | exposed_digests(situation)) - situation.patched
     holding = 0
     for w in workloads(account, situation, seen):
         for c in w.containers:

@@ -50,7 +50,7 @@ class FreezePromotion:
         if not promotion.settings.token:
             return
         repositories: dict[str, None] = {}
-        for image, repository in sorted(_built(promotion, situation)):
+        for image, repository in sorted(_built(promotion, situation), key=lambda built: (built[0], built[1] or "")):
             if repository is None:
                 why = "nothing says which repository builds it: add it to github.repositories"
                 yield Uncovered(self.verb, f"promotion of {image}", why)

@@ -140,10 +140,11 @@ class ScaleToZero:
             return ()  # it was deleted or replaced: what was scaled runs nothing
         cluster = cluster_of(situation, target.cluster)
         moved = f"{target}: {held.stop.field} is {held.told(held.now)}, held by {held.setter}"
+        foreign = f"{target}: {held.stop.field} is not held for this incident"
         children = [_child(cluster, target, job, situation) for job in intent.found["jobs"]]
         running = [c.manifest["metadata"]["name"] for c in children if c and not c.is_still]
         return (
-            *(() if held.is_still else (moved,)),
+            *(() if held.is_still and held.is_mine else (foreign if held.is_still else moved,)),
             *(f"Job {target.namespace}/{name} runs" for name in running),
         )
 

@@ -201,6 +201,17 @@ def test_the_builders_repository_counts_where_it_holds_the_commit(scene: Scene) 
     assert scene.targets() == []
 
 
+def test_two_builds_of_one_image_of_which_one_is_told_are_a_target_and_a_gap(scene: Scene) -> None:
+    """One whose repository is known, one of which nothing is."""
+    told, bare = Artifact("sha256:1", IMAGE, COMMIT, BUILDER), Artifact("sha256:2", IMAGE)
+    scene.built(told, {})
+    (exposure,) = scene.situation.exposures
+    other = SimpleNamespace(container=exposure.container, artifact=bare)
+    scene.situation.__dict__["exposures"] = (exposure, other)
+    found = scene.targets()
+    assert [type(t) for t in found] == [Uncovered, Target, Target, Target]
+
+
 def test_a_wrong_token_claims_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planned, the repository is uncovered; applied, it is an error without the token."""
     intents = scene.intents()
