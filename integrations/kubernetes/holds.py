@@ -94,13 +94,20 @@ class TakenError(ConflictError):
 
 
 def settled(read: Callable[[], Held | None], act: Callable[[Held], T]) -> T | None:
-    """What acting on the object answers; None where there is none any more. Where it changed between the reading and
-    the write, it is read and acted on again."""
+    """What acting on the object answers, as `retried`; None where there is none any more."""
+
+    def tried() -> T | None:
+        held = read()
+        return None if held is None else act(held)
+
+    return retried(tried)
+
+
+def retried(act: Callable[[], T]) -> T:
+    """What it answers. Where the object changed between its reading and the write, it is read and acted on again."""
     for attempt in range(1, _ATTEMPTS + 1):
-        if (held := read()) is None:
-            return None
         try:
-            return act(held)
+            return act()
         except TakenError:
             raise
         except ConflictError:

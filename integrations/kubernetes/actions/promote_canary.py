@@ -5,29 +5,26 @@ Owns what a good canary is, the rollout of its image, and what may be put back: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from integrations.kubernetes import canaries, canary_watch, rollouts, seen
 from integrations.kubernetes.actions.start_patched_canary import CanaryParameters, StartPatchedCanary
 from integrations.kubernetes.cluster import Cluster
-from integrations.kubernetes.holds import TakenError
+from integrations.kubernetes.holds import TakenError, retried
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live, reverter, still
 from integrations.kubernetes.resources import DEPLOYMENTS, Json
 from integrations.verbs import done
-from patchgap.errors import ConflictError, PatchgapError, RefusedError, WaitingError
+from patchgap.errors import PatchgapError, RefusedError, WaitingError
 from patchgap.model.plan import Control, Effect, Intent, Outcome, PlannedAction, Receipt, Target, Uncovered
 from patchgap.playbook.quantities import Duration, in_words
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import action
 
-T = TypeVar("T")
-
 _MOMENT = 3.0  # seconds that a rollout is waited for here; a longer one is looked at again in the next round
-_ATTEMPTS = 6  # a controller writes a busy workload's status every few moments
 
 
 class PromoteParameters(Parameters):
@@ -118,7 +115,7 @@ class PromoteCanary:
             _wait(look.waits, target)
             if look.bad:
                 return _withdraw(intent, situation, wanted, look.bad)
-            _again(lambda: _promote(cluster, intent, situation))
+            retried(lambda: _promote(cluster, intent, situation))
         _follow(cluster, target)
         gone = canaries.remove(cluster, situation, target)
         return _promoted(intent, live(situation, target), gone)
@@ -148,7 +145,7 @@ class PromoteCanary:
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Puts back the images found where they are proved clean by now; an affected or unknown one is not brought back,
         and the receipt says how a person does. Raises ConflictError where someone else has set another image since."""
-        return done(control.intent, _again(lambda: _undone(control, situation)))
+        return done(control.intent, retried(lambda: _undone(control, situation)))
 
 
 def _look(action: PlannedAction, situation: Situation, wanted: Mapping[str, str]) -> canary_watch.Look:
@@ -253,16 +250,3 @@ def _undone(control: Control, situation: Situation) -> tuple[str, ...]:
         if n not in back
     ]
     return tuple(said) or (f"{target} runs the images that were found",)
-
-
-def _again(act: Callable[[], T]) -> T:
-    """What it answers; tried again where the object was written between its reading and its write."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return act()
-        except TakenError:
-            raise
-        except ConflictError:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError  # the last attempt returned or raised
