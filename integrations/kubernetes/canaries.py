@@ -160,7 +160,7 @@ def manifest_of(original: Json, situation: Situation, target: Target, wanted: Ma
             "name": canary_name(situation, target),
             "namespace": target.namespace,
             "labels": {**kept, **mine},
-            "annotations": {STARTED: situation.clock().isoformat(timespec="seconds"), _SIZE: str(pods)},
+            "annotations": {STARTED: situation.clock().isoformat(), _SIZE: str(pods)},
         },
         "spec": {
             **{k: spec[k] for k in copied if k in spec},
