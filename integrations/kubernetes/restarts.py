@@ -80,6 +80,8 @@ def fate(consumer: Consumer) -> str:
             return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
         if _is_paused(consumer.head):
             return f"{consumer}: marked for restart; its team has paused its rollouts: it restarts when they resume"
+        if _resumed(consumer.head):
+            return f"{consumer}: restarted, for which its rollouts go on again; the freeze's policy stands"
         return f"{consumer}: restarted"
     if kind == "CronJob" and not consumer.live_pods:
         return f"{consumer}: its next run gets what is new"

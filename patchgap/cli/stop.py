@@ -44,8 +44,9 @@ def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
 @_JSON
 @click.pass_obj
 def resume(cli: Cli, why: str, who: str, as_json: bool) -> None:
-    """Let writes go on after `patchgap stop`. What was refused meanwhile is done by the next scheduled round, or when it is
-    run again."""
+    """Let writes go on after `patchgap stop`.
+
+    What was refused meanwhile is done by the next scheduled round, or when it is run again."""
     switch = _switch(cli)
     switch.lower(_said(why, "--why"), _said(who, "--as"), cli.clock())
     _show(switch, as_json=as_json)
