@@ -85,8 +85,12 @@ def ours(paths: list[Path], graph: Graph) -> tuple[int, int]:
     return graph.add_sboms(documents(), NOW), occurrences
 
 
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
 class Took(NamedTuple):
-    """Seconds of the clock and of the processors, those of processes that ended among them."""
+    """Seconds of the clock and of the processors, those of processes that ended among them; a tick at least, which the
+    system's counter cannot tell from nothing."""
 
     wall: float
     cpu: float
@@ -97,7 +101,7 @@ def timed(work: Callable[[], tuple[int, ...]]) -> Took:
     start, before = time.perf_counter(), os.times()
     value = work()
     after = os.times()
-    return Took(time.perf_counter() - start, sum(after[:4]) - sum(before[:4]), value)
+    return Took(time.perf_counter() - start, max(sum(after[:4]) - sum(before[:4]), TICK), value)
 
 
 def peak() -> int:
