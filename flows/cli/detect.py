@@ -11,6 +11,7 @@ from flows import osv_text
 from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from flows.runtime.local import Ran
+from patchgap.cli.output import parted
 from patchgap.errors import BadInputError
 from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages
@@ -62,7 +63,7 @@ def detect(
 
 def _found(engine: Engine, signal: SignalId, ran: Ran) -> Iterator[str]:
     """What came of the signal, and how to answer the plan where its incident waits for a yes."""
-    yield listed(ran.message.split("; "))
+    yield parted(ran.message)
     mine = (i for i in open_incidents(engine) if signal in state_of(engine, i).signals)
     for incident in mine:
         yield from standing.waiting(engine, incident)

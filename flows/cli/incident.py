@@ -227,7 +227,7 @@ def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: 
         {"incident": incident_id, "plan_only": plan_only},
         as_json=as_json,
         words=lambda engine, ran: [
-            listed(ran.message.split("; ")),
+            parted(ran.message),
             *(() if plan_only else standing.waiting(engine, IncidentId(incident_id))),
         ],
     )
