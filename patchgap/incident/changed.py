@@ -42,8 +42,8 @@ def must_be_as_planned(state: IncidentState, action: PlannedAction, verb: Action
 
 
 def _is_ours(state: IncidentState, action: PlannedAction, name: str, change: list[str], situation: Situation) -> bool:
-    """Whether another action of the incident, which was begun, says that it makes just this change on the same object; or
-    has set a mend that was named."""
+    """Whether an action of the incident that was begun, this one too, says that it makes just this change on the same
+    object; or has set a mend that was named."""
     then, now = change
     begun = list(_begun_on(state, action))
     if any(line.endswith(f"{name}: {then} -> {now}") for other in begun for line in other.changes):
@@ -57,5 +57,5 @@ def _begun_on(state: IncidentState, action: PlannedAction) -> Iterator[PlannedAc
         other = intent.action
         its = other.target
         same = (its.platform, its.cluster, its.namespace, its.kind, its.name)
-        if other.id != action.id and same == (mine.platform, mine.cluster, mine.namespace, mine.kind, mine.name):
+        if same == (mine.platform, mine.cluster, mine.namespace, mine.kind, mine.name):
             yield other

@@ -99,7 +99,7 @@ def _conduct(
             return receipt if receipt is not None and known else _record(desk, action.id, seen)
         may_write()
         found = verb.find(action, situation)  # also where an intent was made: the target may be another by now
-        if intent is None:
+        if allowed is _must_be_planned:
             must_be_as_planned(state, action, verb, situation)
         intent = _intend(desk, action, found, known=intent, allowed=lambda now: allowed(now, action, situation))
     except _NotPlannedError:

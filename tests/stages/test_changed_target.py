@@ -95,6 +95,27 @@ def test_what_containment_itself_did_is_no_change(
     assert contain.plan(engine, incident).digest == state_of(engine, incident).plan.digest  # type: ignore[union-attr]
 
 
+def test_a_target_that_changes_after_a_failed_try_is_refused_too(
+    engine: Engine, world: World, scale: Scale, waiting: tuple[IncidentId, PlannedAction]
+) -> None:
+    """The yes was for what the plan shows, and a retry is the same action: only a plan made anew goes on."""
+    incident, action = waiting
+    world.broken.add("notebook")
+    assert contain.carry_out(engine, incident, action.id).outcome is Outcome.FAILED
+    world.broken.clear()
+    tried = list(world.calls)
+    scale.fields["spec.replicas"] = "5"
+    receipt = contain.carry_out(engine, incident, action.id)
+    assert receipt.outcome is Outcome.FAILED
+    assert "spec.replicas was 3, is 5" in receipt.detail[0]
+    assert world.calls == tried
+    anew = contain.plan(engine, incident)
+    with pytest.raises(RefusedError, match="not approved"):
+        contain.carry_out(engine, incident, anew.actions[0].id)
+    say_yes(engine, incident, anew.digest, "lee")
+    assert contain.carry_out(engine, incident, anew.actions[0].id).outcome is Outcome.DONE
+
+
 def test_a_plan_that_says_nothing_of_the_state_is_not_held_to_it(engine: Engine, world: World, scale: Scale) -> None:
     """As of an earlier version: its digest is what it was, and its targets are taken by their identity."""
     world.runs("notebook", BAD, Classification.INTERNAL)
