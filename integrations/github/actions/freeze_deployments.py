@@ -72,14 +72,14 @@ class FreezePromotion:
         return (f"ruleset {_name(situation)}: {branches} take no push, but pull requests of {_teams(promotion)}",)
 
     def seen(self, target: Target, situation: Situation) -> Mapping[str, str]:
-        """Which branches may deploy to the environment, as it was before any incident held it. The ruleset stands on nothing."""
+        """Which branches may deploy to the environment, as it was before any incident held it, wholly or by halves. The
+        ruleset stands on nothing."""
         if target.kind != "Environment":
             return {}
         state = _same(situation, target).state(target.namespace, target.name)
-        if state == _LOCKED:
-            ours = (*situation.done_or_begun, *(c for _, c in situation.elsewhere(target)))
-            state = next((c.intent.found for c in ours if c.intent.action.target == target), state)
-        return {"branches": _words(state)}
+        ours = (*situation.done_or_begun, *(c for _, c in situation.elsewhere(target)))
+        before = (c.intent.found for c in ours if c.intent.action.target == target)
+        return {"branches": _words(next((found for found in before if _between(found, state)), state))}
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
         """Which branches may deploy. Raises ConflictError where it is another repository under that name, WaitingError
@@ -178,7 +178,7 @@ def _refuse_anothers(promotion: Promotion, target: Target, state: State, situati
     """Raises WaitingError where another incident holds it: as its ledger says, also while only its ruleset is released
     yet, or as a ruleset says that another patchgap made."""
     others: set[str] = {
-        i for i, c in situation.elsewhere(target) if c.receipt.outcome is Outcome.DONE or not _is(state, c.intent)
+        i for i, c in situation.elsewhere(target) if c.receipt.outcome is Outcome.DONE or not _is(state, c.intent.found)
     }
     if state == _LOCKED:
         names = {n for n in promotion.rulesets(target.namespace) if n.startswith(f"{_PREFIX}inc-")}
@@ -190,22 +190,24 @@ def _refuse_anothers(promotion: Promotion, target: Target, state: State, situati
         )
 
 
-def _is(state: State, intent: Intent) -> bool:
-    """Whether it is as that intent found it: nothing of its effect stands."""
-    patterns = [list(p) for p in intent.found["patterns"]]
-    return state["policy"] == intent.found["policy"] and list(state["patterns"]) == patterns
+def _is(state: State, found: State) -> bool:
+    """Whether it is as it was found: nothing of the effect stands."""
+    return state["policy"] == found["policy"] and list(state["patterns"]) == [list(p) for p in found["patterns"]]
 
 
 def _ours(found: State, state: State, target: Target) -> None:
     """Holds where the state is the one found, the one set, or between them; anything else is someone else's."""
-    patterns = [list(p) for p in found["patterns"]]
-    between = state["policy"] == CUSTOM and all(p in patterns for p in state["patterns"])
-    if not between and (state["policy"] != found["policy"] or list(state["patterns"]) != patterns):
+    if not _is(state, found) and not _between(found, state):
         raise ConflictError(
             f"which branches may deploy to {target.name} of {target.namespace} was changed by someone else:"
             f" found {_words(found)}, set none, stands {_words(state)}",
             "Settle it there by hand; patchgap changes nothing of it.",
         )
+
+
+def _between(found: State, state: State) -> bool:
+    """Whether it admits nothing but what was found: that is set, or on the way to it."""
+    return state["policy"] == CUSTOM and all(p in [list(q) for q in found["patterns"]] for p in state["patterns"])
 
 
 def _unlock(promotion: Promotion, intent: Intent, situation: Situation) -> Receipt:

@@ -129,9 +129,11 @@ def test_what_a_plan_stands_on_is_what_somebody_else_changes(scene: Scene) -> No
     held = control(intents[1], scene)
     assert VERB.seen(production, scene.situation) != planned
     mine, others = {"done_or_begun": (held,)}, {"elsewhere": lambda _: ((IncidentId("inc-2"), held),)}
-    for told in (mine, others):
-        now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **told}))
-        assert VERB.seen(production, now) == planned
+    for half in ([], [{"id": 7, "name": "v*", "type": "tag"}]):  # all of it, and a run that was cut off
+        scene.repository.patterns["production"][:] = half
+        for told in (mine, others):
+            now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **told}))
+            assert VERB.seen(production, now) == planned
     VERB.release(held, scene.situation)
     scene.repository.patterns["production"].append({"id": 9, "name": "hotfix", "type": "branch"})
     assert VERB.seen(production, scene.situation) == {"branches": "hotfix, main, v*"}
