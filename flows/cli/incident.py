@@ -10,7 +10,7 @@ import click
 
 from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
-from patchgap.cli.output import Group, emit, parted, safe
+from patchgap.cli.output import Group, emit, many, parted
 from patchgap.errors import BadInputError
 from patchgap.incident import heading, lasting
 from patchgap.incident.events import Approved, Dismissed
@@ -48,18 +48,22 @@ def incident() -> None:
 @_JSON
 @click.pass_context
 def list_(context: click.Context, everything: bool, as_json: bool) -> None:
-    """Every open incident, oldest first."""
-    rows = [r for r in opened(context).ledger.incidents() if everything or r.status == "open"]
-    lines = [f"{r.id}  {r.status:9}  {r.opened_at:%Y-%m-%d %H:%M} UTC  {safe(r.key)}" for r in rows]
-    put(rows, as_json=as_json, text="\n".join(lines) or "no incident is open")
+    """Every open incident, oldest first: what it is about, how bad it is, and what it waits for."""
+    engine = opened(context)
+    states = [state_of(engine, r.id) for r in engine.ledger.incidents() if everything or r.status == "open"]
+    if as_json:
+        emit([standing.summary(engine, state) for state in states])
+    else:
+        click.echo("\n".join(standing.summed(engine, state) for state in states) or "no incident is open")
 
 
 @incident.command()
 @_ID
+@click.option("--story", "whole", is_flag=True, help="All that happened, as the ledger tells it, before how it stands.")
 @_JSON
 @click.pass_context
-def show(context: click.Context, incident_id: str, as_json: bool) -> None:
-    """One incident's story, as its ledger tells it; at its end how it stands, and what to type next."""
+def show(context: click.Context, incident_id: str, whole: bool, as_json: bool) -> None:
+    """How an incident stands, what is proved, and what to type next."""
     engine = opened(context)
     entries = engine.ledger.read(IncidentId(incident_id))
     teller = Teller()
@@ -70,8 +74,11 @@ def show(context: click.Context, incident_id: str, as_json: bool) -> None:
         ends = {c.intent.action.id: end for c, end in lasting.standing(state)}
         emit({"state": state, "story": story, "stands_until": ends, "waits": standing.waits(engine, state.id)})
         return
-    stands = (listed([line]) for line in lasting.lines(state, engine.clock()))
-    click.echo("\n".join([*_by_day(incident_id, told), *stands, "", *standing.lines(engine, state.id)]))
+    if whole:
+        click.echo("\n".join([*_by_day(incident_id, told), ""]))
+    click.echo("\n".join(standing.lines(engine, state.id)))
+    if not whole:
+        click.echo(listed([f"`--story` tells all that happened, {many(len(told), 'line')}"]))
 
 
 def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
@@ -89,10 +96,11 @@ def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
 @_JSON
 @click.pass_context
 def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
-    """The recorded plan with every target named; made and recorded where there is none yet."""
+    """The recorded plan with every target named and how it stands; made and recorded where there is none yet."""
     engine = opened(context)
     held = state_of(engine, IncidentId(incident_id)).plan or contain_stage.plan(engine, IncidentId(incident_id))
-    put(held, as_json=as_json, text=listed(plan_lines(held)))
+    state = state_of(engine, IncidentId(incident_id))
+    put(held, as_json=as_json, text=listed(plan_lines(held, lambda a: heading.step(state, a, engine.clock()))))
     if held.refusals:
         context.exit(1)
 

@@ -43,15 +43,15 @@ def listed(lines: Iterable[str], indent: str = "", hanging: str = "    ") -> str
     return "\n".join(wrapped(safe(line), indent, indent + hanging) for line in lines)
 
 
-def plan_lines(held: Plan) -> Iterator[str]:
-    """A plan in words: every target, what would change on it, and what stands in the way."""
+def plan_lines(held: Plan, stands: Callable[[PlannedAction], str] | None = None) -> Iterator[str]:
+    """A plan in words: every target, what would change on it, how it stands, and what is in the way."""
     yield f"plan {held.digest}"
     yield f"of {held.incident}, playbook {held.playbook}"
     for action in held.actions:
         undone = (
             f" (undone by {action.inverse})" if action.inverse else " (nothing undoes it)" if _changes(action) else ""
         )
-        yield f"tier {action.tier}  {action.verb}{undone}"
+        yield f"tier {action.tier}  {action.verb}{undone}{f': {shortened(stands(action))}' if stands else ''}"
         yield f"    {difference.named(action.target)}"
         yield from (f"    {sign} {shortened(text)}" for sign, text in difference.lines(action))
     yield from (f"not covered  {u.verb} {u.target}: {u.reason}" for u in held.uncovered)

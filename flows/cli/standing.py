@@ -9,17 +9,38 @@ from typing import Any
 from flows.cli.output import listed
 from flows.runtime.local import Ran
 from patchgap.cli.output import many, parted
-from patchgap.incident.heading import headline
-from patchgap.incident.state import ENDED, IncidentState, fold
-from patchgap.incident.story import shortened
+from patchgap.incident import lasting
+from patchgap.incident.heading import DONE, at, grade, headline, step, tiers, title
+from patchgap.incident.state import ENDED, IncidentState, Status
+from patchgap.incident.story import MARK, shortened
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome, Plan
-from patchgap.stages import consent
+from patchgap.stages import consent, recover
 from patchgap.stages.engine import Engine
 from patchgap.stages.situation import state_of
 
 _VERDICT = re.compile(r"(?<=\))(: fail|: unknown): ")  # between a missing proof's check and what it saw
 _DIGITS = 12  # of a plan's digest, in a command to type: the whole of it stands above
+
+
+def summary(engine: Engine, state: IncidentState) -> dict[str, Any]:
+    """An incident of a list, as fields; `tiers` says how many workloads are in each, `waits` is that of `waits`."""
+    return {
+        "id": state.id,
+        "key": state.finding.key,
+        "status": state.status if state.status in ENDED else Status.OPEN,
+        "opened_at": state.times.opened,
+        "about": title(state),
+        "severity": state.finding.severity,
+        "tiers": tiers(state),
+        "stands": _headline(engine, state),
+        "waits": waits(engine, state.id),
+    }
+
+
+def summed(engine: Engine, state: IncidentState) -> str:
+    """The same in lines."""
+    return listed([*_about(state), f"  {_headline(engine, state)}"])
 
 
 def waits(engine: Engine, incident: IncidentId) -> dict[str, Any] | None:
@@ -64,30 +85,65 @@ def _who(asked: dict[str, Any]) -> str:
 
 
 def lines(engine: Engine, incident: IncidentId) -> Iterator[str]:
-    """Where it stands in a sentence, and what a person does next."""
-    entries = engine.ledger.read(incident)
-    state = fold(entries)
-    late = consent.late(state, entries, engine.clock())
-    no = f"{state.declined.who} said no to its plan: {state.declined.why}" if state.declined else ""
-    yield listed([no or ("Nobody said yes to its plan in time: that is a no." if late else headline(state))])
+    """What it is about and where it stands, what a person does next, and under it what is proved and what holds."""
+    state = state_of(engine, incident)
+    yield listed(_about(state))
+    yield ""
+    yield listed([_headline(engine, state)])
     if stopped := engine.stop.refusal():
         yield listed([stopped.problem])
     if state.status in ENDED:
-        yield from _typed(f"patchgap incident close {incident}", "where its report is")
-        return
-    if engine.consent.asked(incident) is not None:
+        yield listed([f"report: {recover.papers(engine, incident).report}"])
+    elif engine.consent.asked(incident) is not None:
         yield from waiting(engine, incident)
+    else:
+        yield from [f"plan {state.plan.digest}"] if state.plan is not None else []
+        yield from _next(engine, state)
+    held = [*_steps(engine, state), *_proofs(state), *lasting.lines(state, engine.clock())]
+    yield from ["", listed(held)] if held else []
+
+
+def _about(state: IncidentState) -> Iterator[str]:
+    yield f"{state.id}  {at(state.times.opened)}"
+    yield f"  {title(state)}"
+    yield f"  {grade(state)}"
+
+
+def _headline(engine: Engine, state: IncidentState) -> str:
+    if state.declined:
+        return f"{state.declined.who} said no to its plan: {state.declined.why}"
+    return "Nobody said yes to its plan in time: that is a no." if _answered_no(engine, state) else headline(state)
+
+
+def _answered_no(engine: Engine, state: IncidentState) -> bool:
+    return consent.late(state, engine.ledger.read(state.id), engine.clock())
+
+
+def _steps(engine: Engine, state: IncidentState) -> Iterator[str]:
+    """How many steps of the plan are done, and each that is not."""
+    if state.plan is None or state.status in ENDED:
         return
-    if state.plan is not None:
-        yield f"plan {state.plan.digest}"
-    yield from _next(engine, state, answered_no=late)
+    said = [(action, step(state, action, engine.clock())) for action in state.plan.actions]
+    yield f"steps done: {sum(how == DONE for _, how in said)} of {len(said)}"
+    for action, how in said:
+        if how != DONE:
+            yield f"  {action.verb} {action.target}: {shortened(how)}"
 
 
-def _next(engine: Engine, state: IncidentState, *, answered_no: bool) -> Iterator[str]:
+def _proofs(state: IncidentState) -> Iterator[str]:
+    """Each check of the last judgement, with what came of it."""
+    if state.verdict is None or state.times.judged is None:
+        return
+    yield f"proofs, as judged at {at(state.times.judged)}:"
+    for check, verdict in state.verdict.by_check.items():
+        yield f"  {MARK[verdict]} {check}{', waived' if check in state.verdict.waived else ''}"
+
+
+def _next(engine: Engine, state: IncidentState) -> Iterator[str]:
     contain = f"patchgap incident contain {state.id}"
     if state.plan is None or state.plan.refusals:
         yield from _typed(contain, "plans it, and contains what waits for nobody")
-    elif state.declined is not None or answered_no:
+    elif state.declined is not None or _answered_no(engine, state):
         yield from _typed(contain, "makes the plan again, and asks again")
     elif _left(engine, state, state.plan):
         yield from _typed(contain, "does what is left, and nothing twice")

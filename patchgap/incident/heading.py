@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from patchgap.incident.events import Closed, Dismissed
 from patchgap.incident.state import IncidentState, Status
+from patchgap.model.finding import Finding
+from patchgap.model.plan import Outcome, PlannedAction
+
+DONE = "done"
 
 
 def title(state: IncidentState) -> str:
@@ -51,6 +56,39 @@ def headline(state: IncidentState) -> str:
     }[state.status]
 
 
+def tiers(state: IncidentState) -> dict[int, int]:
+    """How many workloads are in each tier."""
+    return dict(sorted(Counter(given.tier for given in state.tiers.values()).items()))
+
+
+def grade(state: IncidentState) -> str:
+    """How bad it is, and how far it reaches: `critical, malicious · 2 workloads of tier 1, 1 of tier 2`."""
+    first, *others = [f"{number} of tier {tier}" for tier, number in tiers(state).items()] or [
+        "no workload has a tier yet"
+    ]
+    first = first.replace(" of", " workload of" if first.startswith("1 ") else " workloads of", 1)
+    severity = ", ".join([state.finding.severity.value, *_flags(state.finding)])
+    return f"{severity} · {', '.join([first, *others])}"
+
+
+def step(state: IncidentState, action: PlannedAction, now: datetime) -> str:
+    """How one step of the plan stands: DONE, `waits for a yes`, `failed: …`."""
+    receipt = state.receipt(action.id)
+    said = f": {receipt.detail[0]}" if receipt and receipt.detail else ""
+    if action.id in state.released_whole:
+        return "released"
+    if receipt is not None:
+        words = {Outcome.WAITING: "waits", Outcome.UNSETTLED: "unknown whether it is done"}
+        return DONE if receipt.outcome is Outcome.DONE else f"{words.get(receipt.outcome, 'failed')}{said}"
+    if action.id in state.intents:
+        return "begun, and no receipt says how it ended"
+    if state.plan is not None and state.plan.refusals:
+        return "refused with its plan"
+    if not state.consented(action, now):
+        return f"{state.declined.who} said no" if state.declined else "waits for a yes"
+    return "not begun"
+
+
 def ended(state: IncidentState) -> str:
     """When an incident was closed, or dismissed and by whom."""
     by = f" by {state.ending.who}: {state.ending.why}" if isinstance(state.ending, Dismissed) else ""
@@ -63,17 +101,19 @@ def facts(state: IncidentState) -> list[tuple[str, str]]:
     finding = state.finding
     advisory = finding.signal.advisory
     clusters = sorted({e.workload.ref.cluster for e in finding.exposures})
-    flags = [
-        w for w, on in (("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)) if on
-    ]
     return [
-        ("Severity", ", ".join([finding.severity.value, *flags])),
+        ("Severity", ", ".join([finding.severity.value, *_flags(finding)])),
         ("EPSS", f"{finding.epss:.1%}" if finding.epss is not None else "not stated"),
         ("Aliases", ", ".join(advisory.aliases) if advisory and advisory.aliases else "none"),
         ("Signal", f"{finding.signal.source}, {at(finding.signal.received_at)}"),
         ("Clusters", ", ".join(clusters) or "none"),
         ("Playbook", f"{state.playbook}@{state.version} ({state.digest[:19]}…)"),
     ]
+
+
+def _flags(finding: Finding) -> list[str]:
+    said = ("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)
+    return [words for words, on in said if on]
 
 
 def at(when: datetime) -> str:

@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _MANY = 2
 
 _ENDED = {Outcome.DONE: "✓", Outcome.WAITING: "…", Outcome.UNSETTLED: "?"}  # else ✗
-_MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
+MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNKNOWN: "?"}
 
 
 def lines(entry: Entry) -> tuple[str, ...]:
@@ -210,7 +210,7 @@ def _evidence(body: events.EvidenceTaken) -> Iterator[str]:
 
 
 def _piece(piece: Evidence) -> str:
-    return f"{_MARK[piece.verdict]} {piece.check} ({piece.source}): {'; '.join(piece.reasons)}"
+    return f"{MARK[piece.verdict]} {piece.check} ({piece.source}): {'; '.join(piece.reasons)}"
 
 
 def _judged(body: events.GateJudged) -> Iterator[str]:
