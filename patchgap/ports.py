@@ -291,6 +291,9 @@ class FlowStarter(Protocol):
         """The flow run's id. The same key starts one run. Raises UnreachableError where the Prefect API does not
         answer: the caller has stored what is needed to try again."""
 
+    def see(self, flow: str) -> None:
+        """Raises UnreachableError or NotFoundError where a run of it could not be started now."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRun:

@@ -5,13 +5,15 @@ Nothing here talks to the server but to ask whether it is well.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import os
 import secrets
 import socket
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import Self
 from flows.runtime.address import PrefectAddress
 from flows.runtime.children import Child
 from flows.runtime.patient import Patient
-from patchgap.errors import PatchgapError
+from patchgap.errors import PatchgapError, UnreachableError
 
 HOST = "127.0.0.1"
 _SCHEMA = Path(__file__).parent / f"prefect-{version('prefect')}.sql"
@@ -41,12 +43,13 @@ class PrefectServer:
         """Where it answers; the password is made on first use."""
         return PrefectAddress(f"http://{HOST}:{self.port}/api", _password(self.home))
 
-    def launch(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Starts the process and returns at once; `wait` waits for it."""
+    def launch(self, environ: Mapping[str, str] = os.environ) -> Child:
+        """Starts the process and returns it at once; `wait` waits until it answers."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _seed(self.home / "prefect.db", environ)
         settings = {k: v for k, v in environ.items() if k not in _OURS} | self._settings()
         self._child = Child.start("flows.runtime", ["server", str(self.port)], settings, self.home / "server.log")
+        return self._child
 
     def wait(self) -> None:
         """Returns when the server answers. Raises PatchgapError where it ends or takes too long."""
@@ -59,14 +62,12 @@ class PrefectServer:
                 what = "did not answer in time" if code is None else f"ended with exit code {code}"
                 raise PatchgapError(f"the Prefect server {what}: {words}", f"Read {log}, then start again.")
             time.sleep(0.05)
-        (self.home / "port").write_text(str(self.port), encoding="ascii")
 
     def stop(self) -> None:
         """Ends it, with all its children. More than once is harmless."""
         if self._child:
             self._child.stop()
             self._child = None
-            (self.home / "port").unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.launch()
@@ -98,13 +99,54 @@ class PrefectServer:
         }
 
 
-def running(home: Path) -> PrefectAddress | None:
-    """The server that another process of this machine runs on that home now; None for none."""
-    file = home / "port"
-    if not file.is_file() or not (home / "sign-in").is_file():
+@contextmanager
+def announced(home: Path, port: int) -> Iterator[None]:
+    """Tells `running` of a server on that port as long as the context is open and this process lives: the file
+    stays, and its lock is what counts. Raises PatchgapError where another process tells of one."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (home / "port").open("a", encoding="ascii") as file:
+        _lock(file.fileno(), home)
+        file.truncate(0)
+        file.write(str(port))
+        file.flush()
+        yield
+
+
+def _lock(descriptor: int, home: Path) -> None:
+    for _ in range(20):  # who looks whether it is taken holds it for a moment
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
+    raise PatchgapError(f"another `patchgap up` has just begun on {home.parent}", "Start again, and it is joined.")
+
+
+def running(home: Path, *, wait_seconds: float = 120) -> PrefectAddress | None:
+    """The server that `patchgap up` runs on that home, waited for while it starts; None for none. Raises
+    UnreachableError where there is one that does not answer."""
+    deadline = time.monotonic() + wait_seconds
+    while (port := announced_port(home)) is not None:
+        if _healthy(port):
+            return PrefectAddress(f"http://{HOST}:{port}/api", _password(home))
+        if time.monotonic() > deadline:
+            raise UnreachableError(
+                f"the Prefect server of the `patchgap up` on {home.parent} does not answer",
+                f"Read {home / 'server.log'}; end that `patchgap up` and start it again.",
+            )
+        time.sleep(0.1)
+    return None
+
+
+def announced_port(home: Path) -> int | None:
+    """The port that a living process tells of, 0 while it is about to; None where none does."""
+    try:
+        with (home / "port").open(encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return None
-    port = int(file.read_text(encoding="ascii"))
-    return PrefectAddress(f"http://{HOST}:{port}/api", _password(home)) if _healthy(port) else None
+    except BlockingIOError:
+        return int((home / "port").read_text(encoding="ascii") or 0)
+    return None
 
 
 _OURS = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")  # the client's words, not the server's

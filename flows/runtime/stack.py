@@ -18,7 +18,7 @@ from flows.process import hand_over
 from flows.runtime.address import PrefectAddress, configured
 from flows.runtime.children import Child
 from flows.runtime.local import address_of
-from flows.runtime.server import PrefectServer, free_port
+from flows.runtime.server import PrefectServer, announced, announced_port, free_port
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.settings import Settings, secret
 
@@ -53,9 +53,11 @@ class Stack:
         home = self.settings.home / "prefect"
         found = address_of(self.settings.home, self._environ)
         server = None if found else PrefectServer(home, port=free_port(self._port), timeout_seconds=self._timeout)
+        self._joins = found is not None and self.sign_in_file is not None
         if server:
+            self._open.enter_context(announced(home, server.port))
             self._open.callback(server.stop)
-            server.launch(self._environ)
+            self._children.append(("Prefect server", server.launch(self._environ)))
             self.started.append("Prefect server")
         self.address: PrefectAddress = found or server.address  # type: ignore[union-attr]  # one of the two is there
         worker = self._launch_worker(home)
@@ -117,13 +119,15 @@ class Stack:
         return str(self.secret_file) if self.secret_file.exists() else self.settings.webhook.secret
 
     def check(self) -> None:
-        """Raises PatchgapError where a part that we started has ended on its own."""
+        """Raises PatchgapError where a part that we started, or a server that we joined, has ended on its own."""
         for name, child in self._children:
             if (code := child.ended()) is not None:
                 raise PatchgapError(
                     f"the {name} ended with exit code {code}: {child.last_words()}",
                     f"Read {child.log}, then start again; what was under way goes on from the ledger.",
                 )
+        if self._joins and announced_port(self.settings.home / "prefect") is None:
+            raise PatchgapError("the `patchgap up` whose Prefect server this one used has ended", "Start again.")
 
     @property
     def secret_file(self) -> Path:
@@ -147,7 +151,7 @@ def _ready(file: Path) -> bool:
 def _answers(url: str) -> bool:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -31,9 +31,26 @@ class PrefectStarter:
     def start(self, flow: str, parameters: Mapping[str, object], idempotency_key: str, tags: Sequence[str] = ()) -> str:
         """The flow run's id; the same key is the same run. Raises UnreachableError where the server does not answer,
         NotFoundError where the deployment is not declared there."""
+        with self._asking(flow) as client:
+            deployment = client.read_deployment_by_name(f"{flow}/{flow}")
+            run = client.create_flow_run_from_deployment(
+                deployment.id,
+                parameters=dict(parameters),
+                idempotency_key=idempotency_key,
+                tags=[*deployment.tags, *tags],
+            )
+            return str(run.id)
+
+    def see(self, flow: str) -> None:
+        """Raises what `start` would raise, and starts nothing."""
+        with self._asking(flow) as client:
+            client.read_deployment_by_name(f"{flow}/{flow}")
+
+    @contextmanager
+    def _asking(self, flow: str) -> Iterator[SyncPrefectClient]:
         try:
             with self.client() as client:
-                return self._start(client, flow, parameters, idempotency_key, tags)
+                yield client
         except ObjectNotFound as error:
             raise NotFoundError(
                 f"no deployment {flow}/{flow} is declared on {self._address.api_url}",
@@ -50,23 +67,6 @@ class PrefectStarter:
         """Prefect's client on this very server, whichever this process was configured for when it imported Prefect."""
         with self._settings(), get_client(sync_client=True) as client:
             yield client
-
-    def _start(
-        self,
-        client: SyncPrefectClient,
-        flow: str,
-        parameters: Mapping[str, object],
-        idempotency_key: str,
-        tags: Sequence[str],
-    ) -> str:
-        deployment = client.read_deployment_by_name(f"{flow}/{flow}")
-        run = client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters=dict(parameters),
-            idempotency_key=idempotency_key,
-            tags=[*deployment.tags, *tags],
-        )
-        return str(run.id)
 
     def _settings(self) -> AbstractContextManager[object]:
         return temporary_settings(

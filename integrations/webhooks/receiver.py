@@ -84,6 +84,7 @@ def create_app(
     app.add_api_route(PATH + "{token}", approvals.show, methods=["GET"], response_model=None)
     app.add_api_route(PATH + "{token}", approvals.answer, methods=["POST"], response_model=None)
     app.add_api_route("/healthz", receiver.health, methods=["GET"], response_model=None)
+    app.add_api_route("/readyz", receiver.ready, methods=["GET"], response_model=None)
     app.add_api_route("/metrics", receiver.metrics, methods=["GET"], response_model=None)
     return app
 
@@ -148,18 +149,30 @@ class Receiver:
             return None
 
     async def health(self) -> Response:
-        """200 while the process is up and the database answers, else 503; nothing more is told."""
+        """200 while the process is up and the database answers, so that a signal is kept, else 503; nothing more is told."""
+        return await self._told(self._touch, "ok")
+
+    async def ready(self) -> Response:
+        """200 where a signal would have its run now as well: the Prefect API answers and knows the flow; else 503."""
+        return await self._told(self._see, "ready")
+
+    async def _told(self, look: Callable[[], None], word: str) -> Response:
         try:
-            await to_thread.run_sync(self._touch)
-        except (PatchgapError, sa.exc.SQLAlchemyError):
+            async with asyncio.timeout(self._start_within):
+                await to_thread.run_sync(look, abandon_on_cancel=True)
+        except (PatchgapError, sa.exc.SQLAlchemyError, TimeoutError):
             return JSONResponse({"status": "unavailable"}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": word})
 
     def _touch(self) -> None:
         try:
             self._inbox.get(_UNSTORED)
         except NotFoundError:
             return  # the database answered
+
+    def _see(self) -> None:
+        self._touch()
+        self._sweeper.see()
 
     async def metrics(self, request: Request) -> Response:
         """The counters, to this machine alone."""

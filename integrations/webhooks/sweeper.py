@@ -45,6 +45,10 @@ class Sweeper:
         self._waiting.pop(signal, None)
         return run
 
+    def see(self) -> None:
+        """Raises what the starter raises where a run could not be started now."""
+        self._starter.see(_FLOW)
+
     def sweep(self) -> int:
         """Tries what is due; how many signals still wait for a run."""
         pending = {row.id for row in self._inbox.pending()}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from flows.runtime import server
 from flows.runtime.address import configured
-from patchgap.errors import BadInputError
+from patchgap.errors import BadInputError, UnreachableError
 from tests.flows.running import clean_environ, run
 
 
@@ -59,3 +63,58 @@ def test_a_password_is_in_no_address_that_is_shown() -> None:
     """Printing an address prints no password."""
     address = server.PrefectAddress("http://127.0.0.1:4200/api", "patchgap:hunter2")
     assert "hunter2" not in repr(address)
+
+
+@contextmanager
+def answering(statuses: Iterator[int]) -> Iterator[int]:
+    """The port of something that answers with one of these after the other."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(next(statuses))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    with HTTPServer((server.HOST, 0), Answers) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield http.server_port
+        http.shutdown()
+
+
+def test_a_server_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    """A command that comes while `up` starts, or while its server is busy, joins it instead of starting another."""
+    with answering(iter((503, 503, 200))) as port, server.announced(tmp_path, port):
+        found = server.running(tmp_path)
+    assert found is not None
+    assert found.api_url == f"http://127.0.0.1:{port}/api"
+
+
+def test_a_server_that_does_not_answer_is_told_and_not_doubled(tmp_path: Path) -> None:
+    """Where `up` lives and its server does not answer, no second server is started on its database."""
+    closed = server.free_port()
+    with server.announced(tmp_path, closed), pytest.raises(UnreachableError, match="does not answer"):
+        server.running(tmp_path, wait_seconds=0)
+
+
+def test_only_who_tells_of_a_server_takes_it_back(tmp_path: Path) -> None:
+    """The server of a single command, started and stopped on the same home, leaves that of `up` to be found."""
+    with answering(iter((200,))) as port, server.announced(tmp_path, port):
+        alone = server.PrefectServer(tmp_path)
+        alone.launch()
+        alone.stop()
+        found = server.running(tmp_path)
+        assert found is not None
+        assert found.api_url.endswith(f":{port}/api")
+
+
+def test_what_a_killed_up_left_is_no_server(tmp_path: Path) -> None:
+    """The file alone says nothing: nobody lives who told it, even where somebody else answers on that port."""
+    with server.announced(tmp_path, 1):
+        pass
+    assert server.running(tmp_path) is None
+    with answering(iter((200, 200))) as port:
+        (tmp_path / "port").write_text(str(port))
+        (tmp_path / "sign-in").write_text("patchgap:x")
+        assert server.running(tmp_path) is None

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from flows.drill.world import World
-from flows.runtime.server import free_port
+from flows.runtime.server import announced_port, free_port
 from tests.flows.running import PATCHGAP, Up, addresses, answers, clean_environ, processes_of, run, start_up, wait_until
 
 
@@ -64,11 +64,17 @@ def test_no_scratch_file_is_left_or_shared(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_killed_up_takes_its_parts_with_it(tmp_path: Path) -> None:
-    """SIGKILL, which nobody can answer, still leaves no orphan: each part ends with its parent's pipe."""
+    """SIGKILL, which nobody can answer, still leaves no orphan: each part ends with its parent's pipe. A second `up` that
+    had joined it while it started ends too, and says why."""
     with start_up(tmp_path) as process:
-        assert wait_until(lambda: len(processes_of(tmp_path)) >= 4, 90)
-        assert wait_until((tmp_path / "prefect" / "port").exists, 60)
-        process.kill()
+        assert wait_until(lambda: announced_port(tmp_path / "prefect") is not None, 60)
+        with start_up(tmp_path) as second:
+            assert "Prefect server" not in addresses(second)["started"]
+            assert len(processes_of(tmp_path)) >= 7
+            process.kill()
+            _, told = second.communicate(timeout=60)
+            assert second.returncode == 2
+        assert "whose Prefect server this one used has ended" in told
         assert wait_until(lambda: not processes_of(tmp_path), 20), processes_of(tmp_path)
 
 

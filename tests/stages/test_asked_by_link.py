@@ -87,6 +87,9 @@ class Starter:
     def start(self, flow: str, parameters: Mapping[str, str], idempotency_key: str, tags: Sequence[str] = ()) -> str:
         return "run-1"
 
+    def see(self, flow: str) -> None:
+        """Whatever is asked for is there."""
+
 
 @dataclass
 class Asked:

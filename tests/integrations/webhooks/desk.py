@@ -79,6 +79,10 @@ class CountingStarter:
         self.started.set()
         return run
 
+    def see(self, flow: str) -> None:
+        if self.down:
+            raise UnreachableError("the Prefect API does not answer", f"Start it for {flow}.")
+
 
 @dataclass
 class Desk:

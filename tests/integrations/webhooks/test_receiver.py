@@ -128,6 +128,15 @@ def test_health_tells_up_and_nothing_else(desk: Desk) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+def test_ready_tells_whether_a_run_could_be_started(desk: Desk) -> None:
+    """A receiver keeps signals while Prefect is away, and says that it is not ready."""
+    desk.starter.down = True
+    told = [httpx.get(f"{desk.url}/{path}", trust_env=False).status_code for path in ("healthz", "readyz")]
+    desk.starter.down = False
+    answer = httpx.get(f"{desk.url}/readyz", trust_env=False)
+    assert (told, answer.status_code, answer.json()) == ([200, 503], 200, {"status": "ready"})
+
+
 def test_metrics_count_deliveries_for_this_machine_alone(desk: Desk) -> None:
     """Loopback reads the counters; what came through a proxy does not."""
     desk.post(envelope())
