@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +26,7 @@ from patchgap.model.codec import canonical, plain
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Intent, Outcome
 from patchgap.model.unknown import Unknown
-from patchgap.redact import SecretError, withheld, without_secrets
+from patchgap.redact import SecretError, secret_in, withheld, without_secrets
 from tests.growth import grows_straight
 
 COLUMNS = ("incident", "seq", "previous", "hash", "at", "actor", "body")
@@ -137,10 +139,29 @@ def test_a_secret_that_a_signal_quotes_is_withheld_and_the_signal_kept(ledger: L
     assert secret.rsplit(maxsplit=1)[-1] not in kept
 
 
-@pytest.mark.parametrize("text", ["eyJ-" * 50_000, "a." * 100_000, "://" * 60_000, "Bearer " * 30_000])
-def test_a_text_made_to_look_like_secrets_costs_no_more_than_its_length(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJ-" * 50_000,
+        "a." * 100_000 + "://",
+        "://" * 60_000,
+        "://a:" * 60_000,
+        "Bearer " * 30_000,
+        "-----BEGIN A" * 20_000,
+    ],
+)
+@pytest.mark.parametrize("read", [without_secrets, secret_in])
+def test_a_text_made_to_look_like_secrets_costs_no_more_than_its_length(read: Callable[[str], str], text: str) -> None:
     """Who writes a signal may want it to be read for ever."""
-    assert grows_straight(lambda size: without_secrets(text[:size]), len(text))
+    assert grows_straight(lambda size: read(text[-size:]), len(text))
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_found_wherever_it_stands(secret: str) -> None:
+    """Between other words, after a line's end, and beside what looks like the mark of another."""
+    for text in (f"eyJ ghp_ {secret}", f"a line\n{secret}\n", f'"https://x.example {secret} AKIA"'):
+        assert secret_in(json.dumps(text)), text
+        assert secret not in without_secrets(text)
 
 
 def test_two_names_that_are_withheld_stay_two() -> None:
