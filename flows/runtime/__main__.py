@@ -1,4 +1,4 @@
-"""`python -m flows.runtime server PORT`, `worker READY_FILE`, `receiver HOST PORT`: the child processes of
+"""`python -m flows.runtime server PORT`, `worker READY_FILE [ASKED_FILE]`, `receiver HOST PORT`: the child processes of
 `patchgap up`.
 
 In a `__main__` of its own so that a run forked from the warm process does not import a worker again.
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     elif part == "worker":
         from flows.runtime.worker import main as work
 
-        work(Path(rest[0]))
+        work(*map(Path, rest))
     else:
         from flows.runtime.receiver import serve
 

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from flows.runtime.address import PrefectAddress
+from flows.runtime.asked import Telling, asked_file
 from flows.runtime.children import Child
 from flows.runtime.patient import Patient
 from patchgap.errors import PatchgapError, UnreachableError
@@ -210,7 +211,7 @@ def main(port: int) -> None:
 
     freed_where_they_were_made()
     uvicorn.run(
-        Patient(create_app()),
+        Telling(Patient(create_app()), asked_file(Path(os.environ["PREFECT_HOME"]))),
         host=HOST,
         port=port,
         log_level="warning",

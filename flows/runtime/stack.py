@@ -16,13 +16,14 @@ from typing import Self
 
 from flows.process import hand_over
 from flows.runtime.address import PrefectAddress, configured
+from flows.runtime.asked import asked_file
 from flows.runtime.children import Child
 from flows.runtime.local import address_of
 from flows.runtime.server import PrefectServer, announced, announced_port, free_port
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.settings import Settings, secret
 
-WORKER_QUERY_SECONDS = "0.3"
+WORKER_QUERY_SECONDS = "0.3"  # between two questions, at least
 
 
 class Stack:
@@ -76,7 +77,8 @@ class Stack:
         ours = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS, "TMPDIR": scratch}
         environ = self._environ | self.address.environ() | ours
         self.started.append("worker")
-        return self._launch(["worker", str(ready)], environ, home / "worker.log")
+        asked = [str(asked_file(home))] if self.sign_in_file else []  # the server is this folder's
+        return self._launch(["worker", str(ready), *asked], environ, home / "worker.log")
 
     def _launch_receiver(self, home: Path) -> Child:
         hook = self.settings.webhook

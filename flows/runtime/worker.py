@@ -19,6 +19,7 @@ from prefect.runner._flow_run_executor import FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
+from flows.runtime.asked import Listening
 from patchgap.errors import PatchgapError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from prefect.runner._control_channel import ControlChannel
 
 POOL = "patchgap"
+LOOK_SECONDS = 0.05
+LOOKS = 60  # between two questions to a server that tells
 
 
 class WarmWorker(ProcessWorker):
@@ -33,8 +36,9 @@ class WarmWorker(ProcessWorker):
 
     type = "patchgap-warm"
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, listening: Listening | None = None, **named: Any) -> None:
         super().__init__(*given, **named)
+        self._listening = listening
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(["flows.runtime.warm"])
 
@@ -47,6 +51,15 @@ class WarmWorker(ProcessWorker):
     async def __aexit__(self, *exc_info: Any) -> None:  # noqa: PYI036  (as the base class has it)
         await super().__aexit__(*exc_info)
         await self._shared.__aexit__(*exc_info)
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Asks the server for runs. One that tells of what is asked for is asked when it told, and now and then for what
+        is scheduled."""
+        for _ in range(LOOKS):
+            if self._listening is None or self._listening.heard():
+                break
+            await anyio.sleep(LOOK_SECONDS)
+        return await super().get_and_submit_flow_runs()
 
     async def run(
         self,
@@ -133,14 +146,15 @@ class _NoHooks:
         """Nothing is hooked on a crash."""
 
 
-def main(ready: Path) -> None:
+def main(ready: Path, asked: Path | None = None) -> None:
     """Declares the deployments and serves the pool until the process is told to end. `ready` is written when it does:
-    "ready", or why it never will be."""
-    asyncio.run(_serve(ready))
+    "ready", or why it never will be. `asked` is the file by which the server tells of runs; None where it does not."""
+    asyncio.run(_serve(ready, Listening(asked) if asked else None))
 
 
-async def _serve(ready: Path) -> None:
-    worker = WarmWorker(work_pool_name=POOL, name=f"patchgap-{os.getpid()}", prefetch_seconds=1)
+async def _serve(ready: Path, listening: Listening | None) -> None:
+    named = {"work_pool_name": POOL, "name": f"patchgap-{os.getpid()}"}
+    worker = WarmWorker(**named, prefetch_seconds=1, listening=listening)
     declaring = worker.fork(declare_forked, (str(ready),))
     await asyncio.to_thread(declaring.join)
     if declaring.exitcode:

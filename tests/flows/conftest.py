@@ -36,7 +36,7 @@ def world(home: Path) -> Iterator[World]:
 
 
 class Held:
-    """The one `up` of a process, while tests ask for it: an idle one takes a fifth of a core."""
+    """The one `up` of a process, while tests ask for it: an idle one takes memory, and time of the processor."""
 
     def __init__(self) -> None:
         self._open = ExitStack()
