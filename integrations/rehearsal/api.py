@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from integrations.rehearsal import custom, patches, tables
@@ -18,7 +17,7 @@ from integrations.rehearsal.discovery import discover
 from integrations.rehearsal.document import Json, decode, encode
 from integrations.rehearsal.machine import Machine
 from integrations.rehearsal.rbac import Attributes, User
-from integrations.rehearsal.reading import Query, bare_item
+from integrations.rehearsal.reading import Query, Watch, bare_item
 from integrations.rehearsal.request import Request, Route, read_call, read_query, route
 from integrations.rehearsal.resources import CREATE, Resource
 from integrations.rehearsal.schema import Type, type_of
@@ -55,7 +54,7 @@ class Answer:
     raw: bytes | None = None
     warnings: list[str] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
-    watch: tuple[Resource, str, Query] | None = None
+    watch: Watch | None = None
 
     def body(self) -> bytes:
         """The bytes of the answer."""
@@ -122,7 +121,9 @@ class Api:
         if found.verb == "watch":
             query = read_query(request)
             query.matcher(found.resource)
-            return Answer(200, watch=(found.resource, found.namespace, self._one(found, query)))
+            form = tables.asked_form(request.headers.get("accept", ""))
+            shown = self._shown(request, found.resource) if tables.is_printed(found.resource, form) else dict
+            return Answer(200, watch=Watch(found.resource, found.namespace, self._one(found, query), shown))
         if found.resource.verbs == CREATE:
             body = self._body(request, found.resource)
             return Answer(201, self._machine.reviews.answer(call, found.resource, found.namespace, body))
@@ -169,29 +170,33 @@ class Api:
         del call
         form = tables.asked_form(request.headers.get("accept", ""))
         document = self._machine.reader.get(found.resource, found.key)
-        if form.name == "Table" and not (form.optional and found.resource.kind not in ("Pod", "Secret")):
-            metadata = {"resourceVersion": document["metadata"]["resourceVersion"]}
-            return Answer(200, tables.table(found.resource, [document], metadata, self._ages([document])))
+        if tables.is_printed(found.resource, form):
+            return Answer(200, self._shown(request, found.resource)(document))
         return Answer(200, tables.partial(document) if form.name == "PartialObjectMetadata" else document)
 
     def _list(self, request: Request, found: Route, call: Call) -> Answer:
         del call
         form = tables.asked_form(request.headers.get("accept", ""))
         items, metadata = self._machine.reader.select(found.resource, found.namespace, read_query(request))
-        if form.name == "Table" and not (form.optional and found.resource.kind not in ("Pod", "Secret")):
-            return Answer(200, tables.table(found.resource, items, metadata, self._ages(items)))
+        if tables.is_printed(found.resource, form):
+            return Answer(200, self._table(request, found.resource, items, metadata))
         if form.name == "PartialObjectMetadataList":
             return Answer(200, tables.partial_list(items, metadata))
         return Answer(200, _listed(found.resource, items, metadata))
 
-    def _ages(self, items: list[Json]) -> dict[str, str]:
-        now = self._machine.world.clock()
-        return {
-            item["metadata"]["uid"]: tables.printed_age(
-                now - datetime.fromisoformat(item["metadata"]["creationTimestamp"]).timestamp()
-            )
-            for item in items
-        }
+    def _shown(self, request: Request, resource: Resource) -> Callable[[Json], Json]:
+        """A watched object as a table of one row."""
+
+        def shown(item: Json) -> Json:
+            metadata = {"resourceVersion": item["metadata"]["resourceVersion"]}
+            return self._table(request, resource, [item], metadata)
+
+        return shown
+
+    def _table(self, request: Request, resource: Resource, items: list[Json], metadata: Json) -> Json:
+        return tables.table(
+            resource, items, metadata, self._machine.world.clock(), request.query.get("includeObject", "")
+        )
 
     def _create(self, request: Request, found: Route, call: Call) -> Answer:
         body = self._typed(request, found.resource)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,6 +148,16 @@ class Reader:
             return events, self._storage.revision
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is watched, and the form that its objects are shown in."""
+
+    resource: Resource
+    namespace: str
+    query: Query
+    shown: Callable[[Json], Json]
+
+
 def watched(change: Change, namespace: str, matches: Match) -> Iterator[Json]:
     """The event that a watcher sees of a change, if any: leaving the selection is a deletion."""
     if namespace and change.key[0] != namespace:
@@ -188,6 +198,8 @@ def _too_large(asked: int, current: int) -> ApiError:
     return ApiError(504, "Timeout", message, details)
 
 
-def line(event_document: Json) -> bytes:
-    """A watch event as the stream writes it."""
-    return encode(event_document) + b"\n"
+def line(told: Json, shown: Callable[[Json], Json]) -> bytes:
+    """A watch event as the stream writes it, its object in the form that was asked for."""
+    if told["type"] in ("ADDED", "MODIFIED", "DELETED"):
+        told = event(told["type"], shown(told["object"]))
+    return encode(told) + b"\n"

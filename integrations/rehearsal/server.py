@@ -27,7 +27,7 @@ from integrations.rehearsal.api import Answer, Api
 from integrations.rehearsal.certificates import Authority, write
 from integrations.rehearsal.document import Json
 from integrations.rehearsal.machine import Machine
-from integrations.rehearsal.reading import Query, bookmark, line, watched
+from integrations.rehearsal.reading import Query, Watch, bookmark, line, watched
 from integrations.rehearsal.request import Request
 from integrations.rehearsal.resources import Resource
 from integrations.rehearsal.status import ApiError
@@ -197,7 +197,7 @@ class Server:
     def _response(self, answer: Answer, request: Request) -> Response:
         headers = {**answer.headers, "Cache-Control": "no-cache, private"}
         if answer.watch is not None:
-            stream = self._watch(*answer.watch, request)
+            stream = self._watch(answer.watch, request)
             return StreamingResponse(stream, media_type="application/json", headers=headers)
         kind = "text/plain; charset=utf-8" if answer.text else "application/json"
         if answer.raw is not None:
@@ -208,17 +208,17 @@ class Server:
             response.raw_headers.append((b"warning", f'299 - "{text}"'.encode()))
         return response
 
-    async def _watch(self, resource: Resource, namespace: str, query: Query, request: Request) -> AsyncIterator[bytes]:
-        feed = _Feed(resource.key)
+    async def _watch(self, watch: Watch, request: Request) -> AsyncIterator[bytes]:
+        feed = _Feed(watch.resource.key)
         with self._machine.storage.lock:
-            first, revision = self._machine.reader.initial(resource, namespace, query)
+            first, revision = self._machine.reader.initial(watch.resource, watch.namespace, watch.query)
             unlisten = self._machine.storage.listen(feed.heard)
         try:
             for event in first:
-                yield line(event)
+                yield line(event, watch.shown)
             if revision >= 0:
-                async for event in self._follow(feed, resource, namespace, query, request):
-                    yield line(event)
+                async for event in self._follow(feed, watch.resource, watch.namespace, watch.query, request):
+                    yield line(event, watch.shown)
         finally:
             unlisten()
 

@@ -1,62 +1,21 @@
 """The other forms of an answer: tables and metadata alone, as the Accept header asks.
 
-Owns the printed columns of pods and of Secrets (whose values no table holds); a table of any other kind is 501.
+A table of a kind whose columns are not known is 501.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from integrations.rehearsal.document import Json, dig
+from integrations.rehearsal.columns import COLUMNS
+from integrations.rehearsal.document import Json
 from integrations.rehearsal.resources import Resource
 from integrations.rehearsal.status import ApiError, not_implemented
 
 _AS = re.compile(r"as=([A-Za-z]+);v=v1;g=meta\.k8s\.io|g=meta\.k8s\.io;v=v1;as=([A-Za-z]+)")
 _FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
-_NAME_WORDS = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may "
-    "allow a client to request the generation of an appropriate name automatically. Name is primarily intended "
-    "for creation idempotence and configuration definition. Cannot be updated. More info: "
-    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
-)
-_COLUMNS = (
-    ("Name", "name", _NAME_WORDS, 0),
-    ("Ready", "", "The aggregate readiness state of this pod for accepting traffic.", 0),
-    ("Status", "", "The aggregate status of the containers in this pod.", 0),
-    ("Restarts", "", "The number of times the containers in this pod have been restarted.", 0),
-    ("Age", "", "CreationTimestamp is a timestamp representing the server time when this object was created.", 0),
-    ("IP", "", "podIP address allocated to the pod.", 1),
-    ("Node", "", "NodeName indicates in which node this pod is scheduled.", 1),
-    ("Nominated Node", "", "nominatedNodeName is set only when this pod preempts other pods on the node.", 1),
-    ("Readiness Gates", "", "If specified, all readiness gates will be evaluated for pod readiness.", 1),
-)
-
-
-_SECRET_COLUMNS = (
-    ("Name", "name", _NAME_WORDS, 0),
-    (
-        "Type",
-        "",
-        (
-            "Used to facilitate programmatic handling of secret data. More info: "
-            "https://kubernetes.io/docs/concepts/configuration/secret/#secret-types"
-        ),
-        0,
-    ),
-    (
-        "Data",
-        "",
-        (
-            "Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_' or '.'. The serialized "
-            "form of the secret data is a base64 encoded string, representing the arbitrary (possibly non-string) data value "
-            "here. Described in https://tools.ietf.org/html/rfc4648#section-4"
-        ),
-        0,
-    ),
-    _COLUMNS[4],
-)
 
 
 @dataclass(frozen=True)
@@ -101,63 +60,21 @@ def partial_list(items: list[Json], metadata: Json) -> Json:
     }
 
 
-def table(resource: Resource, items: list[Json], metadata: Json, age: dict[str, str]) -> Json:
-    """A table of pods or of Secrets; `age` gives each uid's printed age."""
-    if resource.kind not in ("Pod", "Secret"):
+def table(resource: Resource, items: list[Json], metadata: Json, now: float, included: str = "") -> Json:
+    """The table that a real server prints of these at that time; `included` says what of an object stands beside its
+    cells: its metadata where it is not said. Raises ApiError 501 for a kind whose columns are not known."""
+    if (columns := COLUMNS.get(resource.key)) is None:
         raise not_implemented(f"tables of {resource.key}")
-    printed, cells = (_COLUMNS, _cells) if resource.kind == "Pod" else (_SECRET_COLUMNS, _cells_of_secret)
-    columns = [
-        {"name": name, "type": "string", "format": form, "description": words, "priority": priority}
-        for name, form, words, priority in printed
-    ]
-    rows = [{"cells": cells(item, age[item["metadata"]["uid"]]), "object": partial(item)} for item in items]
+    show: Callable[[Json], Json | None] = {"Object": dict, "None": lambda _: None}.get(included, partial)
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": columns,
-        "rows": rows,
+        "columnDefinitions": [column.definition() for column in columns],
+        "rows": [{"cells": [column.cell(item, now) for column in columns], "object": show(item)} for item in items],
     }
 
 
-def _cells_of_secret(secret: Json, age: str) -> list[Any]:
-    return [secret["metadata"]["name"], secret.get("type", "Opaque"), len(secret.get("data") or ()), age]
-
-
-def _cells(pod: Json, age: str) -> list[Any]:
-    statuses = dig(pod, "status", "containerStatuses") or []
-    ready = sum(1 for one in statuses if one.get("ready"))
-    restarts = sum(int(one.get("restartCount", 0)) for one in statuses)
-    total = len(pod["spec"]["containers"])
-    address = dig(pod, "status", "podIP") or "<none>"
-    node = pod["spec"].get("nodeName") or "<none>"
-    return [
-        pod["metadata"]["name"],
-        f"{ready}/{total}",
-        _word(pod, statuses),
-        str(restarts),
-        age,
-        address,
-        node,
-        "<none>",
-        "<none>",
-    ]
-
-
-def _word(pod: Json, statuses: list[Json]) -> str:
-    if pod["metadata"].get("deletionTimestamp"):
-        return "Terminating"
-    for one in statuses:
-        reason = dig(one, "state", "waiting", "reason") or dig(one, "state", "terminated", "reason")
-        if reason:
-            return str(reason)
-    return str(dig(pod, "status", "phase"))
-
-
-def printed_age(seconds: float) -> str:
-    """A duration as the API server prints it."""
-    whole = max(0, int(seconds))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole >= 2 * length:
-            return f"{whole // length}{unit}"
-    return f"{whole}s"
+def is_printed(resource: Resource, form: Form) -> bool:
+    """Whether that form is a table, and the answer is to be one."""
+    return form.name == "Table" and (resource.key in COLUMNS or not form.optional)
