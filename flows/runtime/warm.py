@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import os
 import pkgutil
 import runpy
 import sys
 import warnings
 from contextlib import ExitStack
+
+from prefect.exceptions import FailedRun
 
 import flows
 from flows.runtime.heartbeat import without_heartbeats
@@ -41,7 +44,13 @@ def preload() -> None:
             importlib.import_module(found.name)
     registry.load()
     _FOR_LIFE.enter_context(without_heartbeats())  # and for the life of every fork
+    logging.getLogger("prefect.flow_runs").addFilter(_unsaid)
     gc.freeze()  # a collection in a fork would copy every page that it touches
+
+
+def _unsaid(record: logging.LogRecord) -> bool:
+    """False for the traceback that Prefect logs of a run which ended as Failed in its own words: they stand above it."""
+    return not (record.exc_info and record.exc_info[0] is FailedRun)
 
 
 def run(environ: dict[str, str]) -> None:

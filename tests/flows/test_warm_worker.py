@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
@@ -76,6 +78,10 @@ def test_one_key_is_one_run_with_its_tags(up: Up, client: SyncPrefectClient) -> 
     assert run.state.is_failed()
     assert "inc-20261124-aaaa" in str(run.state.message)
     assert "Traceback" not in str(run.state.message)
+    assert wait_until(lambda: not Path(f"/proc/{run.infrastructure_pid}").exists(), 60)  # all that it logs is sent
+    logged = [one.message for one in client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])))]
+    assert any("Finished in state Failed" in message for message in logged), logged
+    assert not any("Traceback" in message for message in logged)
 
 
 def test_a_form_started_run_is_tagged_too(up: Up, client: SyncPrefectClient) -> None:
