@@ -6,7 +6,7 @@ missed it, or had not the right to see it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import sleep
 from typing import Any
 
@@ -20,6 +20,7 @@ from flows.stage import completed, settle, stage, unit
 from patchgap.cli.output import many
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.graph.snapshots import Changes
+from patchgap.graph.stats import Held, by_cluster
 from patchgap.graph.touched import Asked, touched
 from patchgap.model.exposure import Standing
 from patchgap.settings import NO_CLUSTER
@@ -109,10 +110,20 @@ def refresh_inventory() -> State[Any]:
     gathered = _gather_sboms() + _match_advisories()
     told = f"; drift: {many(sum(one.count for one in drift.values()), 'workload')}" if drift else ""
     if unread:
-        return Failed(
-            message=f"{len(unread)} of {many(len(names), 'cluster')} could not be read: {'; '.join(unread)}{told}"
-        )
-    return completed(f"{many(len(names), 'cluster')} read: {', '.join(names)}{gathered}{told}")
+        failed = f"{len(unread)} of {many(len(names), 'cluster')} could not be read: {'; '.join(unread)}"
+        return Failed(message=f"{failed}; known: {_held(names)}{told}")
+    return completed(f"{many(len(names), 'cluster')} read: {_held(names)}{gathered}{told}")
+
+
+def _held(names: Iterable[str]) -> str:
+    """What the graph holds of each of these clusters, in a sentence's end."""
+    held = engine().graph.asked(by_cluster)
+    told = []
+    for name in names:
+        of = held.get(name, Held(0, 0, 0))
+        unknown = f", {of.unknown} unknown (see the log)" if of.unknown else ""
+        told.append(f"{name} ({many(of.workloads, 'workload')}, {many(of.images, 'image')}{unknown})")
+    return ", ".join(told)
 
 
 def _without_clusters() -> State[Any]:

@@ -12,6 +12,11 @@ from flows.cli.output import STORY_INDENT, opened, put
 from flows.runtime.follow import EVERY_SECONDS, Story
 from flows.runtime.stack import Stack
 from patchgap.cli import output
+from patchgap.cli.output import safe, wrapped
+from patchgap.settings import NO_CLUSTER
+from patchgap.stages.scope import clusters
+
+_TEXT_AT = 11  # column
 
 
 class _Asked(BaseException):
@@ -36,7 +41,8 @@ def up(context: click.Context, port: int, as_json: bool) -> None:
     try:
         click.echo("starting Prefect's server, the worker and the receiver …", err=True)
         with Stack(engine.settings, port=port) as stack:
-            put(_where(stack), as_json=as_json, text=_told(stack))
+            known = clusters(engine)
+            put(_where(stack, known), as_json=as_json, text=_told(stack, known))
             told = Story(engine, partial(output.Story().say, hanging=STORY_INDENT))
             while True:
                 threading.Event().wait(EVERY_SECONDS)
@@ -52,7 +58,7 @@ def _ask(_number: int, _frame: object) -> None:
     raise _Asked
 
 
-def _where(stack: Stack) -> dict[str, object]:
+def _where(stack: Stack, clusters: tuple[str, ...]) -> dict[str, object]:
     return {
         "prefect": stack.address.ui_url,
         "prefect_api": stack.address.api_url,
@@ -60,17 +66,21 @@ def _where(stack: Stack) -> dict[str, object]:
         "receiver": stack.receiver_url,
         "webhook_secret": stack.webhook_secret_at,
         "data": str(stack.settings.home),
+        "clusters": clusters,
         "started": stack.started,
     }
 
 
-def _told(stack: Stack) -> str:
+def _told(stack: Stack, clusters: tuple[str, ...]) -> str:
     sign_in = f"with the line in {stack.sign_in_file}" if stack.sign_in_file else "as its administrator set it up"
-    return "\n".join(
-        (
-            f"Prefect    {stack.address.ui_url}   sign in {sign_in}",
-            f"receiver   {stack.receiver_url}   secret: {stack.webhook_secret_at}",
-            f"data       {stack.settings.home}   logs: {stack.settings.home / 'prefect'}/*.log",
-            f"started    {', '.join(stack.started)}; Ctrl-C stops these",
-        )
+    said = (
+        ("Prefect", stack.address.ui_url),
+        ("", f"sign in {sign_in}"),
+        ("receiver", stack.receiver_url),
+        ("", f"secret: {stack.webhook_secret_at}"),
+        ("data", str(stack.settings.home)),
+        ("logs", f"{stack.settings.home / 'prefect'}/*.log"),
+        ("clusters", ", ".join(clusters) or f"{'. '.join(NO_CLUSTER)} Until then the hourly refresh fails."),
+        ("started", f"{', '.join(stack.started)}; Ctrl-C stops these"),
     )
+    return "\n".join(wrapped(safe(text), f"{name:<{_TEXT_AT}}", " " * _TEXT_AT) for name, text in said)

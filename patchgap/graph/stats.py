@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,26 @@ class Stats:
     blind_spots: Mapping[str, int]
     vex_statements: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the last snapshot of one cluster holds, and how many things the cluster would not tell."""
+
+    workloads: int
+    images: int
+    unknown: int
+
+
+def by_cluster(read: Run) -> dict[str, Held]:
+    """The clusters that were read, by name."""
+    counted = read(
+        "SELECT w.cluster, count(DISTINCT w.id), count(DISTINCT c.image_id) FROM graph_workload w"
+        " LEFT JOIN graph_container c ON c.workload_id = w.id WHERE w.until IS NULL GROUP BY w.cluster"
+    )
+    counts = {cluster: (int(workloads), int(images)) for cluster, workloads, images in counted}
+    told = read("SELECT cluster, unknown FROM graph_cluster ORDER BY cluster")
+    return {name: Held(*counts.get(name, (0, 0)), len(json.loads(unknown))) for name, unknown in told}
 
 
 _SIZES = {

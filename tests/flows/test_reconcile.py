@@ -18,7 +18,7 @@ from patchgap.graph.deployments import parse_deployment
 from patchgap.graph.snapshots import Changes
 from patchgap.graph.store import Graph
 from patchgap.model.unknown import Unknown
-from patchgap.model.workload import ClusterInventory, Workload, WorkloadRef
+from patchgap.model.workload import ClusterInventory, Container, ContainerRole, RunState, Workload, WorkloadRef
 from patchgap.settings import NO_CLUSTER
 from patchgap.storage import connect
 
@@ -179,6 +179,20 @@ def test_a_cluster_that_takes_a_fleets_name_is_unknown_and_hides_nothing(desk: D
     desk.graph.record_deployment("d2", "two", parse_deployment({**told, "state": "removed"}), NOW)
     desk.refresh()
     assert desk.names == {"a": 1}
+
+
+def test_a_refresh_says_how_much_it_read(desk: Desk) -> None:
+    """Workloads and images of each cluster, and how much of it was not told; what ended counts no more."""
+    digests = (f"sha256:{'a' * 64}", f"sha256:{'b' * 64}")
+    mine = tuple(Container("main", ContainerRole.MAIN, f"app@{d}", d, RunState.RUNNING) for d in digests)
+    one, other = replace(workload("a"), containers=mine), replace(workload("b"), containers=mine[:1])
+    desk.has(one, other, workload("ended"))
+    desk.refresh()
+    desk.has(one, other)
+    desk.found = replace(desk.found, unknown=(Unknown("namespace x", "forbidden"),))
+    desk.refresh()
+    told = "c1 (2 workloads, 2 images, 1 unknown (see the log)), c2 (0 workloads, 0 images)"
+    assert refreshing._held(("c1", "c2")) == told
 
 
 def test_an_hourly_run_without_any_cluster_is_no_quiet_success(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

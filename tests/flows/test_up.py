@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -20,7 +21,8 @@ from tests.flows.running import PATCHGAP, Up, addresses, answers, clean_environ,
 
 
 def test_its_addresses_answer(up: Up) -> None:
-    """The Prefect UI, its API and the receiver answer where `up` says they do."""
+    """The Prefect UI, its API and the receiver answer where `up` says they do; it names the clusters that it reads."""
+    assert up.printed["clusters"] == ["prod-ml-eu"]
     for url in (up.printed["prefect"], f"{up.printed['prefect_api']}/health", f"{up.printed['receiver']}/healthz"):
         assert httpx.get(str(url), follow_redirects=True, timeout=60).status_code == 200, url
 
@@ -84,7 +86,8 @@ def test_without_a_server_the_flow_runs_in_the_process(tmp_path: Path, world: Wo
     environ = clean_environ(PATCHGAP_HOME=str(tmp_path))
     done = run(command, environ, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["message"].startswith("1 cluster read")
+    told = json.loads(done.stdout)["message"]
+    assert re.fullmatch(r"1 cluster read: \S+ \(\d+ workloads, \d+ images\)", told), told
     assert "Error logging" not in done.stderr  # what Prefect held was sent before its server ended
     assert not processes_of(tmp_path)
 
