@@ -54,16 +54,16 @@ class Outcome:
         self.failed.append({"file": str(path), "problem": error.problem, "fix": error.fix, "told": str(error)})
 
     def skip(self, error: NotAnSbomError) -> None:
-        """What a folder holds beside SBOMs; that is no failure."""
-        told = f"skipped {error.where}: {error.reason}"
-        self.skipped.append({"file": error.where, "reason": error.reason, "told": told})
+        """What a folder holds beside SBOMs; that is no failure, and is told of what resembles one."""
+        told = {} if error.is_other else {"told": f"skipped {error.where}: {error.reason}"}
+        self.skipped.append({"file": error.where, "reason": error.reason, **told})
 
     def tell(self, story: Story) -> None:
         """Names on stderr what did not go in, the files of one reason together, and each fix once."""
         by_fix: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for one in self.failed:
             by_fix.setdefault(one["fix"].replace(one["file"], "FILE"), {}).setdefault(_reason(one), []).append(one)
-        for one in self.skipped:
+        for one in (one for one in self.skipped if "told" in one):
             by_fix.setdefault("", {}).setdefault(f"skipped, {one['reason']}", []).append(one)
         for fix, reasons in by_fix.items():
             alone = len(reasons) == 1 and all(len(held) == 1 for held in reasons.values())
@@ -120,7 +120,7 @@ def add(
     are unpacked.
 
     A file that cannot be read is named on stderr and leaves nothing behind; the others go in. What else a folder holds
-    is named too, and skipped. Adding a file again changes nothing.
+    is skipped, and named where it resembles one of these. Adding a file again changes nothing.
 
     Exit codes: 0 all went in, 2 at least one did not.
     """
@@ -291,6 +291,8 @@ def _report(outcome: Outcome) -> None:
         )
     elif outcome.failed:
         click.echo(wrapped(outcome.sum_up(), "", "  "), err=True)
+    elif outcome.skipped:
+        click.echo(f"{many(len(outcome.skipped), 'other file')} skipped; --json names each", err=True)
     if again := len(outcome.sboms) - outcome.new:
         verb, them = ("was", "it") if again == 1 else ("were", "them")
         click.echo(_fitted(f"{many(again, 'SBOM')} {verb} stored already: nothing was written for {them}."))

@@ -50,15 +50,24 @@ def test_files_that_fail_alike_are_named_together(tmp_path: Path) -> None:
         f"  {tmp_path / 'a.json'}",
         f"  {tmp_path / 'b.json'}",
         "  Name the image: patchgap graph add FILE --artifact REPOSITORY@sha256:<digest>.",
-        "patchgap: 2 files: skipped, it is neither JSON nor XML nor tag-value",
-        f"  {tmp_path / 'a.md'}",
-        f"  {tmp_path / 'b.md'}",
         "0 went in; 2 did not (2 other files skipped): 2 (it does not say which image it",
         "  describes: it names no digest).",
     ])  # fmt: skip
     words = (str(DATA / "sboms" / "memcached.spdx.json.gz"), "--artifact", f"registry.example.org/cache@{IMAGE}")
     assert "stored already" not in run(tmp_path, *words).stdout
     assert "1 SBOM was stored already: nothing was written for it." in run(tmp_path, *words).stdout
+
+
+def test_what_a_folder_holds_besides_is_counted_and_named_where_it_resembles_a_document(
+    tmp_path: Path, folder: Path
+) -> None:
+    """Its README is nothing to warn of; other JSON may be a document that went wrong."""
+    assert run(tmp_path, str(folder)).stderr.splitlines() == ["1 other file skipped; --json names each"]
+    (folder / "package.json").write_text('{"name": "x"}')
+    told = run(tmp_path, str(folder))
+    assert told.stderr.startswith(f"patchgap: skipped {folder / 'package.json'}: it has neither")
+    assert "notes.txt" not in told.stderr
+    assert told.stderr.splitlines()[-1] == "2 other files skipped; --json names each"
 
 
 def test_a_fix_of_several_reasons_is_told_once(tmp_path: Path) -> None:

@@ -34,11 +34,16 @@ class Kind(StrEnum):
     VEX = "VEX"
 
 
+_EMPTY, _BINARY, _TEXT = "it is empty", "it is a binary file", "it is neither JSON nor XML nor tag-value"
+
+
 class NotAnSbomError(BadInputError):
-    """A document of no kind that the graph takes: in a folder it is passed over, with the reason."""
+    """A document of no kind that the graph takes: in a folder it is passed over, with the reason. It `is_other` where it
+    does not even resemble one."""
 
     def __init__(self, where: str | Path, problem: str) -> None:
         self.reason = problem
+        self.is_other = problem in (_EMPTY, _BINARY, _TEXT)
         super().__init__(where, problem, f"Name {TAKEN}.")
 
 
@@ -165,7 +170,7 @@ def _seeming(content: bytes, where: str | Path) -> Kind:
         if first.type is not None or first.payload_type is not None or first.bundle:
             return Kind.PROVENANCE
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
+        pass  # no JSON lines either: the marks below tell, or nothing does, which is raised
     found = next((mark for mark in _MARKS if mark in content), None)
     if found is None:
         if b"\0" in content[:4]:
@@ -179,15 +184,15 @@ def _seeming(content: bytes, where: str | Path) -> Kind:
 
 def _what_else(head: bytes) -> str:
     if not head.strip():
-        return "it is empty"
+        return _EMPTY
     if packing(head):
         return "it is packed twice"
     if b"\0" in head:
-        return "it is a binary file"
+        return _BINARY
     if head.lstrip()[:1] == b"[":
         return "it is a JSON list, and an SBOM is an object"
     lines = [line for line in head.splitlines() if line.strip() and not line.startswith((b"#", b"---", b"%"))]
     if lines and _YAML_KEY.match(lines[0]):
         keys = {found[1] for line in lines if (found := _YAML_KEY.match(line))}
         return _OSV if b"id" in keys and keys & _OSV_KEYS else _OTHER_YAML
-    return "it is neither JSON nor XML nor tag-value"
+    return _TEXT
