@@ -82,7 +82,7 @@ def rollouts(drill: Drill, incident: IncidentId) -> None:
     _refused(drill, exposed)
     for digest, mend in wanted.items():
         reference = reference_of(mend)
-        tell.command(f"patchgap incident patch {incident} --image {reference[:60]}… --as {ON_CALL}")
+        tell.command(f"patchgap incident patch {incident} --image {reference} --as {ON_CALL}")
         patch.name_patch(drill.engine, incident, reference, ON_CALL)
         for ref in sorted(r for r, held in exposed.items() if held == digest):
             if problem := drill.world.roll_out(ref, reference):

@@ -197,7 +197,7 @@ def _approve(drill: Drill, incident: IncidentId) -> None:
         _say_yes(drill, incident, held.digest, "drill")
     except RefusedError as error:
         tell.say(f"Who reported the signal may not approve: {error.problem}.")
-    tell.command(f"patchgap incident approve {incident} --plan {held.digest[:19]}…")
+    tell.command(f"patchgap incident approve {incident} --plan {held.digest}")
     tell.say(f"A code of one use says that it is {drill.scenario.approver}.")
     _say_yes(drill, incident, held.digest, drill.scenario.approver)
     drill.run("contain", incident=incident)

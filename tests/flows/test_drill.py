@@ -49,7 +49,8 @@ def test_a_drill_from_signal_to_closing(tmp_path: Path) -> None:
     refused = done.stderr.partition("Closing too early")[2].partition("5. ")[0]
     for check in ("package_absent", "digests_retired", "credentials_rotated"):
         assert refused.count(f"missing  {check}") == 1, refused
-    assert max(len(line) for line in done.stderr.splitlines() if "/" not in line) <= 80
+    assert max(len(line) for line in done.stderr.splitlines() if "/" not in line and "sha256:" not in line) <= 80
+    assert "…" not in "".join(line for line in done.stderr.splitlines() if line.startswith("   $ ")), "to be copied"
     assert not (tmp_path / "mine").exists(), "what this machine is configured for is not touched"
 
 
