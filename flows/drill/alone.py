@@ -25,7 +25,8 @@ def served(root: Path, scenario: Scenario, now: datetime) -> Iterator[Path]:
     home = home_for(scenario, root, now)
     with World(home, scenario) as world:
         text = (
-            f"times_scale = {SCALE}  # of the playbook's: 30m of quiet are 3m here\n\n{world_settings(scenario, world)}"
+            "# 30m of quiet are 3m here; an approval waits as long as its playbook says\n"
+            f"times_scale = {SCALE}\n\n{world_settings(scenario, world)}"
         )
         (home / SETTINGS).write_text(text, encoding="utf-8")
         yield home

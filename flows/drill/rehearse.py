@@ -60,8 +60,8 @@ def rehearse(scenario: Scenario, root: Path, *, faults: Sequence[Injected] = (),
     secret = leave_this_machines_own(home)
     tell.loud(f"REHEARSAL of {scenario.scenario}: {scenario.summary}")
     tell.loud(
-        f"Times are shortened to {scenario.times_scale:g} of the playbook's (30m of quiet are "
-        f"{1800 * scenario.times_scale:g} s here); nothing else is."
+        f"What verify waits for is shortened to {scenario.times_scale:g} of the playbook's (30m of quiet are "
+        f"{1800 * scenario.times_scale:g} s here), as is when a person is called for what stands; nothing else is."
     )
     with ExitStack() as open_:
         then = "the stages in this process, without Prefect" if quick else "patchgap as in production"

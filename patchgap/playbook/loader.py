@@ -124,7 +124,7 @@ def load_all(settings: Settings, registry: Registry) -> tuple[tuple[Playbook, st
 
 def scaled(playbook: Playbook, scale: float) -> Playbook:
     """The playbook with every waiting time of its `verify` (its checks' own durations included) times `scale`, for a
-    drill; how fresh a proof must be stays as it is.
+    drill; how fresh a proof must be, the steps' durations and an approval's stay as they are.
     Callers say so loudly: nothing in the result tells it."""
     if scale == 1:
         return playbook
