@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_chec
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from patchgap.errors import RefusedError
 from patchgap.graph.sources import Found
 from patchgap.model.evidence import Evidence
 from patchgap.model.exposure import Exposure
@@ -97,7 +98,8 @@ class Situation:
     stand, `halves` those that were begun and not done, `release_begun` names those that a release
     has begun to take away, `released` those of the current plan that one has taken away whole, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM; `mends` the references that were
-    named, in that order, proved or not. `affected_digests` are all digests
+    named, in that order, proved or not; `given_up` those of them whose canary failed on any workload of the incident, each
+    with why. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
     stands: an action of several writes asks it before each. `identities` are what each cluster's control plane was known
     by when the incident first read it: another one under that name is another cluster."""
@@ -113,6 +115,7 @@ class Situation:
     clock: Clock
     owner: str  # this patchgap's field manager and label value, "patchgap"
     mends: tuple[str, ...] = ()
+    given_up: Mapping[str, str] = field(default_factory=dict)
     halves: tuple[Control, ...] = ()
     release_begun: frozenset[ActionId] = frozenset()
     released: frozenset[ActionId] = frozenset()
@@ -135,6 +138,17 @@ class Situation:
     def done_or_begun(self) -> tuple[Control, ...]:
         """The incident's controls, also those of which only a part may stand."""
         return (*self.controls, *self.halves)
+
+    def no_mend(self, reference: str, digest: str) -> RefusedError:
+        """That its SBOM does not prove the image to be the mend: with what is still in it, or what nobody knows."""
+        judged = self.judge([digest]).get(digest)
+        if judged is not None and judged.verdict == "affected":
+            problem = f"{reference} is no mend, its SBOM proves it to be affected: {judged.reason}"
+            return RefusedError(problem, "Build another image, without that, and name it.")
+        return RefusedError(
+            f"{reference} is not proved to be the mend: {judged.reason if judged else 'nothing is known of that digest'}",
+            f"Add its SBOM with `patchgap graph add SBOM --artifact {reference}`, or name another image.",
+        )
 
     def on(self, platform: str) -> tuple[Workload, ...]:
         """Those of them that run on that platform."""

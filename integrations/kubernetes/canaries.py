@@ -14,6 +14,7 @@ from integrations.digests import digest_in
 from integrations.kubernetes import standing
 from integrations.kubernetes.answers import ForbiddenError, NotServedError
 from integrations.kubernetes.cluster import Cluster
+from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
@@ -24,7 +25,7 @@ from integrations.kubernetes.resources import (
     pod_template,
 )
 from integrations.kubernetes.selectors import selects
-from patchgap.errors import ConflictError, RefusedError, WaitingError
+from patchgap.errors import ConflictError, WaitingError
 from patchgap.model.exposure import Standing, repository_of
 from patchgap.model.plan import Target
 from patchgap.ports import Situation
@@ -115,12 +116,7 @@ def _mend_of(image: str, situation: Situation) -> str:
         )
     mend, digest = named[-1], digest_in(named[-1])
     if digest not in situation.patched or not is_clean(situation, mend):
-        judged = situation.judge([digest]).get(digest)
-        reason = judged.reason if judged else "nothing is known of that digest"
-        raise RefusedError(
-            f"{mend} is not proved to be the mend: {reason}",
-            f"Add its SBOM with `patchgap graph add SBOM --artifact {mend}`, or name another image.",
-        )
+        raise situation.no_mend(mend, digest)
     return mend
 
 
@@ -210,14 +206,26 @@ def remove(cluster: Cluster, situation: Situation, target: Target) -> tuple[str,
     return standing.remove(cluster, standing.stand(cluster, [stub(situation, target)]))
 
 
-def withdrawn(situation: Situation, target: Target) -> Mapping[str, str]:
-    """The digests whose canary of this target was withdrawn, each with why: they are not started again."""
-    found: dict[str, str] = {}
-    for control in (*situation.halves, *situation.controls):
-        held = control.intent.action
-        if (held.verb, held.target.cluster, held.target.uid) == ("promote_canary", target.cluster, target.uid):
-            found |= control.receipt.result.get("withdrawn") or {}
-    return found
+def given_up(situation: Situation, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The wanted images whose canary failed on any workload of the incident, each with why: they are neither started nor
+    promoted again. By digest: a mirror's copy is the same image."""
+    failed = {digest_in(image): why for image, why in situation.given_up.items()}
+    return {i: failed[d] for i in wanted.values() if (d := digest_in(i)) in failed}
+
+
+def refused(given_up: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence an image that was given up: it waits for another."""
+    return tuple(f"it waits for another image: {image} was withdrawn: {why}" for image, why in given_up.items())
+
+
+def started(situation: Situation) -> Iterator[tuple[Target, Mapping[str, str]]]:
+    """The targets beside which a canary of the incident was put, with the images by container that it was given."""
+    for control in situation.controls:
+        action = control.intent.action
+        if (action.verb, action.platform) != ("start_patched_canary", PLATFORM) or action.id in situation.release_begun:
+            continue
+        if given := control.receipt.result.get("images"):
+            yield action.target, given
 
 
 def neighbours(cluster: Cluster, target: Target, labels: Mapping[str, str]) -> Iterator[str]:

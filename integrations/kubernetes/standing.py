@@ -83,7 +83,7 @@ def differences(cluster: Cluster, manifests: Sequence[Json]) -> tuple[str, ...]:
         if live is None or live["metadata"].get("deletionTimestamp"):
             found.append(f"{_place(manifest)} is gone")
             continue
-        held = _foreign(live)
+        held = foreign(live)
         found += [f"{_place(manifest)}: {field} is held by {who}" for field, who in held]
         if not held:
             found += [f"{_place(manifest)}: {line}" for line in _unlike(manifest, live, "")]
@@ -147,7 +147,7 @@ def _refuse_foreign(cluster: Cluster, manifest: Json, live: Json | None) -> None
 
 
 def _refuse_changed(cluster: Cluster, live: Json) -> None:
-    if held := _foreign(live):
+    if held := foreign(live):
         fields = "; ".join(f"{field} is held by {who}" for field, who in held)
         raise ConflictError(
             f"cluster {cluster.name}: someone else has changed {_place(live)}: {fields}",
@@ -155,7 +155,7 @@ def _refuse_changed(cluster: Cluster, live: Json) -> None:
         )
 
 
-def _foreign(live: Json) -> list[tuple[str, str]]:
+def foreign(live: Json) -> list[tuple[str, str]]:
     """The fields of spec and data that another manager holds, with that manager."""
     held = []
     for entry in live["metadata"].get("managedFields") or ():

@@ -186,7 +186,8 @@ def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> In
     waited = state.waited_under
     if receipt.outcome is Outcome.WAITING and state.plan and _said_yes(state, state.plan, entry.at):
         waited = {**waited, receipt.action: state.plan.digest}
-    grown = replace(state, receipts=receipts, controls=controls, halves=halves, waited_under=waited)
+    given_up = {**(receipt.result.get("withdrawn") or {}), **state.given_up}
+    grown = replace(state, receipts=receipts, controls=controls, halves=halves, waited_under=waited, given_up=given_up)
     return replace(grown, status=containment(grown), times=contained(grown, entry.at))
 
 

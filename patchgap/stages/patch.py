@@ -19,8 +19,9 @@ _REFERENCE = re.compile(r"^(?P<repository>[a-z0-9][a-z0-9._/:-]*)@(?P<digest>sha
 def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -> PatchNamed:
     """Names the patched image and lets it through the standing freezes and blocks; a canary that stands runs it next.
 
-    Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean, or where
-    a standing control could not be brought up to date: the mend is named then, and named again it tries again.
+    Raises BadInputError for a reference without a digest, RefusedError where its SBOM does not prove it clean or its canary
+    failed in this incident, or where a standing control could not be brought up to date: the mend is named then, and named
+    again it tries again.
     """
     parts = _REFERENCE.match(reference)
     if parts is None:
@@ -29,11 +30,14 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
         )
     digest = parts["digest"]
     state = open_state_of(engine, incident)
-    standing = situation_of(engine, state).judge([digest])[digest]
-    if standing.verdict != "clean":
+    situation = situation_of(engine, state)
+    if situation.judge([digest])[digest].verdict != "clean":
+        raise situation.no_mend(reference, digest)
+    failed = {given.rpartition("@")[2]: why for given, why in state.given_up.items()}
+    if digest in failed:
         raise RefusedError(
-            f"{reference} is not proved to be the mend: {standing.reason}",
-            f"Add its SBOM with `patchgap graph add SBOM --artifact {reference}`, or name another image.",
+            f"{reference} was given up: {failed[digest]}",
+            "Build another image and name that; where the canary failed for another reason, roll this one out by hand.",
         )
     artifact = engine.graph.artifact(digest)
     named = PatchNamed(reference=reference, digest=digest, sbom_ref=artifact.sbom_ref if artifact else "")

@@ -75,6 +75,7 @@ def situation_of(
         affected_digests=affected,
         patched=frozenset(state.patched) - affected,
         mends=state.mends,
+        given_up=state.given_up,
         judge=judge,
         connections=engine.connections,
         clock=engine.clock,

@@ -12,6 +12,7 @@ import pytest
 from scene import BAD, CLUSTER, GOOD, HOME, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.resources import DEPLOYMENTS
+from patchgap.errors import RefusedError
 from patchgap.graph.sbom.read import read_sbom
 from patchgap.incident import report
 from patchgap.incident.state import Status
@@ -142,7 +143,7 @@ def test_a_canary_waits_starts_is_promoted_and_is_gone(site: Site) -> None:
 
 
 def test_a_withdrawn_canary_calls_a_person_and_another_mend_is_tried(site: Site) -> None:
-    """What failed is not tried again by itself, until a newer image is named; dismissed, nothing is left, and the workload
+    """What failed is not tried again by itself, until a newer image is named, and cannot be named again; dismissed, nothing is left, and the workload
     keeps what it ran."""
     engine, incident, scene = site.engine, site.incident, site.scene
     pictures = [{"name": "main", "image": image(BAD)}, {"name": "proxy", "image": "r.example/nowhere:1"}]
@@ -175,6 +176,8 @@ def test_a_withdrawn_canary_calls_a_person_and_another_mend_is_tried(site: Site)
     assert scene.admin.find(DEPLOYMENTS, "training", f"patchgap-{incident}-canary-trainer")
     scene.settle()
     assert site.round() == {"promote_canary": Outcome.WAITING}
+    with pytest.raises(RefusedError, match="was given up: the canary of contract/training/Deployment/trainer failed"):
+        patch.name_patch(engine, incident, image(GOOD), "sam")
     recover.dismiss(engine, incident, "a drill", "dana")
     [left] = scene.admin.all_of(DEPLOYMENTS, "training")
     assert left["spec"]["template"]["spec"]["containers"][0]["image"] == image(BAD)

@@ -24,7 +24,7 @@ from integrations.prometheus.client import Prometheus
 from integrations.rehearsal.metrics import MetricsSource
 from patchgap.errors import ConflictError, WaitingError
 from patchgap.model.evidence import Verdict
-from patchgap.model.plan import Control, Outcome, Receipt
+from patchgap.model.plan import Control, Outcome, Receipt, Target
 from patchgap.ports import Situation
 
 CANARY, PROMOTE = StartPatchedCanary(), PromoteCanary()
@@ -122,7 +122,7 @@ def test_a_canary_that_does_not_come_up_is_withdrawn(scene: Scene) -> None:
     assert "is withdrawn, and nothing was promoted" in receipt.detail[0]
     assert scene.admin.find(DEPLOYMENTS, "training", NAME) is None
     assert runs(scene) == image(BAD)
-    told = replace(late, halves=(Control(intent, receipt, NOW),))
+    told = replace(late, given_up=receipt.result["withdrawn"])
     start = situation.controls[0]
     assert "withdrawn" in CANARY.observe(start.intent, told).detail[0]  # type: ignore[union-attr]
     assert CANARY.apply(start.intent, told).outcome is Outcome.DONE
@@ -132,6 +132,91 @@ def test_a_canary_that_does_not_come_up_is_withdrawn(scene: Scene) -> None:
     assert CANARY.observe(start.intent, newer) is None
     CANARY.apply(start.intent, newer)
     assert runs(scene, NAME) == image(OTHER)
+
+
+def of_two(scene: Scene) -> tuple[Situation, dict[str, Target]]:
+    """A canary beside each of two workloads that run the same image, and the targets of their promotions."""
+    scene.make(deployment("web"))
+    both = at(scene.situation(scene.workload("trainer"), scene.workload("web"), patched=[GOOD]), seconds=0)
+    controls = scene.perform(CANARY, both)
+    scene.settle()
+    situation = replace(both, controls=controls)
+    return situation, {t.name: t for t in scene.targets(PROMOTE, situation)}
+
+
+def deleted(scene: Scene) -> None:
+    """Someone deletes the trainer's canary."""
+    uid = scene.admin.get(DEPLOYMENTS, "training", NAME)["metadata"]["uid"]
+    scene.admin.delete(DEPLOYMENTS, "training", NAME, uid)
+
+
+def test_an_image_that_failed_beside_one_workload_is_promoted_to_none(scene: Scene) -> None:
+    """The other canary of it, though it held out, is withdrawn too, with whose canary failed and why; where it was not
+    started yet it waits for another image. A copy in another repository is the same image."""
+    situation, targets = of_two(scene)
+    why = "the canary of contract/training/Deployment/trainer failed: errors is above 0"
+    late = replace(at(situation, minutes=31), given_up={image(GOOD, "mirror.example.com/ml/trainer"): why})
+    assert why in PROMOTE.preview(PROMOTE.parameters(), targets["web"], late)[0]
+    receipt = PROMOTE.apply(scene.intent(PROMOTE, targets["web"], late), late)
+    assert receipt.outcome is Outcome.FAILED
+    assert why in receipt.detail[0]
+    assert receipt.result["withdrawn"] == {image(GOOD): why}
+    assert runs(scene, "web") == image(BAD)
+    assert scene.admin.find(DEPLOYMENTS, "training", NAME.replace("trainer", "web")) is None
+    with pytest.raises(WaitingError, match="waits for another image"):
+        scene.intent(CANARY, targets["web"], late)
+    assert why in CANARY.preview(CANARY.parameters(), targets["web"], late)[0]
+
+
+def test_a_canary_that_held_out_is_not_promoted_while_another_of_its_image_is_bad(scene: Scene) -> None:
+    """Several at once: the one whose turn comes first looks at the others, also where nobody has judged them yet."""
+    situation, targets = of_two(scene)
+    late = at(situation, minutes=61)
+    deleted(scene)
+    receipt = PROMOTE.apply(scene.intent(PROMOTE, targets["web"], late), late)
+    assert receipt.outcome is Outcome.FAILED
+    assert (
+        "the canary of contract/training/Deployment/trainer, which runs the same image: it is gone" in receipt.detail[0]
+    )
+    assert runs(scene, "web") == image(BAD)
+
+
+def test_a_canary_of_another_image_or_one_that_is_promoted_is_no_reason(scene: Scene) -> None:
+    """The first promotion does not stand in the way of the second, though its canary is gone by then."""
+    situation, targets = of_two(scene)
+    late = at(situation, minutes=31)
+    assert PROMOTE.apply(scene.intent(PROMOTE, targets["trainer"], late), late).outcome is Outcome.DONE
+    assert PROMOTE.apply(scene.intent(PROMOTE, targets["web"], late), late).outcome is Outcome.DONE
+    assert runs(scene, "web") == image(GOOD)
+
+
+def test_a_canary_that_someone_deleted_has_not_held_out(scene: Scene) -> None:
+    """It is not waited for: nobody starts it again by itself, and a person is called."""
+    situation = started(scene)
+    deleted(scene)
+    [target] = scene.targets(PROMOTE, situation)
+    receipt = PROMOTE.apply(scene.intent(PROMOTE, target, situation), situation)
+    assert receipt.outcome is Outcome.FAILED
+    assert "it is gone before it held out" in receipt.detail[0]
+
+
+def test_a_canary_that_someone_gave_another_image_is_a_conflict_that_names_them(scene: Scene) -> None:
+    """It ends the promotion at once, with who and which image: it would else be waited for without end."""
+    situation = started(scene)
+    body = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(OTHER)}]}}}}
+    scene.admin.request(
+        "PATCH",
+        DEPLOYMENTS.path("training", NAME),
+        query={"fieldManager": "kubectl-edit"},
+        body=body,
+        content_type="application/strategic-merge-patch+json",
+    )
+    [target] = scene.targets(PROMOTE, situation)
+    with pytest.raises(ConflictError, match=rf"kubectl-edit has set its canary's container main to {image(OTHER)}"):
+        scene.intent(PROMOTE, target, situation)
+    newer = replace(situation, mends=(image(GOOD), image(OTHER)), patched=frozenset([GOOD, OTHER]))
+    with pytest.raises(WaitingError, match="ready for"):
+        scene.intent(PROMOTE, target, newer)
 
 
 @pytest.fixture

@@ -137,12 +137,17 @@ def test_it_waits_for_an_image_of_the_affected_repository(scene: Scene) -> None:
 
 def test_a_digest_that_is_not_proved_is_refused(scene: Scene) -> None:
     """One that was named, and that the SBOM does not prove clean (any more), starts nothing; the plan stands."""
-    for given in ({"patched": []}, {"affected": [BAD, GOOD], "clean": [OTHER]}, {"clean": [OTHER]}):
+    proved = "no mend, its SBOM proves it to be affected: affected by its SBOM. Build another image"
+    for given, words in (
+        ({"patched": []}, "not proved to be the mend"),
+        ({"affected": [BAD, GOOD], "clean": [OTHER]}, proved),
+        ({"clean": [OTHER]}, "not proved to be the mend: nothing is known of that digest. Add its SBOM"),
+    ):
         situation = replace(mended(scene, **given), mends=(image(GOOD),))
         [target] = scene.targets(CANARY, situation)
-        with pytest.raises(RefusedError, match="not proved to be the mend"):
+        with pytest.raises(RefusedError, match=words):
             scene.intent(CANARY, target, situation)
-        assert "not proved" in CANARY.preview(CANARY.parameters(), target, situation)[0]
+        assert words in CANARY.preview(CANARY.parameters(), target, situation)[0]
 
 
 def test_a_newer_mend_takes_the_canary_over(scene: Scene) -> None:

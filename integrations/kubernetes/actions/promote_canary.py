@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from integrations.digests import digest_in
 from integrations.kubernetes import canaries, canary_watch, rollouts, seen
 from integrations.kubernetes.actions.start_patched_canary import CanaryParameters, StartPatchedCanary
 from integrations.kubernetes.cluster import Cluster
@@ -45,8 +46,8 @@ class PromoteParameters(Parameters):
 class PromoteCanary:
     """Sets the canary's image in the affected Deployment once it has held out, and removes the canary.
 
-    One that does not hold out is withdrawn, and a person is called. Undone, it leaves the patched image where the one
-    found is not proved clean.
+    One that does not hold out is withdrawn, a person is called, and its image is promoted nowhere in the incident. Undone, it
+    leaves the patched image where the one found is not proved clean.
 
     Example::
 
@@ -85,6 +86,8 @@ class PromoteCanary:
             wanted = canaries.mends(original, situation)
         except (WaitingError, RefusedError) as error:  # a mend that is not there yet refuses no plan
             return (str(error), f"then, {when}, its image is set in {target.name}", last, *asked, *reverter(original))
+        if given_up := canaries.given_up(situation, wanted):
+            return (*canaries.refused(given_up), last, *reverter(original))
         if wanted:
             _set(cluster_of(situation, target.cluster), original, wanted, dry_run=True)
         now = canaries.images(original)
@@ -99,7 +102,7 @@ class PromoteCanary:
         """The images that stand before the promotion. Raises WaitingError until the canary has come out well or ill."""
         original = live(situation, action.target)
         wanted = canaries.mends(original, situation)
-        if wanted and not _given_up(situation, action.target, wanted):
+        if wanted and not canaries.given_up(situation, wanted):
             _wait(_look(action, situation, wanted).waits, action.target)
         return {"images": canaries.affected(original, situation)}
 
@@ -109,12 +112,13 @@ class PromoteCanary:
         target = intent.action.target
         cluster, original = cluster_of(situation, target.cluster), live(situation, target)
         if wanted := canaries.mends(original, situation):
-            if given_up := _given_up(situation, target, wanted):
-                return _failed(intent, given_up)
+            if given_up := canaries.given_up(situation, wanted):
+                return _withdraw(intent, situation, given_up)
             look = _look(intent.action, situation, wanted)
             _wait(look.waits, target)
             if look.bad:
-                return _withdraw(intent, situation, wanted, look.bad)
+                why = f"the canary of {target} failed: {look.bad}"
+                return _withdraw(intent, situation, dict.fromkeys(wanted.values(), why))
             retried(lambda: _promote(cluster, intent, situation))
         _follow(cluster, target)
         gone = canaries.remove(cluster, situation, target)
@@ -149,8 +153,11 @@ class PromoteCanary:
 
 
 def _look(action: PlannedAction, situation: Situation, wanted: Mapping[str, str]) -> canary_watch.Look:
+    """How its own canary does and, once that has held out, those of the same images beside other workloads."""
     parameters = PromoteParameters.model_validate(action.parameters)
-    return canary_watch.look(situation, action.target, wanted, parameters.after, parameters.queries)
+    asked = (situation, action.target, wanted, parameters.after, parameters.queries)
+    own = canary_watch.look(*asked)
+    return own if own.bad or own.waits else canary_watch.worst_elsewhere(*asked)
 
 
 def _wait(why: str, target: Target) -> None:
@@ -158,22 +165,21 @@ def _wait(why: str, target: Target) -> None:
         raise WaitingError(f"{target}: {why}", "Each round looks again.")
 
 
-def _given_up(situation: Situation, target: Target, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The wanted images whose canary was withdrawn, with why."""
-    return {i: why for i, why in canaries.withdrawn(situation, target).items() if i in wanted.values()}
-
-
-def _withdraw(intent: Intent, situation: Situation, wanted: Mapping[str, str], why: str) -> Receipt:
+def _withdraw(intent: Intent, situation: Situation, given_up: Mapping[str, str]) -> Receipt:
+    """Removes the canary. That its image is given up is recorded even where the canary cannot be removed."""
     target = intent.action.target
-    cluster = cluster_of(situation, target.cluster)
-    canaries.remove(cluster, situation, target)
-    said = f"the canary of {target} is withdrawn, and nothing was promoted: {why}"
-    return _failed(intent, dict.fromkeys(wanted.values(), said))
-
-
-def _failed(intent: Intent, given_up: Mapping[str, str]) -> Receipt:
-    fix = "Look at its pods' logs, and name another image with `patchgap incident patch`."
-    said = tuple(dict.fromkeys(given_up.values()))
+    why = "; ".join(dict.fromkeys(given_up.values()))
+    try:
+        canaries.remove(cluster_of(situation, target.cluster), situation, target)
+        said = [f"the canary of {target} is withdrawn, and nothing was promoted: {why}"]
+    except PatchgapError as error:
+        said = [f"nothing was promoted to {target}: {why}", f"its canary is still there: {error}"]
+    digests = {digest_in(image) for image in given_up}
+    for control in situation.controls:
+        action, now = control.intent.action, control.receipt.result.get("images") or {}
+        if action.verb == PromoteCanary.verb and digests & {digest_in(image) for image in now.values()}:
+            said.append(f"{action.target} was given it before: look at it")
+    fix = "Look at its pods' logs, and name another image with `patchgap incident patch`: this one is given up."
     return Receipt(intent.action.id, Outcome.FAILED, (*said, fix), {"withdrawn": dict(given_up)})
 
 

@@ -76,6 +76,8 @@ class StartPatchedCanary:
             wanted = canaries.mends(original, situation)
         except (WaitingError, RefusedError) as error:  # a mend that is not there yet refuses no plan
             return (str(error), f"then {said}")
+        if given_up := canaries.given_up(situation, wanted):
+            return (*canaries.refused(given_up), f"then {said}")
         manifest = canaries.manifest_of(original, situation, target, wanted, pods)
         labels = manifest["spec"]["template"]["metadata"]["labels"]
         lines = standing.preview(cluster, [manifest]) if wanted else ("nothing affected runs there any more",)
@@ -86,11 +88,15 @@ class StartPatchedCanary:
         return seen.selector_and_images(live(situation, target))
 
     def find(self, action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
-        """The replicas that the canary is a share of. Raises WaitingError while no patched image is named."""
+        """The replicas that the canary is a share of. Raises WaitingError while no patched image is named, or none but one
+        whose canary failed on another workload."""
         original = live(situation, action.target)
         if reason := canaries.unfit(original):
             raise RefusedError(f"{action.target}: {reason}", "Plan again.")
-        canaries.mends(original, situation)
+        given_up = canaries.given_up(situation, canaries.mends(original, situation))
+        cluster = cluster_of(situation, action.target.cluster)
+        if given_up and canaries.found_beside(cluster, situation, action.target) is None:
+            raise WaitingError("; ".join(canaries.refused(given_up)), "Name it with `patchgap incident patch`.")
         return {"replicas": original["spec"].get("replicas", 1)}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
@@ -116,7 +122,7 @@ class StartPatchedCanary:
             return done(intent, (f"{target} runs nothing affected any more: no canary is needed",))
         canary = canaries.found_beside(cluster_of(situation, target.cluster), situation, target)
         if canary is None:
-            return done(intent, tuple(canaries.withdrawn(situation, target).values()))
+            return done(intent, canaries.refused(canaries.given_up(situation, wanted)))
         return self._receipt(intent, situation, canary, wanted)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
@@ -127,8 +133,7 @@ class StartPatchedCanary:
             return ()
         canary = canaries.found_beside(cluster_of(situation, target.cluster), situation, target)
         if canary is None:
-            given_up = canaries.withdrawn(situation, target)
-            return () if set(wanted.values()) & set(given_up) else (f"the canary of {target} is gone",)
+            return () if canaries.given_up(situation, wanted) else (f"the canary of {target} is gone",)
         runs, pods = canaries.images(canary), canary["spec"].get("replicas", 1)
         found = [f"container {c} runs {runs.get(c)}, not {i}" for c, i in wanted.items() if runs.get(c) != i]
         found += [] if pods == _pods(intent) else [f"it has {pods} replica(s), not {_pods(intent)}"]
