@@ -9,6 +9,7 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Failed
 
 from flows import artifacts, osv_text, parameters
 from flows.process import engine
@@ -45,14 +46,17 @@ def detect(
     malicious: parameters.Malicious = False,
     known_exploited: parameters.KnownExploited = False,
     epss: parameters.Epss = None,
-    reported_by: parameters.Reporter = "by hand",
+    reported_by: parameters.Reporter = None,
 ) -> State[Any]:
-    """Joins a signal with what runs here. Where a playbook wakes, the incident is opened and responded to at once.
+    """Joins a signal with what runs here. Where a playbook wakes, the incident is opened and responded to at once; where
+    that fails, this fails.
 
     Give one of: a stored signal's id, an OSV advisory, or a package with its versions."""
     if sum(x is not None for x in (signal, advisory, package)) != 1:
         raise BadInputError("the form", "give one of signal, advisory and package", "Fill in exactly one of the three.")
     if signal is None:
+        if reported_by is None:
+            raise BadInputError("reported_by", "who reports it is not said", "A yes to its plan must be another's.")
         claims = {"severity": severity, "malicious": malicious, "known_exploited": known_exploited, "epss": epss}
         osv = osv_text.document(advisory, "advisory") if advisory is not None else by_hand(str(package), versions)
         document = {"kind": "advisory", "source": reported_by, "claims": claims, "advisory": osv}
@@ -66,7 +70,8 @@ def detect(
         return completed(f"joined {found.incident}: {found.reason}")
     with tagged(found.incident):
         response = within(respond, found.incident)
-    return completed(f"opened {found.incident}; {ended(response)}")
+    told = f"opened {found.incident}; {ended(response)}"
+    return Failed(message=told) if response.is_failed() else completed(told)
 
 
 def by_hand(package: str, versions: list[str]) -> dict[str, Any]:

@@ -74,13 +74,11 @@ Epss = Annotated[
 ]
 
 Reporter = Annotated[
-    str,
+    Annotated[str, Field(min_length=1, max_length=200)] | None,
     _field(
         "Reported by",
-        "Who says so; it stands in the incident's record, and an approval needs another person.",
-        min_length=1,
-        max_length=200,
-        examples=["security-oncall"],
+        "Who says so; it stands in the incident's record, and an approval needs another person. Not for a stored signal.",
+        examples=["dana@example.org"],
     ),
 ]
 

@@ -20,6 +20,8 @@ from patchgap.stages.foresee import foresee
 from patchgap.stages.incidents import open_incidents
 from patchgap.stages.situation import state_of
 
+NOBODY = "nobody named"  # reports what is only foreseen
+
 
 @click.command()
 @click.option("--advisory", type=click.Path(path_type=Path), required=True, metavar="FILE", help="OSV, JSON or YAML.")
@@ -27,7 +29,7 @@ from patchgap.stages.situation import state_of
 @click.option("--known-exploited", is_flag=True, help="It has been seen exploited: counts as critical.")
 @click.option("--malicious", is_flag=True, help="The package is malicious: counts as critical.")
 @click.option("--epss", type=click.FloatRange(0, 1), help="The EPSS probability, 0 to 1.")
-@click.option("--source", default="by hand", show_default=True, help="Who says so; it stands in the ledger.")
+@click.option("--as", "who", default="", metavar="NAME", help="Who reports it: a yes to its plan is another person's.")
 @click.option("--plan", "plan_only", is_flag=True, help="A dry run: what would be done; nothing is written.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
@@ -38,26 +40,33 @@ def detect(
     known_exploited: bool,
     malicious: bool,
     epss: float | None,
-    source: str,
+    who: str,
     plan_only: bool,
     as_json: bool,
 ) -> None:
     """Join an advisory with what runs here; where a playbook wakes, respond to it."""
+    if not plan_only and not who.strip():
+        raise BadInputError("--as", "who reports it is not said", "Name yourself: a yes to its plan must be another's.")
     claims = {"severity": severity, "malicious": malicious, "known_exploited": known_exploited, "epss": epss}
     document = {
         "kind": "advisory",
-        "source": source,
+        "source": who or NOBODY,
         "claims": claims,
         "advisory": osv_text.document(_read(advisory), str(advisory)),
     }
     if plan_only:
-        seen = foresee(opened(context), document, source)
+        seen = foresee(opened(context), document, who or NOBODY)
         words = plan_lines(seen.plan) if seen.plan else ("no incident would be opened",)
         put(seen, as_json=as_json, text=listed([seen.reason, *words]))
         context.exit(1 if seen.plan and seen.plan.refusals else 0)
-    signal = stages.receive(opened(context), document, source)
+    signal = stages.receive(opened(context), document, who)
     run_flow(
-        context, "detect", {"signal": signal}, as_json=as_json, words=lambda engine, ran: _found(engine, signal, ran)
+        context,
+        "detect",
+        {"signal": signal},
+        as_json=as_json,
+        words=lambda engine, ran: _found(engine, signal, ran),
+        once=signal,
     )
 
 

@@ -85,9 +85,11 @@ def run_flow(
     as_json: bool,
     words: Callable[[Engine, Ran], Iterable[str]] = _as_it_ended,
     missing: bool = True,
+    once: str = "",
 ) -> None:
     """Runs a flow to its end with its story on stderr; exit code 1 where it did not complete. `words` are the lines of its
-    result; where they name the missing proofs, the story beside them does not (`missing` False).
+    result; where they name the missing proofs, the story beside them does not (`missing` False). Where `once` names what
+    the run is for, one that is under way for the same is followed.
 
     What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
     whatever workers there are."""
@@ -103,8 +105,9 @@ def run_flow(
                 flow,
                 parameters,
                 engine.settings.home,
-                tags=(incident,) if incident else (),
+                tags=tuple(filter(None, (incident, once))),
                 here=_is_named_here(context.obj),
+                once=once,
             )
     finally:
         story.done()

@@ -44,7 +44,8 @@ def told(home: Path, scenario: Scenario, patchgap: str) -> Iterator[str]:
     yield "For the watch to have something to tell:\n"
     yield "  kubectl -n staging scale deployment/trainer-v2 --replicas 2\n"
     yield "An incident by hand (docs/drill.md) begins with\n"
-    yield f"  {patchgap} detect --known-exploited \\\n    --advisory {quote(str(FOLDER / scenario.advisory))}\n"
+    yield f"  {patchgap} detect --as on-call@example.org --known-exploited \\"
+    yield f"    --advisory {quote(str(FOLDER / scenario.advisory))}\n"
     yield "and is mended, once it is contained, with\n"
     for image, mend in scenario.mend.items():
         yield from _mend(digest_of(image), reference_of(mend), patchgap)

@@ -12,11 +12,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.runtime.address import PrefectAddress, configured
 from flows.runtime.server import PrefectServer, running
 from patchgap.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import State
 
 POLL_SECONDS = 0.3
 DRAIN_SECONDS = 20.0
@@ -44,17 +48,24 @@ def address_of(home: Path, environ: Mapping[str, str] = os.environ) -> PrefectAd
 
 
 def run(
-    flow: str, parameters: Mapping[str, object], home: Path, *, tags: Sequence[str] = (), here: bool = False
+    flow: str,
+    parameters: Mapping[str, object],
+    home: Path,
+    *,
+    tags: Sequence[str] = (),
+    here: bool = False,
+    once: str = "",
 ) -> Ran:
-    """Runs the flow to its end, `here` in this process whatever server there is. Raises UnreachableError where a
-    server is meant but does not answer."""
+    """Runs the flow to its end, `here` in this process whatever server there is. At a server, a run with the key `once`
+    that has not ended is followed instead of a second one. Raises UnreachableError where a server is meant but does not
+    answer."""
     address = address_of(home)
     if address is None:
         return _alone(flow, parameters, PrefectServer(home / "prefect"))
     if here:
         return _ran(flow, _loaded(flow, address), parameters)
     os.environ.update(address.environ() | QUIET)
-    return _there(flow, parameters, address, tags)
+    return _there(flow, parameters, address, tags, once)
 
 
 def _alone(flow: str, parameters: Mapping[str, object], server: PrefectServer) -> Ran:
@@ -99,23 +110,34 @@ def _send_the_rest() -> None:
         worker.drain_all(timeout=DRAIN_SECONDS)
 
 
-def _there(flow: str, parameters: Mapping[str, object], address: PrefectAddress, tags: Sequence[str]) -> Ran:
+def _there(flow: str, parameters: Mapping[str, object], address: PrefectAddress, tags: Sequence[str], once: str) -> Ran:
     import httpx
     from prefect.exceptions import PrefectException
 
     from flows.runtime.starter import PrefectStarter
 
     starter = PrefectStarter(address)
-    run_id = starter.start(flow, parameters, f"cli-{uuid.uuid4()}", tags)
+    run_id = starter.start(flow, parameters, once or _key(), tags)
     try:
         with starter.client() as client:
-            while True:
-                state = client.read_flow_run(uuid.UUID(run_id)).state
-                if state is not None and state.is_final():
-                    return Ran(flow, run_id, state.type.value, state.message or state.name or "")
+            if once and _state(client, run_id).is_final():  # of a time before: what is asked now is asked anew
+                run_id = starter.start(flow, parameters, _key(), tags)
+            while not (state := _state(client, run_id)).is_final():
                 time.sleep(POLL_SECONDS)
+            return Ran(flow, run_id, state.type.value, state.message or state.name or "")
     except (httpx.HTTPError, PrefectException) as error:
         raise UnreachableError(
             f"the Prefect API stopped answering while {flow} ran",
             f"The run goes on: {address.ui_url}/runs/flow-run/{run_id}; the ledger holds what it did.",
         ) from error
+
+
+def _key() -> str:
+    return f"cli-{uuid.uuid4()}"
+
+
+def _state(client: SyncPrefectClient, run_id: str) -> State[Any]:
+    """The run's; before the server gave it one, that it is scheduled."""
+    from prefect.states import Scheduled
+
+    return client.read_flow_run(uuid.UUID(run_id)).state or Scheduled()

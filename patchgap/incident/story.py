@@ -73,7 +73,9 @@ class Teller:
 
     def _receipt(self, what: str, receipt: Receipt) -> Iterator[str]:
         mark = _ENDED.get(receipt.outcome, "✗")
-        yield f"{mark} {what}{self._named_action(receipt.action)}: {'; '.join(receipt.detail) or receipt.outcome}"
+        known = self._actions.get(receipt.action)
+        said = "; ".join(receipt.detail).removeprefix(f"{known.target}: " if known else "")
+        yield f"{mark} {what}{self._named_action(receipt.action)}: {said or receipt.outcome}"
 
     def _named_action(self, action: ActionId) -> str:
         known = self._actions.get(action)

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from flows.drill.world import World
 from flows.runtime.starter import PrefectStarter
-from tests.flows.loop import Loop, kinds
+from tests.flows.loop import ADVISORY, Loop, kinds
 from tests.flows.running import PATCHGAP, Up, clean_environ, run
 
 
@@ -176,15 +176,22 @@ def test_plan_exposures_evidence_and_verdict_are_artifacts(loop: Loop, client: S
     assert all(a.description for a in made.values())
 
 
-def test_a_signal_by_hand_is_dismissed(loop: Loop, tmp_path: Path) -> None:
-    """`detect --advisory` opens an incident for what runs, and `dismiss` ends it; nothing stays."""
+def test_a_signal_by_hand_is_one_run_and_is_dismissed(loop: Loop, client: SyncPrefectClient, tmp_path: Path) -> None:
+    """`detect --advisory` opens an incident for what runs, by one run that tells what became of it, though the receiver
+    looks after what has no run yet; `dismiss` ends it, and nothing stays."""
     file = tmp_path / "advisory.json"
     affected = {"package": {"ecosystem": "PyPI", "name": "torchmetrics"}, "ranges": [{"type": "ECOSYSTEM"}]}
     affected["ranges"][0]["events"] = [{"introduced": "0"}]  # type: ignore[index]
     file.write_text(json.dumps({"id": "BY-HAND-1", "affected": [affected]}))
-    loop.patchgap("detect", "--advisory", file, "--severity", "critical", called="detect")
+    ran = loop.patchgap("detect", "--as", "dana", "--advisory", file, "--severity", "critical", called="detect")
     assert loop.said["detect"][0] == 0, loop.said["detect"]
     (opened,) = loop.patchgap("incident", "list")
+    (signal,) = loop.patchgap("incident", "show", opened["id"])["state"]["signals"]
+    assert ran["message"].startswith(f"opened {opened['id']}; ")
+    runs = [run for run in tagged_flow_runs(client, signal) if run.name.startswith("detect")]
+    assert [(str(run.id), run.idempotency_key) for run in runs] == [(ran["run"], signal)], "as the receiver asks for it"
+    again = loop.patchgap("detect", "--as", "dana", "--advisory", file, "--severity", "critical", called="detect again")
+    assert again["message"].startswith(f"joined {opened['id']}")
     loop.patchgap("incident", "dismiss", opened["id"], "--why", "a drill of ours", "--as", "dana", called="dismiss")
     assert loop.said["dismiss"][0] == 0, loop.said["dismiss"]
     assert loop.patchgap("incident", "list") == []
@@ -195,7 +202,8 @@ def test_a_signal_by_hand_is_dismissed(loop: Loop, tmp_path: Path) -> None:
     [
         (("incident", "show", "inc-20260101-none"), 2),
         (("incident", "close", "inc-20260101-none"), 2),
-        (("detect", "--advisory", "no-such-file"), 2),
+        (("detect", "--as", "dana", "--advisory", "no-such-file"), 2),
+        (("detect", "--advisory", str(ADVISORY)), 2),
         (("incident", "contain"), 2),
     ],
 )
