@@ -1,10 +1,16 @@
-"""Restarting what uses an account, for an incident: once each, by a mark on the pod template, and what cannot be.
+"""Restarting what uses an account, for an incident: once each, by a mark on the pod template, and what cannot be; and what was
+seen of it.
 
 Owns the mark. It does not know why a restart is wanted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from integrations.kubernetes import rollouts
 from integrations.kubernetes.accounts import Consumer
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.holds import PAUSED, Held
@@ -13,6 +19,7 @@ from patchgap.errors import NotFoundError
 from patchgap.ports import Situation
 
 _MARK = "patchgap.dev/restarted-for"
+MOMENT = 2.0  # seconds that restarts are looked at; what takes longer is told as under way
 _RESTARTS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -63,13 +70,53 @@ def is_due(consumer: Consumer, situation: Situation, part: str = "") -> bool:
     return restart_mark(str(situation.incident), part) not in (template.get("annotations") or {})
 
 
-def restarted(cluster: Cluster, consumer: Consumer, situation: Situation, part: str = "") -> str:
-    """Restarts it, and says what became of it."""
-    try:
-        restart(cluster, consumer, situation, part)
-    except NotFoundError:
+def restart_all(cluster: Cluster, consumers: Iterable[Consumer], situation: Situation, part: str = "") -> None:
+    """Restarts each that is there still."""
+    for consumer in consumers:
+        with suppress(NotFoundError):
+            restart(cluster, consumer, situation, part)
+
+
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """What was seen of restarts: a sentence each, and whether one of them stands still."""
+
+    said: tuple[str, ...]
+    stand_still: bool
+
+
+def seen(cluster: Cluster, consumers: Sequence[Consumer], wait: float = 0) -> Restarts:
+    """How they run, at most that many seconds from now: anew, or why their rollout stands still, as the cluster says. One that
+    only needs longer is told as that; each verification looks for pods of before."""
+    now: dict[str, Json | None] = {}
+
+    def settled() -> bool | None:
+        for c in consumers:
+            if _rolls(c):
+                meta = c.head["metadata"]
+                now[str(c)] = cluster.find(of_kind(c.head["kind"]), meta["namespace"], meta["name"])
+        heads = [head for head in now.values() if head is not None]
+        return True if all(rollouts.refused(head) or not rollouts.rolling(head) for head in heads) else None
+
+    cluster.until(wait, settled)
+    said = [_seen(c, now[str(c)]) if str(c) in now else fate(c) for c in consumers]
+    return Restarts(tuple(said), any(head is not None and rollouts.refused(head) for head in now.values()))
+
+
+def _seen(consumer: Consumer, head: Json | None) -> str:
+    if head is None:
         return f"{consumer} was deleted meanwhile"
-    return fate(consumer)
+    if why := rollouts.refused(head):
+        return f"{consumer}: NOT restarted, its rollout stands still ({rollouts.rolling(head)}): {why}"
+    if left := rollouts.rolling(head):
+        return f"{consumer}: its restart is under way: {left}"
+    return f"{fate(consumer)}; every pod of it is new"
+
+
+def _rolls(consumer: Consumer) -> bool:
+    """Whether its pods are replaced as soon as it is marked."""
+    on_delete = (consumer.head["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+    return consumer.head["kind"] in _RESTARTS and not on_delete and not _is_paused(consumer.head)
 
 
 def fate(consumer: Consumer) -> str:

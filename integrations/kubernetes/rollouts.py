@@ -1,4 +1,4 @@
-"""How a Deployment's rollout stands, and since when all of its pods have been ready.
+"""How a rollout stands, why it does not go on, and since when all pods of a Deployment have been ready.
 
 Pure: it reads manifests that others have fetched.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from integrations.kubernetes.answers import trimmed
 from integrations.kubernetes.resources import Json
 
 
@@ -27,6 +28,32 @@ def unfinished(deployment: Json) -> str:
             else ""
         )
         return f"{updated} of {wanted} pods are updated, {available} available{old}{paused}"
+    return ""
+
+
+def rolling(head: Json) -> str:
+    """As `unfinished`, of a StatefulSet or a DaemonSet too."""
+    if head["kind"] == "Deployment":
+        return unfinished(head)
+    status, each = head.get("status") or {}, head["kind"] == "DaemonSet"
+    wanted = status.get("desiredNumberScheduled", 0) if each else head["spec"].get("replicas", 1)
+    updated = status.get("updatedNumberScheduled" if each else "updatedReplicas", 0)
+    ready = status.get("numberReady" if each else "readyReplicas", 0)
+    if status.get("observedGeneration", 0) < head["metadata"].get("generation", 0):
+        return "its rollout has not begun"
+    return f"{updated} of {wanted} pods are updated, {ready} ready" if updated < wanted or ready < wanted else ""
+
+
+def refused(head: Json) -> str:
+    """Why the cluster makes none of the pods that its rollout lacks, as a Deployment's conditions say; "" where it does, or
+    says nothing. A ReplicaSet that is refused itself leaves the status of the generation before."""
+    status = head.get("status") or {}
+    now = status.get("observedGeneration", 0) >= head["metadata"].get("generation", 0)
+    for condition in status.get("conditions") or ():
+        kind, reason = (condition["type"], condition["status"]), condition.get("reason")
+        no_set = kind == ("Progressing", "False") and reason == "ReplicaSetCreateError"
+        if rolling(head) and (no_set or (now and kind in {("Progressing", "False"), ("ReplicaFailure", "True")})):
+            return f"{reason}: {trimmed(str(condition.get('message')))}"
     return ""
 
 

@@ -11,11 +11,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from integrations.kubernetes import restarts
 from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, Json
-from integrations.kubernetes.restarts import fate, is_due, restart, restart_mark, restarted
+from integrations.kubernetes.restarts import Restarts, fate, is_due, restart, restart_all, restart_mark
 from integrations.kubernetes.rotators import KnownSecret, ask, known, new_salt, rotator_of
 from integrations.kubernetes.secrets_used import secrets_used
 from integrations.verbs import done
@@ -121,21 +122,26 @@ def apply(intent: Intent, situation: Situation) -> Receipt:
         changed = cluster.until(patience, lambda: _changed(cluster, intent))
     if changed is None:
         raise WaitingError(f"{said}, and {target} still has its old value", "Its changed data is the proof.")
-    fates = [
-        restarted(cluster, c, situation, _part(target))
-        if f"{target.cluster}/{target.namespace}/{c}" in target.workloads
-        else f"{c}: consumes it only since the plan was made: restart it by hand"
-        for c in _users(cluster, target)
-    ]
-    return _receipt(intent, changed, (said, "its data has changed", *fates), situation)
+    using = _users(cluster, target)
+    planned = _planned(using, target)
+    restart_all(cluster, planned, situation, _part(target))
+    late = [f"{c}: consumes it only since the plan was made: restart it by hand" for c in using if c not in planned]
+    return _receipt(
+        intent,
+        changed,
+        (said, "its data has changed", *late),
+        restarts.seen(cluster, planned, restarts.MOMENT),
+        situation,
+    )
 
 
 def observe(intent: Intent, situation: Situation) -> Receipt:
     """A receipt where the value has changed and every consumer was restarted; else one that waits."""
     if missing := differences(intent, situation):
         return Receipt(intent.action.id, Outcome.WAITING, missing)
-    changed = _changed(cluster_of(situation, intent.action.target.cluster), intent)
-    return _receipt(intent, changed, ("its data has changed, and its consumers were restarted",), situation)
+    target, cluster = intent.action.target, cluster_of(situation, intent.action.target.cluster)
+    seen = restarts.seen(cluster, _planned(_users(cluster, target), target))
+    return _receipt(intent, _changed(cluster, intent), ("its data has changed",), seen, situation)
 
 
 def differences(intent: Intent, situation: Situation) -> tuple[str, ...]:
@@ -144,9 +150,8 @@ def differences(intent: Intent, situation: Situation) -> tuple[str, ...]:
     cluster = cluster_of(situation, target.cluster)
     if _changed(cluster, intent) is None:
         return (f"{target} still has its old value, or is gone",)
-    due = [c for c in _users(cluster, target) if is_due(c, situation, _part(target))]
-    named = [c for c in due if f"{target.cluster}/{target.namespace}/{c}" in target.workloads]
-    return tuple(f"{c} in {target.namespace} has not been restarted" for c in named)
+    due = [c for c in _planned(_users(cluster, target), target) if is_due(c, situation, _part(target))]
+    return tuple(f"{c} in {target.namespace} has not been restarted" for c in due)
 
 
 def old_pods(cluster: Cluster, target: Target, incident: str, since: str) -> list[str]:
@@ -164,6 +169,10 @@ def _marked(pod: Json, mark: str) -> bool:
 
 def _users(cluster: Cluster, target: Target) -> tuple[Consumer, ...]:
     return consumers_of(cluster, target.namespace, lambda m: target.name in secrets_used(m))
+
+
+def _planned(using: Iterable[Consumer], target: Target) -> list[Consumer]:
+    return [c for c in using if f"{target.cluster}/{target.namespace}/{c}" in target.workloads]
 
 
 def _changed(cluster: Cluster, intent: Intent) -> KnownSecret | None:
@@ -199,11 +208,14 @@ def _part(target: Target) -> str:
     return hashlib.sha256(target.name.encode()).hexdigest()[:8]
 
 
-def _receipt(intent: Intent, changed: KnownSecret | None, detail: tuple[str, ...], situation: Situation) -> Receipt:
+def _receipt(
+    intent: Intent, changed: KnownSecret | None, detail: tuple[str, ...], seen: Restarts, situation: Situation
+) -> Receipt:
     now = changed or KnownSecret("", "", "")
     return done(
         intent,
-        detail,
+        (*detail, *seen.said),
+        proved=not seen.stand_still,
         uid={"old": intent.found["uid"], "new": now.uid},
         version={"old": intent.found["version"], "new": now.version},
         changed_by=situation.clock().strftime("%Y-%m-%dT%H:%M:%SZ"),

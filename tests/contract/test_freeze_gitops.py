@@ -364,7 +364,7 @@ def test_a_rotation_restarts_what_the_freeze_holds_still(scene: Scene) -> None:
     old = {p["metadata"]["uid"] for p in scene.admin.all_of(PODS, "training", labels="app=trainer")}
     [rotation] = scene.perform(RotateCredentials(), situation)
     said = "Deployment/trainer: restarted, for which its rollouts go on again; the freeze's policy stands"
-    assert said in rotation.receipt.detail
+    assert f"{said}; every pod of it is new" in rotation.receipt.detail
     scene.settle()
     pods = scene.admin.all_of(PODS, "training", labels="app=trainer")
     assert len(pods) == 2

@@ -11,6 +11,7 @@ import pytest
 from scene import CLUSTER, GOOD, Scene, account, deployment, image, namespace
 
 from integrations.kubernetes.accounts import ROTATED, TOKEN_TYPE, is_believed, probe_of
+from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
 from integrations.kubernetes.actions.rotate_credentials import RotateCredentials
 from integrations.kubernetes.checks.credentials_rotated import CredentialsRotated
 from integrations.kubernetes.resources import DEPLOYMENTS, PODS, SECRETS, SERVICE_ACCOUNTS
@@ -81,6 +82,30 @@ def test_the_consumers_get_new_pods_and_others_do_not(controllers: Any, scene: S
     scene.eventually(rolled)
     marked = scene.admin.get(DEPLOYMENTS, "training", "trainer")["spec"]["template"]["metadata"]["annotations"]
     assert restart_mark("inc-20261124-7k3f") in marked
+
+
+def test_a_restart_that_the_block_refuses_is_told_as_such(controllers: Any, scene: Scene) -> None:
+    """Whose new pods a block refuses is not called restarted: the receipt says that its rollout stands still and why, and is
+    no proof; the other consumer's pods are new. A look later says how it is by then."""
+    situation = scene.situation(scene.workload("trainer"))
+    block = scene.perform(BlockArtifacts(), situation)
+    [control] = scene.perform(ROTATE, situation)
+    said = {line.partition(":")[0]: line for line in control.receipt.detail}
+    assert "NOT restarted, its rollout stands still" in said["Deployment/trainer"]
+    assert "ReplicaSetCreateError: Failed to create new replica set" in said["Deployment/trainer"]
+    assert "blocked by incident" in said["Deployment/trainer"]
+    assert said["Deployment/reporter"] == "Deployment/reporter: restarted; every pod of it is new"
+    assert control.receipt.result["probe"] == "refused"
+    assert not control.receipt.proved
+    BlockArtifacts().release(block[0], situation)
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", {"metadata": {"labels": {"looked": "again"}}})
+
+    def goes_on() -> bool:
+        scene.settle()
+        later = ROTATE.observe(control.intent, situation)
+        return later is not None and "Deployment/trainer: restarted; every pod of it is new" in later.detail
+
+    scene.eventually(goes_on)
 
 
 def test_a_long_lived_token_secret_is_made_again(scene: Scene) -> None:

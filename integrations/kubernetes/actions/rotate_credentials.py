@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from integrations.kubernetes import secret_rotation
+from integrations.kubernetes import restarts, secret_rotation
 from integrations.kubernetes.accounts import (
     ROTATED,
     TOKEN_TYPE,
@@ -27,7 +27,7 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json
-from integrations.kubernetes.restarts import fate, is_due, restart, restarted
+from integrations.kubernetes.restarts import Restarts, fate, is_due, restart, restart_all
 from integrations.verbs import RotationParameters, done
 from patchgap.errors import ConflictError, PatchgapError, RefusedError, UnreachableError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -139,7 +139,7 @@ class RotateCredentials:
         return {"uid": manifest["metadata"]["uid"], "manifest": kept(manifest), "tokens": list(tokens)}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Replaces the account, once, restarts the consumers, and tries a token of the old account."""
+        """Replaces the account, once, restarts the consumers, tries a token of the old account, and looks at the restarts."""
         target, found = intent.action.target, intent.found
         if target.kind == secret_rotation.KIND:
             return secret_rotation.apply(intent, situation)
@@ -154,14 +154,12 @@ class RotateCredentials:
         made = _replaced(cluster, target, found, situation)
         for secret in found["tokens"]:
             _replace_secret(cluster, target, secret, situation)
-        detail = [
-            restarted(cluster, c, situation)
-            if _name(target, c) in target.workloads
-            else f"{c}: runs as it only since the plan was made: restart it by hand"
-            for c in consumers(cluster, target.namespace, target.name)
-        ]
+        using = consumers(cluster, target.namespace, target.name)
+        planned = [c for c in using if _name(target, c) in target.workloads]
+        restart_all(cluster, planned, situation)
+        late = [f"{c}: runs as it only since the plan was made: restart it by hand" for c in using if c not in planned]
         outcome = _tried(cluster, probe)
-        return _receipt(intent, made, (*detail, _told(outcome)), outcome)
+        return _receipt(intent, made, restarts.seen(cluster, planned, restarts.MOMENT), outcome, late)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the account is the new one and every consumer was restarted. What it cannot see again is
@@ -172,7 +170,10 @@ class RotateCredentials:
         if self.differences(intent, situation):
             return None
         made = live(situation, Target(PLATFORM, target.cluster, target.namespace, target.kind, target.name, ""))
-        return _receipt(intent, made, (_told("unproved"),), "unproved")
+        cluster = cluster_of(situation, target.cluster)
+        using = consumers(cluster, target.namespace, target.name)
+        planned = [c for c in using if _name(target, c) in target.workloads]
+        return _receipt(intent, made, restarts.seen(cluster, planned), "unproved")
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from a finished rotation; () where it does not."""
@@ -298,7 +299,8 @@ def _told(outcome: str) -> str:
     }.get(outcome, "no token of the old account could be tried: the run that held it was cut off")
 
 
-def _receipt(intent: Intent, made: Json, detail: tuple[str, ...], outcome: str) -> Receipt:
+def _receipt(intent: Intent, made: Json, seen: Restarts, outcome: str, late: Iterable[str] = ()) -> Receipt:
     uids = {"old": intent.found["uid"], "new": made["metadata"]["uid"]}
     tokens = [t["name"] for t in intent.found["tokens"]]
-    return done(intent, detail, probe=outcome, proved=outcome == REFUSED, uid=uids, tokens=tokens)
+    detail, holds = (*seen.said, *late, _told(outcome)), outcome == REFUSED and not seen.stand_still
+    return done(intent, detail, probe=outcome, proved=holds, uid=uids, tokens=tokens)

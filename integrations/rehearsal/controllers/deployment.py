@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from integrations.rehearsal.controllers.deployment_status import Rollout, status_of
+from integrations.rehearsal.controllers.deployment_status import Rollout, not_created, status_of
 from integrations.rehearsal.controllers.templates import HASH_LABEL, count, template_hash
 from integrations.rehearsal.controllers.work import Hands, own_and_owner, owner_reference
 from integrations.rehearsal.document import Json, clone, dig
 from integrations.rehearsal.machine import Machine
+from integrations.rehearsal.status import ApiError
 from integrations.rehearsal.storage import Change, Key
 
 _DEPLOYMENTS, _SETS = "deployments.apps", "replicasets.apps"
@@ -106,7 +107,13 @@ class Deployments:
             },
             "spec": {"replicas": replicas, "selector": selector, "template": template} | _min_ready(spec),
         }
-        created = self._hands.create(_SETS, metadata["namespace"], document)
+        try:
+            created = self._hands.create(_SETS, metadata["namespace"], document)
+        except ApiError as failure:
+            words = f'Failed to create new replica set "{document["metadata"]["name"]}": {failure.message}'
+            self._hands.set_status(_DEPLOYMENTS, live, not_created(live, words, self._hands.world.now()))
+            self._hands.event(live, "ReplicaSetCreateError", words, "Warning")
+            raise
         self._scaled_event(live, created, 0, replicas)
         return created
 

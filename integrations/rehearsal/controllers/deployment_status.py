@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrations.rehearsal.document import Json, dig
+from integrations.rehearsal.document import Json, clone, dig
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ def _conditions(rollout: Rollout, status: Json, now: str) -> list[Json]:
     by_type = {one[0]: one for one in wanted}
     order = [kind for kind in before if kind in by_type] + [kind for kind in by_type if kind not in before]
     return [_dated(by_type[kind], before.get(kind), now) for kind in order]
+
+
+def not_created(live: Json, words: str, now: str) -> Json:
+    """The status to write where the new ReplicaSet was refused: as it was, but that it makes no progress, and why."""
+    status: Json = clone(live.get("status") or {})
+    held = status.get("conditions") or []
+    before = next((one for one in held if one["type"] == "Progressing"), None)
+    told = _dated(("Progressing", "False", "ReplicaSetCreateError", words), before, now)
+    return status | {"conditions": [*(one for one in held if one is not before), told]}
 
 
 Words = tuple[str, str, str, str]
