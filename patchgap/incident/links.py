@@ -83,9 +83,9 @@ class Links:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(hashlib.sha256().digest_size))
         try:
-            os.link(draft, self._path)  # the first one made is everybody's
+            os.link(draft, self._path)
         except FileExistsError:
-            pass
+            pass  # another process was first: the first one made is everybody's
         finally:
             draft.unlink()
 

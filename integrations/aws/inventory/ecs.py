@@ -122,7 +122,8 @@ class EcsReader:
     def _definition(self, arn: str) -> Json:
         if arn not in self._definitions:
             what = f"task definition {arn.rpartition('/')[2]}"
-            found = self._reading.tried(what, None, definition_of, self._account, self._region, arn)
+            asked = (definition_of, self._account, self._region, arn)
+            found = self._reading.tried(what, None, *asked, referred_to=True)
             self._definitions[arn] = found or {"taskDefinitionArn": arn, "containerDefinitions": []}
         return self._definitions[arn]
 

@@ -27,15 +27,14 @@ class Reading:
         self.unknown: list[Unknown] = []
         self.roles = Roles(account)
 
-    def tried(self, what: str, otherwise: Any, ask: Callable[..., Any], *about: Any) -> Any:
-        """What `ask(*about)` answers; where IAM refuses it, `otherwise`, and `what` is unknown. What was deleted between two
-        calls is gone."""
+    def tried(self, what: str, otherwise: Any, ask: Callable[..., Any], *about: Any, referred_to: bool = False) -> Any:
+        """What `ask(*about)` answers; where IAM refuses it, `otherwise`, and `what` is unknown. What was listed and deleted
+        between two calls is gone; what is `referred_to` by something that lives is unknown then too."""
         try:
             return ask(*about)
-        except ForbiddenError as error:
-            self.unknown.append(Unknown(f"account {self.account.name}: {what}", error.problem))
-        except NotFoundError:
-            pass
+        except (ForbiddenError, NotFoundError) as error:
+            if referred_to or isinstance(error, ForbiddenError):
+                self.unknown.append(Unknown(f"account {self.account.name}: {what}", error.problem))
         return otherwise
 
     def environment(self, tags: Mapping[str, str]) -> str:

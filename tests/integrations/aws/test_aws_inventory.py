@@ -6,10 +6,12 @@ import hashlib
 import subprocess
 import sys
 
+import pytest
 from aws_estate import BAD, ECR, GOOD, NAME, NOW, NUMBER, REGION, Estate, enforced, package, refused
 
 from integrations.aws.accounts import Accounts
-from integrations.aws.inventory import PERMISSIONS
+from integrations.aws.inventory import PERMISSIONS, ecs
+from patchgap.errors import NotFoundError
 from patchgap.model.workload import Classification, RunState
 from patchgap.settings import AwsSettings
 from patchgap.stages.engine import Engine
@@ -42,6 +44,21 @@ def test_a_service_is_read_with_what_its_tasks_run(estate: Estate) -> None:
     assert one.privileges.reach == ("s3:GetObject on arn:aws:s3:::orders/*",)
     assert one.privileges.cloud_admin is False
     assert one.annotations["task-definition"] == "checkout:1"
+
+
+def test_a_task_definition_that_is_not_found_is_unknown(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run by it: what they may do is not known, and is not told as nothing."""
+    estate.service()
+
+    def gone(*_: object) -> object:
+        raise NotFoundError("ecs:DescribeTaskDefinition finds nothing", "It may have been deleted since.")
+
+    monkeypatch.setattr(ecs, "definition_of", gone)
+    (told,) = estate.inventory().unknown
+    assert (told.what, told.reason) == (
+        f"account {NAME}: task definition checkout:1",
+        "ecs:DescribeTaskDefinition finds nothing",
+    )
 
 
 def test_a_function_is_a_package_by_digest(estate: Estate) -> None:
