@@ -27,6 +27,7 @@ from patchgap.incident.events import Approved
 from patchgap.incident.heading import title
 from patchgap.incident.state import fold
 from patchgap.model.finding import IncidentId
+from patchgap.model.text import safe
 from patchgap.ports import FlowStarter
 from patchgap.stages.consent import Desk, must_wait, until
 
@@ -113,12 +114,18 @@ def _form(body: bytes) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
+def _shown(value: Any) -> Any:
+    """What the templates write: of a text, no character that would hide or turn round another."""
+    return type(value)(safe(value, keep="\n")) if isinstance(value, str) else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )

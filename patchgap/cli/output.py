@@ -15,6 +15,7 @@ from typing import IO, Any
 import click
 
 from patchgap.model.codec import plain
+from patchgap.model.text import safe as safe  # noqa: PLC0414  (told on: every command prints through here)
 
 WIDTH = 80
 _WIDEST = 100  # longer lines are hard to read, however wide the terminal
@@ -78,11 +79,6 @@ def parted(text: str) -> str:
     """A sentence of parts between semicolons, a line each: those that follow the first stand under it."""
     first, *rest = safe(text).split("; ")
     return "\n".join([wrapped(first, hanging="    "), *(wrapped(part, "  ", "    ") for part in rest)])
-
-
-def safe(text: str) -> str:
-    """Foreign text for a terminal: control characters, which could rewrite the screen, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def many(number: int, noun: str, several: str = "") -> str:

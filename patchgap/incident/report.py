@@ -25,6 +25,7 @@ from patchgap.model.codec import plain
 from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Exposure
 from patchgap.model.plan import PlannedAction
+from patchgap.model.text import safe
 from patchgap.model.workload import Privileges
 from patchgap.playbook.tiers import by_workload
 
@@ -59,7 +60,8 @@ def _template() -> Template:
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= _LETTERS else value[:_LETTERS] + " … (cut; the ledger has it whole)"
+        shown = safe(value[:_LETTERS], keep="\n\t")
+        return shown if len(value) <= _LETTERS else shown + " … (cut; the ledger has it whole)"
     if isinstance(value, dict):
         return {k: _bounded(v) for k, v in value.items()}
     return [_bounded(v) for v in value] if isinstance(value, list) else value

@@ -108,6 +108,17 @@ def test_a_signals_words_are_data(ledger: Ledger, hostile: str) -> None:
     assert "49" not in re.sub(r"[0-9a-f]{12,}|\d\d:\d\d:\d\d", "", page.text)
 
 
+def test_what_would_hide_or_turn_round_a_text_is_shown_as_an_escape(ledger: Ledger) -> None:
+    """As on a terminal; a line's end stays one."""
+    loud = replace(signal(), advisory=replace(signal().advisory, summary="exe.\u202egnp \x1b[2Jgone\nnext"))  # type: ignore[type-var]
+    incident, _ = ledger.open(KEY, replace(OPENED, finding=replace(FINDING, signal=loud)), "detect")
+    entries = ledger.read(incident)
+    page = report.render(fold(entries), entries, NOW)
+    assert r"exe.\u202egnp \x1b[2Jgone" in page
+    assert not {"\u202e", "\x1b"} & set(page)
+    assert r"gone\n" not in page
+
+
 def test_a_huge_incident_still_has_a_small_page(ledger: Ledger) -> None:
     """Long texts and tables are cut, and the page says how much is left out."""
     many = tuple(exposure(workload(f"w-{n}", "batch")) for n in range(700))

@@ -69,8 +69,14 @@ class Page:
 
 
 @pytest.fixture
-def page(engine: Engine, world: World) -> Iterator[Page]:
-    world.runs("notebook", BAD, Classification.INTERNAL)
+def name() -> str:
+    """Of the workload that the page is about."""
+    return "notebook"
+
+
+@pytest.fixture
+def page(engine: Engine, world: World, name: str) -> Iterator[Page]:
+    world.runs(name, BAD, Classification.INTERNAL)
     incident = opened(engine)
     contain.plan(engine, incident)
     starter = Starter()
@@ -97,6 +103,14 @@ def test_reading_names_every_target_and_changes_nothing(page: Page) -> None:
         assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert page.engine.ledger.read(page.incident) == before
     assert page.starter.asked == []
+
+
+@pytest.mark.parametrize("name", ["note\u202ekoob\x1b[2J"])
+def test_a_name_that_turns_a_line_round_is_shown_as_an_escape(page: Page) -> None:
+    """Who says yes must see what to."""
+    text = page.get(page.link()).text
+    assert r"note\u202ekoob\x1b[2J" in text
+    assert not {"\u202e", "\x1b"} & set(text)
 
 
 def test_a_code_approves_and_containment_begins(page: Page) -> None:
