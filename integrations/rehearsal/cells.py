@@ -28,7 +28,7 @@ def printed_age(seconds: float) -> str:
     """A duration: its largest unit, and the next while that says something."""
     left = max(0, int(seconds))
     units = next(units for below, units in _AGES if left < below)
-    told = []
+    told: list[str] = []
     for length, unit in units:
         much, left = divmod(left, length)
         told += [f"{much}{unit}"] if much or not told else []

@@ -65,7 +65,8 @@ def table(resource: Resource, items: list[Json], metadata: Json, now: float, inc
     cells: its metadata where it is not said. Raises ApiError 501 for a kind whose columns are not known."""
     if (columns := COLUMNS.get(resource.key)) is None:
         raise not_implemented(f"tables of {resource.key}")
-    show: Callable[[Json], Json | None] = {"Object": dict, "None": lambda _: None}.get(included, partial)
+    forms: dict[str, Callable[[Json], Json | None]] = {"Object": lambda item: item, "None": lambda _: None}
+    show = forms.get(included, partial)
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
