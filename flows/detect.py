@@ -16,6 +16,7 @@ from flows.process import engine
 from flows.respond import respond
 from flows.stage import completed, ended, stage, tagged, unit, within
 from patchgap.errors import BadInputError
+from patchgap.model.finding import IncidentId
 from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages
 from patchgap.stages.detect import Detected
@@ -70,7 +71,12 @@ def detect(
         return completed(f"joined {found.incident}: {found.reason}")
     with tagged(found.incident):
         response = within(respond, found.incident)
-    told = f"opened {found.incident}; {ended(response)}"
+    return answered(found.incident, response)
+
+
+def answered(incident: IncidentId, response: State[Any]) -> State[Any]:
+    """The last state: that of the response to the incident that was opened, in its words."""
+    told = f"opened {incident}; {ended(response)}"
     return Failed(message=told) if response.is_failed() else completed(told)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from prefect.states import Failed
+
 from flows.contain import _summed_up, counted
+from flows.detect import answered
+from flows.stage import completed
+from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Effect, Outcome, Receipt
 from patchgap.stages.contain import ContainSummary
 from tests.incident.made import FREEZE, ISOLATE, TICKET
@@ -40,3 +45,12 @@ def test_one_reason_of_several_targets_is_said_once() -> None:
     state = _summed_up(replace(NOTHING, unknown=unknown), [], None)
     both = "freeze_deployments training/Deployment/trainer-v2, isolate_workloads training/Deployment/trainer-v2"
     assert state.message == f"PARTIAL: 0 targets contained; 2 unknown; {both}: the cluster is gone"
+
+
+def test_detect_fails_where_the_containment_that_it_began_failed() -> None:
+    """In the same words, so that a command and a run that are green have contained what they could."""
+    incident = IncidentId("inc-20261124-7k3f")
+    failed = answered(incident, Failed(message="contain: PARTIAL: 0 targets contained"))
+    assert (failed.is_failed(), failed.message) == (True, f"opened {incident}; contain: PARTIAL: 0 targets contained")
+    done = answered(incident, completed("2 targets contained"))
+    assert (done.is_completed(), done.message) == (True, f"opened {incident}; 2 targets contained")
