@@ -79,7 +79,8 @@ def step(state: IncidentState, action: PlannedAction, now: datetime) -> str:
         return "released"
     if receipt is not None:
         words = {Outcome.WAITING: "waits", Outcome.UNSETTLED: "unknown whether it is done"}
-        return DONE if receipt.outcome is Outcome.DONE else f"{words.get(receipt.outcome, 'failed')}{said}"
+        told = f"{words.get(receipt.outcome, 'failed')}{said}".replace("waits: it waits", "waits", 1)
+        return DONE if receipt.outcome is Outcome.DONE else told
     if action.id in state.intents:
         return "begun, and no receipt says how it ended"
     if state.plan is not None and state.plan.refusals:
