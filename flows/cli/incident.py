@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import TextIO
 
 import click
 
-from flows.cli import standing
-from flows.cli.output import listed, opened, plan_lines, put, run_flow
+from flows.cli import consent, standing
+from flows.cli.output import ID, JSON, WHO, listed, opened, plan_lines, put, run_flow, span
 from patchgap.cli.output import Group, emit, many, parted
-from patchgap.errors import BadInputError
 from patchgap.incident import heading, lasting
-from patchgap.incident.events import Approved, Dismissed
+from patchgap.incident.events import Dismissed
 from patchgap.incident.ledger import Entry
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
-from patchgap.playbook.quantities import duration
-from patchgap.stages import consent as consent_stage
 from patchgap.stages import contain as contain_stage
 from patchgap.stages import lasting as lasting_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
 from patchgap.stages import waive as waive_stage
-from patchgap.stages.consent import Answer, Desk
 from patchgap.stages.situation import open_state_of, state_of
-
-_ID = click.argument("incident_id", metavar="ID")
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-_PLAN = click.option(
-    "--plan", "digest", required=True, metavar="DIGEST", help="Of the plan that was read; 8 hex digits of it or more."
-)
-_CODE = click.option(
-    "--code-file", type=click.File(), metavar="FILE", help="Holds your code; `-` for stdin. Else you are asked for it."
-)
-_WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
 
 
 @click.group(cls=Group)
@@ -43,9 +27,13 @@ def incident() -> None:
     """Incidents: what stands, what is planned, what is proved."""
 
 
+for _command in (consent.approve, consent.decline, consent.link, consent.break_glass):
+    incident.add_command(_command)
+
+
 @incident.command("list")
 @click.option("--all", "everything", is_flag=True, help="Closed and dismissed ones too.")
-@_JSON
+@JSON
 @click.pass_context
 def list_(context: click.Context, everything: bool, as_json: bool) -> None:
     """Every open incident, oldest first: what it is about, how bad it is, and what it waits for."""
@@ -58,9 +46,9 @@ def list_(context: click.Context, everything: bool, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
+@ID
 @click.option("--story", "whole", is_flag=True, help="All that happened, as the ledger tells it, before how it stands.")
-@_JSON
+@JSON
 @click.pass_context
 def show(context: click.Context, incident_id: str, whole: bool, as_json: bool) -> None:
     """How an incident stands, what is proved, and what to type next."""
@@ -92,8 +80,8 @@ def _by_day(incident_id: str, told: list[tuple[Entry, str]]) -> Iterator[str]:
 
 
 @incident.command()
-@_ID
-@_JSON
+@ID
+@JSON
 @click.pass_context
 def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
     """The recorded plan with every target named and how it stands; made and recorded where there is none yet."""
@@ -106,122 +94,25 @@ def plan(context: click.Context, incident_id: str, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
-@_PLAN
-@_CODE
-@_JSON
-@click.pass_context
-def approve(context: click.Context, incident_id: str, digest: str, code_file: TextIO | None, as_json: bool) -> None:
-    """Say yes to one plan, as another person than the one who reported the signal.
-
-    A code of one use, which `patchgap approver issue` gave you, says who you are; it is asked for where no file holds it.
-    """
-    desk, whole = _asked(context, incident_id, digest)
-    said = desk.by_code(Answer(IncidentId(incident_id), whole, yes=True), _code(code_file))
-    if isinstance(said, Approved):
-        until = f"{said.expires_at:%Y-%m-%d %H:%M} UTC"
-        told = f"approved by {said.approver} until {until}; now run `patchgap incident contain {incident_id}`"
-        put(said, as_json=as_json, text=parted(told))
-
-
-@incident.command()
-@_ID
-@_PLAN
-@_CODE
-@click.option("--why", required=True, help="Why not, in a sentence.")
-@_JSON
-@click.pass_context
-def decline(
-    context: click.Context, incident_id: str, digest: str, code_file: TextIO | None, why: str, as_json: bool
-) -> None:
-    """Say no to one plan: what waits in it does not run, until it is planned and approved again."""
-    desk, whole = _asked(context, incident_id, digest)
-    said = desk.by_code(Answer(IncidentId(incident_id), whole, yes=False, why=why), _code(code_file))
-    put(said, as_json=as_json, text=listed([f"declined: {why}"]))
-
-
-def _asked(context: click.Context, incident_id: str, digest: str) -> tuple[Desk, str]:
-    """Where the answer is given, and the whole digest of the plan that it is to. Raises what makes an answer be refused
-    whoever gives it, before a code is asked for."""
-    engine = opened(context)
-    state = open_state_of(engine, IncidentId(incident_id))
-    whole = engine.consent.meant(state.id, digest)
-    click.echo(f"plan {whole}", err=True)
-    return engine.consent, whole
-
-
-def _code(file: TextIO | None) -> str:
-    return file.read().strip() if file else str(click.prompt("code", hide_input=True, err=True))
-
-
-def _time(lasts: str) -> timedelta:
-    try:
-        return duration(lasts)
-    except ValueError as error:
-        raise BadInputError("--for", f"{lasts!r} {error}", "Give how long it holds.") from error
-
-
-@incident.command()
-@_ID
-@click.option("--to", "person", default="", metavar="NAME", help="Whose yes it is: send it to them alone.")
-@click.pass_context
-def link(context: click.Context, incident_id: str, person: str) -> None:
-    """A signed link to the plan that waits: it shows the plan and takes an answer.
-
-    With --to it answers for that person, who must be one of `approvers` in the settings and no requester. Without --to it may stand in a channel: whoever answers there gives a code of theirs.
-    """
-    engine = opened(context)
-    open_state_of(engine, IncidentId(incident_id))
-    click.echo(consent_stage.address(engine.settings, engine.consent, IncidentId(incident_id), person))
-
-
-@incident.command("break-glass")
-@_ID
-@click.option("--why", required=True, help="Why nobody else can be asked; it stands in the ledger and the report.")
-@click.option("--for", "lasts", required=True, metavar="TIME", help="For how long, such as 30m; 12h at most.")
-@click.option("--plan", "digest", default="", metavar="DIGEST", help="For this plan alone, and none made later.")
-@_WHO
-@_JSON
-@click.pass_context
-def break_glass(
-    context: click.Context, incident_id: str, why: str, lasts: str, digest: str, who: str, as_json: bool
-) -> None:
-    """Do without the second person's yes for a time, in this incident alone. Limits, protected objects and the kill switch
-    stand as they do.
-
-    It is loud: a person is called, and the story, the report and the metrics show it. Without --plan it opens plans that
-    are made later in that time too; each of those calls a person again.
-    """
-    engine = opened(context)
-    open_state_of(engine, IncidentId(incident_id))
-    broken = consent_stage.break_glass(
-        engine.ledger, IncidentId(incident_id), who, why, _time(lasts), engine.clock(), digest
-    )
-    until = f"{broken.expires_at:%Y-%m-%d %H:%M} UTC"
-    told = f"GLASS BROKEN by {who} until {until}; now run `patchgap incident contain {incident_id}`"
-    put(broken, as_json=as_json, text=parted(told))
-
-
-@incident.command()
-@_ID
+@ID
 @click.option("--for", "lasts", required=True, metavar="DURATION", help="For how long from now on: 4h; 7d at most.")
 @click.option("--why", required=True, help="Why it has to stand on; it is in the ledger and the report.")
-@_WHO
-@_JSON
+@WHO
+@JSON
 @click.pass_context
 def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: str, as_json: bool) -> None:
     """Let what stands (isolation, freezes, blocks) stand on before a person is called. Nothing releases itself."""
     engine = opened(context)
-    said = lasting_stage.extend(engine, IncidentId(incident_id), _time(lasts), why, who)
+    said = lasting_stage.extend(engine, IncidentId(incident_id), span(lasts), why, who)
     until = f"{said.until:%Y-%m-%d %H:%M} UTC"
     told = f"{len(said.actions)} controls of {incident_id} stand; a person is called at {until}; they stay until they are released"
     put(said, as_json=as_json, text=parted(told))
 
 
 @incident.command()
-@_ID
+@ID
 @click.option("--plan", "plan_only", is_flag=True, help="A dry run: nothing is written anywhere.")
-@_JSON
+@JSON
 @click.pass_context
 def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: bool) -> None:
     """Carry out the plan, or only show what it would do."""
@@ -242,10 +133,10 @@ def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: 
 
 
 @incident.command()
-@_ID
+@ID
 @click.option("--image", required=True, metavar="REF@DIGEST", help="The patched image.")
-@_WHO
-@_JSON
+@WHO
+@JSON
 @click.pass_context
 def patch(context: click.Context, incident_id: str, image: str, who: str, as_json: bool) -> None:
     """Name the mend; accepted only when its SBOM proves that the affected versions are not in it."""
@@ -255,8 +146,8 @@ def patch(context: click.Context, incident_id: str, image: str, who: str, as_jso
 
 
 @incident.command()
-@_ID
-@_JSON
+@ID
+@JSON
 @click.pass_context
 def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
     """One round of live checks, and the gate's verdict."""
@@ -272,16 +163,16 @@ def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
+@ID
 @click.option("--check", required=True, help="The check to do without.")
 @click.option("--for", "lasts", required=True, metavar="DURATION", help="How long it holds: 30m, 24h, 7d.")
 @click.option("--why", required=True, help="Why, in a sentence.")
-@_WHO
-@_JSON
+@WHO
+@JSON
 @click.pass_context
 def waive(context: click.Context, incident_id: str, check: str, lasts: str, why: str, who: str, as_json: bool) -> None:
     """Do without one check's proof for a time. It is counted, and shown in the report; never do without all of them."""
-    waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, _time(lasts), why, who)
+    waived = waive_stage.waive(opened(context), IncidentId(incident_id), check, span(lasts), why, who)
     until = f"{waived.expires_at:%Y-%m-%d %H:%M} UTC"
     told = f"{check} is waived until {until}; now run `patchgap incident verify {incident_id}`"
     put(waived, as_json=as_json, text=parted(told))
@@ -311,8 +202,8 @@ def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
-@_JSON
+@ID
+@JSON
 @click.pass_context
 def recover(context: click.Context, incident_id: str, as_json: bool) -> None:
     """Release what the gate allows, then close."""
@@ -320,8 +211,8 @@ def recover(context: click.Context, incident_id: str, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
-@_JSON
+@ID
+@JSON
 @click.pass_context
 def close(context: click.Context, incident_id: str, as_json: bool) -> None:
     """Close on passing evidence alone; what is missing is named and the exit code is 1."""
@@ -329,10 +220,10 @@ def close(context: click.Context, incident_id: str, as_json: bool) -> None:
 
 
 @incident.command()
-@_ID
+@ID
 @click.option("--why", required=True, help="Why it was none, in a sentence.")
-@_WHO
-@_JSON
+@WHO
+@JSON
 @click.pass_context
 def dismiss(context: click.Context, incident_id: str, why: str, who: str, as_json: bool) -> None:
     """A false positive: every control is released and the incident ends as dismissed."""

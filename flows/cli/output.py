@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,16 @@ from flows.runtime.follow import following
 from flows.runtime.local import Ran
 from patchgap.cli.context import Cli
 from patchgap.cli.output import Story, emit, parted, safe, wrapped
+from patchgap.errors import BadInputError
 from patchgap.incident import difference
 from patchgap.incident.story import shortened
 from patchgap.model.plan import Effect, Plan, PlannedAction
+from patchgap.playbook.quantities import duration
 from patchgap.stages.engine import Engine
 
+ID = click.argument("incident_id", metavar="ID")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
 STORY_INDENT = " " * 10  # under what follows a line's time
 
 
@@ -36,6 +42,14 @@ def put(document: Any, *, as_json: bool, text: str) -> None:
         emit(document)
     else:
         click.echo(text)
+
+
+def span(lasts: str) -> timedelta:
+    """The time of `--for`. Raises BadInputError where it is none."""
+    try:
+        return duration(lasts)
+    except ValueError as error:
+        raise BadInputError("--for", f"{lasts!r} {error}", "Give how long it holds.") from error
 
 
 def listed(lines: Iterable[str], indent: str = "", hanging: str = "    ") -> str:

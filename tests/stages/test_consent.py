@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from estate import BAD, World, envelope, say_yes
 from test_close import opened, verified
 
-import flows.cli.incident as commands
+import flows.cli.consent as commands
 from patchgap import cli
 from patchgap.cli import main
 from patchgap.cli.context import Cli

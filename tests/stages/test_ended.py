@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 from estate import BAD, MEND, World
 from test_close import contained, opened, verified
 
+import flows.cli.consent as consent_commands
 import flows.cli.incident as incident_commands
 from patchgap.cli import main
 from patchgap.errors import RefusedError
@@ -57,7 +58,7 @@ def test_what_would_change_a_closed_incident_is_one_refusal(
 ) -> None:
     """Since when it is closed and where its report is, exit 1 as any refusal, before a flow is started or a code asked."""
     monkeypatch.setattr(incident_commands, "run_flow", lambda *_, **__: pytest.fail("a flow was started"))
-    monkeypatch.setattr(incident_commands, "_code", lambda _file: pytest.fail("a code was asked for"))
+    monkeypatch.setattr(consent_commands, "_code", lambda _file: pytest.fail("a code was asked for"))
     why, who = ("--why", "x"), ("--as", "dana")
     report = str(engine.settings.home / "incidents" / closed / "report.html")
     for words in (
