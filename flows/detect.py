@@ -20,6 +20,7 @@ from patchgap.model.finding import IncidentId
 from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages
 from patchgap.stages.detect import Detected
+from patchgap.stages.situation import state_of
 
 
 @unit("take in the signal by {source}")
@@ -68,7 +69,8 @@ def detect(
     if found.incident is None:
         return completed(f"no incident: {found.reason}")
     if not found.new:
-        return completed(f"joined {found.incident}: {found.reason}")
+        stands = headline(state_of(engine(), found.incident))
+        return completed(f"joined {found.incident}: {found.reason}; {stands}")
     with tagged(found.incident):
         response = within(respond, found.incident)
     return answered(found.incident, response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -68,6 +69,12 @@ def detect(
         words=lambda engine, ran: _found(engine, signal, ran),
         once=signal,
     )
+
+
+def _key(engine: Engine, signal: SignalId, asked_at: datetime) -> str:
+    """The key by which the receiver starts the run of a stored signal, so that both start one; "" for a document that
+    came before: it is looked at again, by a run of its own."""
+    return signal if engine.inbox.get(signal).received_at >= asked_at else ""
 
 
 def _found(engine: Engine, signal: SignalId, ran: Ran) -> Iterator[str]:

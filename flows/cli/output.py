@@ -108,7 +108,7 @@ def run_flow(
     What a flag names (a cluster, a settings file, a database) is this process's alone: then the flow runs here,
     whatever workers there are."""
     engine = opened(context)
-    incident = str(parameters.get("incident", ""))
+    about = str(parameters.get("incident") or parameters.get("signal") or "")
     os.environ.update(hand_over(engine.settings))
     story = Story()
     if local.address_of(engine.settings.home) is None:

@@ -28,8 +28,9 @@ QUESTIONS = {  # these entry points are known: finding one takes longer than mos
 }
 
 EPILOG = """\b
-Exit codes: 0 done, 1 refused (or exposed, with --exit-code), 2 bad input,
-3 cannot tell (with --exit-code), 70 a defect of patchgap itself.
+Exit codes: 0 done, 1 refused, or contained in part (or exposed, with
+--exit-code), 2 bad input, 3 cannot tell (with --exit-code), 70 a defect of
+patchgap itself.
 
 \b
 Completion: eval "$(_PATCHGAP_COMPLETE=bash_source patchgap)"

@@ -185,6 +185,7 @@ def test_a_signal_by_hand_is_one_run_and_is_dismissed(loop: Loop, client: SyncPr
     file.write_text(json.dumps({"id": "BY-HAND-1", "affected": [affected]}))
     ran = loop.patchgap("detect", "--as", "dana", "--advisory", file, "--severity", "critical", called="detect")
     assert loop.said["detect"][0] == 0, loop.said["detect"]
+    assert loop.said["detect"][1]["message"].startswith("opened inc-")
     (opened,) = loop.patchgap("incident", "list")
     (signal,) = loop.patchgap("incident", "show", opened["id"])["state"]["signals"]
     assert ran["message"].startswith(f"opened {opened['id']}; ")
