@@ -12,6 +12,7 @@ from patchgap.cli.output import Group, emit, many, parted
 from patchgap.incident import heading, lasting
 from patchgap.incident.events import Dismissed
 from patchgap.incident.ledger import Entry
+from patchgap.incident.state import IncidentState
 from patchgap.incident.story import Teller
 from patchgap.model.finding import IncidentId
 from patchgap.stages import contain as contain_stage
@@ -115,9 +116,10 @@ def extend(context: click.Context, incident_id: str, lasts: str, why: str, who: 
 @JSON
 @click.pass_context
 def contain(context: click.Context, incident_id: str, plan_only: bool, as_json: bool) -> None:
-    """Carry out the plan, or only show what it would do."""
+    """Carry out the plan, or only show what it would do. Of a closed incident it says so; that is no failure."""
     engine = opened(context)
-    open_state_of(engine, IncidentId(incident_id))
+    if _closed_before(engine, incident_id, as_json=as_json):
+        return
     if not plan_only:
         engine.stop.may_write()  # before Prefect is started for nothing
     run_flow(
@@ -150,8 +152,9 @@ def patch(context: click.Context, incident_id: str, image: str, who: str, as_jso
 @JSON
 @click.pass_context
 def verify(context: click.Context, incident_id: str, as_json: bool) -> None:
-    """One round of live checks, and the gate's verdict."""
-    open_state_of(opened(context), IncidentId(incident_id))
+    """One round of live checks, and the gate's verdict. Of a closed incident it says so; that is no failure."""
+    if _closed_before(opened(context), incident_id, as_json=as_json):
+        return
     run_flow(
         context,
         "verify",
@@ -192,6 +195,21 @@ def _finish(context: click.Context, incident_id: str, *, as_json: bool) -> None:
             missing=False,
         )
         return
+    _tell_end(engine, state, as_json=as_json)
+
+
+def _closed_before(engine: Engine, incident_id: str, *, as_json: bool) -> bool:
+    """Whether it is closed, by the scheduled round for one, and there is nothing to do: then it says so. Raises
+    RefusedError for one that was dismissed."""
+    state = state_of(engine, IncidentId(incident_id))
+    if isinstance(state.ending, Closed):
+        _tell_end(engine, state, as_json=as_json)
+        return True
+    open_state_of(engine, state.id)
+    return False
+
+
+def _tell_end(engine: Engine, state: IncidentState, *, as_json: bool) -> None:
     papers = recover_stage.papers(engine, state.id)
     told = f"{heading.ended(state)}; its report is {papers.report}"
     put(

@@ -53,6 +53,29 @@ def test_closing_again_says_so_and_where_the_report_is(engine: Engine, closed: I
     assert state_of(engine, closed).head == head
 
 
+def test_what_has_nothing_left_to_do_is_no_failure(
+    engine: Engine, closed: IncidentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduled round may have closed it a moment ago: exit 0 with since when and the report, no flow is started."""
+    monkeypatch.setattr(incident_commands, "run_flow", lambda *_, **__: pytest.fail("a flow was started"))
+    head = state_of(engine, closed).head
+    for words in (("contain", closed), ("contain", closed, "--plan"), ("verify", closed)):
+        told = run(engine, *words)
+        assert told.exit_code == 0, told.output
+        assert f"{closed} was closed at 2026-11-24 07:10 UTC" in said(told)
+        assert "report.html" in said(told)
+    assert state_of(engine, closed).head == head
+
+
+def test_containing_what_was_dismissed_is_refused(engine: Engine, world: World) -> None:
+    """Everything was released: a script that asks for containment must not read it as done."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    recover.dismiss(engine, incident, "test traffic", "dana")
+    for verb in ("contain", "verify"):
+        assert run(engine, verb, incident).exit_code == 1
+
+
 def test_what_would_change_a_closed_incident_is_one_refusal(
     engine: Engine, closed: IncidentId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,9 +85,6 @@ def test_what_would_change_a_closed_incident_is_one_refusal(
     why, who = ("--why", "x"), ("--as", "dana")
     report = str(engine.settings.home / "incidents" / closed / "report.html")
     for words in (
-        ("contain", closed),
-        ("contain", closed, "--plan"),
-        ("verify", closed),
         ("approve", closed, "--plan", "sha256:" + "a" * 64),
         ("decline", closed, "--plan", "sha256:" + "a" * 64, *why),
         ("break-glass", closed, "--for", "1h", *why, *who),
