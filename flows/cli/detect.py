@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,14 @@ from patchgap.stages.incidents import open_incidents
 from patchgap.stages.situation import state_of
 
 NOBODY = "nobody named"  # reports what is only foreseen
+
+
+def _user() -> str:
+    """Who types this, as the machine knows them and no variable says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {os.getuid()}"
 
 
 @click.command()

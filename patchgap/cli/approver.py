@@ -51,6 +51,11 @@ def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool
         raise BadInputError("--for", f"{lasts!r} {error}", "Give for how long they serve, such as 90d.") from error
     until = cli.clock() + time
     codes = _approvers(cli).issue(person, who, count, time)
+    if not named:
+        Story().warn(
+            "No `approvers` are named in the settings: whoever issues a code may say yes in any name, also to what they"
+            " asked for themselves. Name those whose yes counts: `approvers` in patchgap.toml."
+        )
     if as_json:
         emit({"person": person, "codes": codes, "until": until})
         return

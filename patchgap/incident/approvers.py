@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError, NotFoundError, RefusedError
+from patchgap.incident.shape import same_person
 from patchgap.incident.tables import approver_code as codes
 from patchgap.model.codec import plain
 from patchgap.model.finding import IncidentId
@@ -45,12 +46,18 @@ class Approvers:
         self._clock = clock
 
     def issue(self, person: str, by: str, count: int = 1, lasts: timedelta = LASTS) -> tuple[str, ...]:
-        """New codes for that person, such as `k3f2a-…`: the only time that they can be read. Raises BadInputError."""
+        """New codes for that person, such as `k3f2a-…`: the only time that they can be read. Raises BadInputError,
+        RefusedError where they would be for whoever issues them."""
         person = person.strip()
         if not person or not by.strip() or not person.isprintable():
             raise BadInputError("the approver", "it has no name, or nobody issues it", "Name both, in one line each.")
         if not 1 <= count <= _MOST or lasts <= timedelta(0):
             raise BadInputError("the codes", "so many, or for so long, are not issued", f"Ask for 1 to {_MOST}.")
+        if same_person(person, by):
+            raise RefusedError(
+                f"{person} would issue a code to themselves",
+                "Let another person issue it: a code stands for a second one.",
+            )
         now = self._clock()
         made = tuple(_code() for _ in range(count))
         rows = [

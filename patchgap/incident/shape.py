@@ -235,8 +235,12 @@ def same_person(one: str, other: str) -> bool:
 
 
 def second_person(approver: str, requester: str) -> bool:
-    """Whether the approver is somebody, and somebody else than who asked, however either is spelt."""
-    return _spelt(approver) not in {"", _spelt(requester)}
+    """Whether the approver is somebody, and somebody else than who asked, however either is spelt. A name without a
+    domain (a user of the machine) may be that of any address that begins so: `dana` is no second to `dana@example.org`."""
+    one, other = _spelt(approver), _spelt(requester)
+    if "@" not in one or "@" not in other:
+        one, other = one.partition("@")[0], other.partition("@")[0]
+    return one not in {"", other}
 
 
 def _spelt(name: str) -> str:

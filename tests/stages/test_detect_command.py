@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pwd
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,8 +24,10 @@ from patchgap import cli
 from patchgap.cli import main
 from patchgap.cli.context import Cli
 from patchgap.model.signal import SignalId
-from patchgap.stages import detect
+from patchgap.stages import consent, detect
 from patchgap.stages.engine import Engine
+from patchgap.stages.incidents import open_incidents
+from patchgap.stages.situation import state_of
 
 
 @pytest.fixture
@@ -63,6 +69,22 @@ def test_a_new_signal_is_asked_for_by_the_key_of_the_receiver(engine: Engine, as
     assert engine.inbox.get(SignalId(first["key"])).state in {"opened", "joined"}
     assert first["tags"] == (first["key"],)
     assert again["key"] == ""
+
+
+def test_who_types_it_asks_for_the_plan(
+    engine: Engine, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the machine knows them, whatever a variable says: their own yes, under an address too, does not count."""
+    known = SimpleNamespace(pw_name="kim")
+    monkeypatch.setattr(pwd, "getpwuid", {os.getuid(): known}.__getitem__)
+    monkeypatch.setenv("LOGNAME", "lee")
+    run(engine)
+    (incident,) = open_incidents(engine)
+    state = state_of(engine, incident)
+    assert consent.requesters(state) == ("kim",)
+    people = ("kim", "kim@example.org", "lee@example.org")
+    assert replace(engine.consent, people=people).may_say_yes(state) == ("lee@example.org",)
+    assert len(asked) == 1
 
 
 def test_a_containment_that_is_not_whole_ends_as_one(engine: Engine, asked: list[dict[str, Any]]) -> None:
