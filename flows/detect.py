@@ -16,6 +16,7 @@ from flows.process import engine
 from flows.respond import respond
 from flows.stage import completed, ended, stage, tagged, unit, within
 from patchgap.errors import BadInputError
+from patchgap.incident.heading import headline
 from patchgap.model.finding import IncidentId
 from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages

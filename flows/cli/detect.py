@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -24,14 +21,6 @@ from patchgap.stages.incidents import open_incidents
 from patchgap.stages.situation import state_of
 
 NOBODY = "nobody named"  # reports what is only foreseen
-
-
-def _user() -> str:
-    """Who types this, as the machine knows them and no variable says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 @click.command()
@@ -55,7 +44,10 @@ def detect(
     plan_only: bool,
     as_json: bool,
 ) -> None:
-    """Join an advisory with what runs here; where a playbook wakes, respond to it."""
+    """Join an advisory with what runs here; where a playbook wakes, respond to it.
+
+    Exit codes: 0, also where something waits for a yes; 1 where a containment that this began is refused or partial.
+    """
     if not plan_only and not who.strip():
         raise BadInputError("--as", "who reports it is not said", "Name yourself: a yes to its plan must be another's.")
     claims = {"severity": severity, "malicious": malicious, "known_exploited": known_exploited, "epss": epss}
@@ -79,12 +71,6 @@ def detect(
         words=lambda engine, ran: _found(engine, signal, ran),
         once=signal,
     )
-
-
-def _key(engine: Engine, signal: SignalId, asked_at: datetime) -> str:
-    """The key by which the receiver starts the run of a stored signal, so that both start one; "" for a document that
-    came before: it is looked at again, by a run of its own."""
-    return signal if engine.inbox.get(signal).received_at >= asked_at else ""
 
 
 def _found(engine: Engine, signal: SignalId, ran: Ran) -> Iterator[str]:

@@ -10,7 +10,7 @@ from flows.cli import consent, standing
 from flows.cli.output import ID, JSON, WHO, listed, opened, plan_lines, put, run_flow, span
 from patchgap.cli.output import Group, emit, many, parted
 from patchgap.incident import heading, lasting
-from patchgap.incident.events import Dismissed
+from patchgap.incident.events import Closed, Dismissed
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState
 from patchgap.incident.story import Teller
@@ -20,6 +20,7 @@ from patchgap.stages import lasting as lasting_stage
 from patchgap.stages import patch as patch_stage
 from patchgap.stages import recover as recover_stage
 from patchgap.stages import waive as waive_stage
+from patchgap.stages.engine import Engine
 from patchgap.stages.situation import open_state_of, state_of
 
 

@@ -119,7 +119,7 @@ def run_flow(
                 flow,
                 parameters,
                 engine.settings.home,
-                tags=tuple(filter(None, (incident, once))),
+                tags=(about,) if about else (),
                 here=_is_named_here(context.obj),
                 once=once,
             )

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, fitted, many, safe
+from patchgap.cli.output import Group, Story, emit, many, safe
 from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.approvers import Approvers
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_ANYBODY = (
-    "no `approvers` are named in the settings: whoever can run this can give themselves a code, and approve what they"
-    " reported under another name"
-)
 _WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
 
 
@@ -60,10 +55,7 @@ def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool
         emit({"person": person, "codes": codes, "until": until})
         return
     serves = "each serves once" if count > 1 else "it serves once"
-    told = f"for {person}; {serves}, until {until:%Y-%m-%d %H:%M} UTC, and is not shown again:"
-    click.echo(fitted(safe(told), sys.stderr), err=True)
-    if not named:
-        click.echo(fitted(_ANYBODY, sys.stderr), err=True)
+    Story().say(f"for {person}; {serves}, until {until:%Y-%m-%d %H:%M} UTC, and is not shown again:")
     click.echo("\n".join(codes))
 
 

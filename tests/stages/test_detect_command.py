@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import pwd
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,39 +49,34 @@ def asked(engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch) -> list
     return runs
 
 
-def run(engine: Engine) -> Result:
+def run(engine: Engine, who: str = "kim") -> Result:
     file = engine.settings.home / "advisory.json"
     file.write_text(json.dumps(envelope()["advisory"]))
     where = {"PATCHGAP_DATABASE_URL": engine.settings.database_url}
-    words = ["--home", str(engine.settings.home), "detect", "--known-exploited", "--advisory", str(file)]
+    words = ["--home", str(engine.settings.home), "detect", "--as", who, "--known-exploited"]
+    words += ["--advisory", str(file)]
     return CliRunner().invoke(main, words, env=where)
 
 
 def test_a_new_signal_is_asked_for_by_the_key_of_the_receiver(engine: Engine, asked: list[dict[str, Any]]) -> None:
-    """So that the receiver, which starts what is stored, starts no second run; a document that came before is looked
-    at again, by a run of its own."""
+    """So that the receiver, which starts what is stored, starts no second run."""
     run(engine)
-    run(engine)
-    first, again = asked
-    assert engine.inbox.get(SignalId(first["key"])).state in {"opened", "joined"}
-    assert first["tags"] == (first["key"],)
-    assert again["key"] == ""
+    (asked_for,) = asked
+    assert engine.inbox.get(SignalId(asked_for["once"])).state in {"opened", "joined"}
+    assert asked_for["tags"] == (asked_for["once"],)
 
 
-def test_who_types_it_asks_for_the_plan(
-    engine: Engine, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the machine knows them, whatever a variable says: their own yes, under an address too, does not count."""
-    known = SimpleNamespace(pw_name="kim")
-    monkeypatch.setattr(pwd, "getpwuid", {os.getuid(): known}.__getitem__)
-    monkeypatch.setenv("LOGNAME", "lee")
+def test_who_reports_it_is_no_second_person(engine: Engine, asked: list[dict[str, Any]]) -> None:
+    """Under an address that begins with that name neither; nobody is named, and nothing is asked for."""
     run(engine)
     (incident,) = open_incidents(engine)
     state = state_of(engine, incident)
     assert consent.requesters(state) == ("kim",)
     people = ("kim", "kim@example.org", "lee@example.org")
     assert replace(engine.consent, people=people).may_say_yes(state) == ("lee@example.org",)
-    assert len(asked) == 1
+    told = run(engine, who=" ")
+    assert (told.exit_code, len(asked)) == (2, 1)
+    assert "who reports it is not said" in told.stderr
 
 
 def test_a_containment_that_is_not_whole_ends_as_one(engine: Engine, asked: list[dict[str, Any]]) -> None:
