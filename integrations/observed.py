@@ -69,12 +69,12 @@ def control_named(control: Control) -> str:
 
 
 def reversible(controls: Iterable[Control], platform: str, place: str) -> list[Control]:
-    """Those of a cluster or an account that can be undone."""
+    """Those of a cluster or an account that stand and can be undone."""
 
     def mine(action: PlannedAction) -> bool:
         return (action.platform, action.effect, action.target.cluster) == (platform, Effect.REVERSIBLE, place)
 
-    return [c for c in controls if mine(c.intent.action)]
+    return [c for c in controls if mine(c.intent.action) and c.receipt.stands]
 
 
 def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> list[Control]:

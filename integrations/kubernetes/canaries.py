@@ -224,7 +224,7 @@ def started(situation: Situation) -> Iterator[tuple[Target, Mapping[str, str]]]:
         action = control.intent.action
         if (action.verb, action.platform) != ("start_patched_canary", PLATFORM) or action.id in situation.release_begun:
             continue
-        if given := control.receipt.result.get("images"):
+        if control.receipt.stands and (given := control.receipt.result.get("images")):
             yield action.target, given
 
 

@@ -108,7 +108,7 @@ class Opening:
             "workloads": [_workload(w, situation.exposures) for w in workloads[:_MOST_WORKLOADS]],
             "more": max(0, len(workloads) - _MOST_WORKLOADS),
             "unknown": situation.finding.unknown[:_MOST_UNKNOWN],
-            "controls": [_control(c) for c in situation.controls],
+            "controls": [_control(c) for c in situation.controls if c.receipt.stands],
             "questions": sorted(names)[:_MOST_QUESTIONS],
             "plan": situation.plan_digest,
             "approval_link": link,

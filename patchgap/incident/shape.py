@@ -70,8 +70,8 @@ class RefusedClosing:
 
 @dataclass(frozen=True)
 class IncidentState:
-    """The incident after its last entry. `controls` stand: done and not released; a control whose later observation
-    failed still counts, since it must still be released. `halves` were begun and not done: part of their effect may
+    """The incident after its last entry. `controls` are done and not released; a control whose later observation failed
+    still counts, since it must still be released, and one of which nothing stands is kept up to date. `halves` were begun and not done: part of their effect may
     stand. `receipts` are the latest an action; `released` the latest attempt to release each, DONE or not.
     `waited_under` is the plan, by digest, that an action's waiting was allowed under. `tiers_in_play` are those that any scope gave; `clusters` by platform those that the last scope asked, and every
     one that an exposure or a control was ever found in."""
@@ -155,8 +155,9 @@ class IncidentState:
 
     @property
     def to_release(self) -> tuple[Control, ...]:
-        """What a release can undo and has not undone yet: the controls that stand, and what was begun and not done."""
-        return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse)
+        """What a release can undo and has not undone yet: the controls that stand, and what was begun and not done. One of
+        which nothing stands is none."""
+        return tuple(c for c in (*self.controls, *self.halves) if c.intent.action.inverse and c.receipt.stands)
 
     @property
     def release_begun(self) -> frozenset[ActionId]:

@@ -181,14 +181,20 @@ def _receipt(state: IncidentState, entry: Entry, body: events.ReceiptMade) -> In
     since = next((c.since for c in controls if c.intent.action.id == receipt.action), None)
     if intent is not None and receipt.outcome is Outcome.DONE:
         controls = (*_without(controls, receipt.action), Control(intent, receipt, since or entry.at))
-    elif intent is not None and since is None:
+    elif intent is not None and since is None and receipt.stands:
         halves = (*halves, Control(intent, receipt, entry.at))
     waited = state.waited_under
     if receipt.outcome is Outcome.WAITING and state.plan and _said_yes(state, state.plan, entry.at):
         waited = {**waited, receipt.action: state.plan.digest}
+    controls = tuple(_over(c) if c.intent.action.id in (receipt.result.get("ended") or ()) else c for c in controls)
     given_up = {**(receipt.result.get("withdrawn") or {}), **state.given_up}
     grown = replace(state, receipts=receipts, controls=controls, halves=halves, waited_under=waited, given_up=given_up)
     return replace(grown, status=containment(grown), times=contained(grown, entry.at))
+
+
+def _over(control: Control) -> Control:
+    result = {**control.receipt.result, "stands": False}
+    return replace(control, receipt=replace(control.receipt, result=result))
 
 
 def _without(controls: tuple[Control, ...], action: ActionId) -> tuple[Control, ...]:

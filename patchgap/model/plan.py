@@ -137,7 +137,8 @@ class Outcome(StrEnum):
 class Receipt:
     """After the effect: what was done. `detail` are sentences for a person, with what does not hold fully
     (`1 hostNetwork pod is outside the policy`); `result` is plain JSON that the inverse or a check reads (names of
-    objects made, resource versions, probe results)."""
+    objects made, resource versions, probe results). `ended` in it names the actions whose effect it has ended, `withdrawn`
+    the images that it has given up, each with why."""
 
     action: ActionId
     outcome: Outcome
@@ -149,6 +150,12 @@ class Receipt:
         """Whether the action, where it can see that its effect holds, saw it (`proved` in its result): not where an
         isolation may leak, or nobody tried whether an old token is refused."""
         return self.outcome is Outcome.DONE and self.result.get("proved") is not False
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is something that a release can undo: not where nothing was to be done, or another action has ended
+        the effect since (`stands` in its result)."""
+        return self.result.get("stands") is not False
 
     @property
     def unseen(self) -> bool:

@@ -38,7 +38,7 @@ _ATTEMPTS = 5  # to record a plan of what the ledger says now
 @dataclass(frozen=True, slots=True)
 class ContainSummary:
     """How containment stands. What is done: `contained` is changed, and seen to hold where its action can see that;
-    `unproved` is changed, and not; `besides` changes nothing, it reads or tells people. Then what waits for a yes, what
+    `unproved` is changed, and not; `besides` changes nothing: it reads, tells people, or was not needed. Then what waits for a yes, what
     waits for something else to be there, what failed, and what is unknown: begun or done, and not to be seen now (each
     with its sentences). `left` was not tried and waits for nobody; `uncovered` is what nothing covers."""
 
@@ -263,7 +263,7 @@ def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
     ended: dict[Outcome, list[tuple[PlannedAction, Receipt]]] = {o: [] for o in Outcome}
     for action, receipt in settled:
         ended[receipt.outcome].append((action, receipt))
-    changed = [(a, r) for a, r in ended[Outcome.DONE] if a.reached]
+    changed = [(a, r) for a, r in ended[Outcome.DONE] if a.reached and r.stands]
     yes = {a.id for a in held.actions if state.consented(a, engine.clock())}
     tried = {a.id for a, r in settled if r.outcome is not Outcome.WAITING}
     failed, unknown = tuple(ended[Outcome.FAILED]), tuple(ended[Outcome.UNSETTLED])
@@ -275,7 +275,7 @@ def finish(engine: Engine, incident: IncidentId) -> ContainSummary:
     return ContainSummary(
         contained=tuple(a for a, r in changed if r.proved),
         unproved=tuple(a for a, r in changed if not r.proved),
-        besides=tuple(a for a, _ in ended[Outcome.DONE] if not a.reached),
+        besides=tuple(a for a, r in ended[Outcome.DONE] if not (a.reached and r.stands)),
         waiting=tuple(a for a in held.actions if a.id not in yes and a.id not in tried),
         awaiting=tuple((a, r) for a, r in ended[Outcome.WAITING] if a.id in yes),
         failed=failed,

@@ -92,7 +92,7 @@ def _opened(state: IncidentState) -> tuple[tuple[str, str, str], ...]:
 
 def _standing(state: IncidentState) -> str:
     """One sentence on where it stands."""
-    held = len([c for c in state.controls if c.intent.action.inverse])
+    held = len([c for c in state.controls if c.intent.action.inverse and c.receipt.stands])
     if state.status is Status.AWAITING_APPROVAL:
         return f"its plan waits for a yes; {held} controls stand"
     if state.status in ENDED:

@@ -83,6 +83,11 @@ class Site:
             verify.observe(self.engine, self.incident, verb, platform)
         return {c: v.value for c, v in verify.judge(self.engine, self.incident).by_check.items()}
 
+    def standing(self) -> set[str]:
+        """The verbs of what stands, as the report has it."""
+        rows = report._controls(self.state, self.engine.ledger.read(self.incident), self.engine.clock())
+        return {row["verb"] for row in rows}
+
     @property
     def state(self) -> Any:
         return state_of(self.engine, self.incident)
@@ -134,6 +139,8 @@ def test_a_canary_waits_starts_is_promoted_and_is_gone(site: Site) -> None:
     site.ahead += timedelta(minutes=21)
     assert site.round() == {"promote_canary": Outcome.DONE}
     assert site.round() == {}
+    assert "start_patched_canary" not in site.standing()
+    assert "promote_canary" in site.standing()
     site.scene.settle()
     seen = site.verified()
     assert {seen[c] for c in ("package_absent", "digests_retired", "policy_in_sync")} == {"pass"}, seen
@@ -160,6 +167,10 @@ def test_a_withdrawn_canary_calls_a_person_and_another_mend_is_tried(site: Site)
     site.ahead += timedelta(minutes=61)
     assert site.round() == {"promote_canary": Outcome.FAILED}
     assert "is withdrawn" in site.state.persons_called[-1]
+    assert not {"start_patched_canary", "promote_canary"} & site.standing()
+    site.verified()
+    compared = " ".join(r for e in site.state.evidence if e.check == "policy_in_sync" for r in e.reasons)
+    assert "canary" not in compared, "what does not stand is not proved to stand"
     assert site.round() == {}
     steps = [[a for a in step if "canary" in a.verb] for step in contain.ready(engine, incident)]
     assert site.carry_out(steps) == {"promote_canary": Outcome.FAILED}
@@ -173,6 +184,7 @@ def test_a_withdrawn_canary_calls_a_person_and_another_mend_is_tried(site: Site)
     path.write_text(json.dumps(document))
     engine.graph.add_sbom(read_sbom(path, None), engine.clock())
     patch.name_patch(engine, incident, image(newer), "sam")
+    assert "start_patched_canary" in site.standing()
     assert scene.admin.find(DEPLOYMENTS, "training", f"patchgap-{incident}-canary-trainer")
     scene.settle()
     assert site.round() == {"promote_canary": Outcome.WAITING}

@@ -226,4 +226,5 @@ def test_one_that_was_mended_by_hand_needs_no_canary(scene: Scene) -> None:
     scene.admin.patch(DEPLOYMENTS, "training", "trainer", body)
     [control] = scene.perform(CANARY, situation)
     assert "runs nothing affected any more" in control.receipt.detail[0]
+    assert not control.receipt.stands
     assert scene.admin.find(DEPLOYMENTS, "training", NAME) is None

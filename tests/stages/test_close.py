@@ -220,8 +220,9 @@ def test_a_mend_is_named_only_where_its_sbom_proves_it(engine: Engine, world: Wo
     """The affected image and an image without an SBOM are refused as the mend; the proved one is recorded once."""
     world.runs("trainer", BAD)
     incident = contained(engine)
-    for digest in (BAD, "sha256:" + "d" * 64):
-        with pytest.raises(RefusedError, match="not proved"):
+    proved = r"pytorch-lightning@1\.5\.2 is affected\. Build another image"
+    for digest, words in ((BAD, proved), ("sha256:" + "d" * 64, "it has no SBOM. Add its SBOM")):
+        with pytest.raises(RefusedError, match=words):
             patch.name_patch(engine, incident, f"r/app@{digest}", "dana")
     for _ in range(2):
         patch.name_patch(engine, incident, f"r/app@{MEND}", "dana")

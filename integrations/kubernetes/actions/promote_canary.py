@@ -122,7 +122,7 @@ class PromoteCanary:
             retried(lambda: _promote(cluster, intent, situation))
         _follow(cluster, target)
         gone = canaries.remove(cluster, situation, target)
-        return _promoted(intent, live(situation, target), gone)
+        return _promoted(intent, live(situation, target), gone, _canaries_of(situation, target))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the workload runs nothing affected, its rollout is over and the canary is gone; one that waits
@@ -130,13 +130,14 @@ class PromoteCanary:
         target = intent.action.target
         original = still(situation, target)
         if original is None:
-            return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to promote to",))
+            said = f"{target} was deleted or replaced meanwhile: there is nothing to promote to"
+            return done(intent, (said,), stands=False)
         cluster = cluster_of(situation, target.cluster)
         if canaries.affected(original, situation):
             return None
         left = rollouts.unfinished(original)
         if not left and canaries.found_beside(cluster, situation, target) is None:
-            return _promoted(intent, original, ())
+            return _promoted(intent, original, (), _canaries_of(situation, target))
         said = f"{target}: the patched image is set; {left or 'its canary is to be removed'}"
         return Receipt(intent.action.id, Outcome.WAITING, (said,))
 
@@ -172,15 +173,18 @@ def _withdraw(intent: Intent, situation: Situation, given_up: Mapping[str, str])
     try:
         canaries.remove(cluster_of(situation, target.cluster), situation, target)
         said = [f"the canary of {target} is withdrawn, and nothing was promoted: {why}"]
+        ended = _canaries_of(situation, target)
     except PatchgapError as error:
         said = [f"nothing was promoted to {target}: {why}", f"its canary is still there: {error}"]
+        ended = []
     digests = {digest_in(image) for image in given_up}
     for control in situation.controls:
         action, now = control.intent.action, control.receipt.result.get("images") or {}
         if action.verb == PromoteCanary.verb and digests & {digest_in(image) for image in now.values()}:
             said.append(f"{action.target} was given it before: look at it")
     fix = "Look at its pods' logs, and name another image with `patchgap incident patch`: this one is given up."
-    return Receipt(intent.action.id, Outcome.FAILED, (*said, fix), {"withdrawn": dict(given_up)})
+    result = {"withdrawn": dict(given_up), "ended": ended, "stands": False}
+    return Receipt(intent.action.id, Outcome.FAILED, (*said, fix), result)
 
 
 def _promote(cluster: Cluster, intent: Intent, situation: Situation) -> None:
@@ -218,13 +222,20 @@ def _follow(cluster: Cluster, target: Target) -> None:
     _wait(f"it waits for the rollout: {rollouts.unfinished(original) or 'it is just over'}", target)
 
 
-def _promoted(intent: Intent, original: Json, more: Iterable[str]) -> Receipt:
+def _canaries_of(situation: Situation, target: Target) -> list[str]:
+    """The actions whose canary is over once it is removed."""
+    held = (c.intent.action for c in situation.controls)
+    return [str(a.id) for a in held if (a.verb, a.target.bare) == (PromoteCanary.follows, target.bare)]
+
+
+def _promoted(intent: Intent, original: Json, more: Iterable[str], ended: Iterable[str]) -> Receipt:
     now = canaries.images(original)
     found = intent.found["images"]
     lines = [f"container {name}: {image} -> {now.get(name)}" for name, image in found.items() if now.get(name) != image]
     said = lines or [f"{intent.action.target} runs nothing affected any more"]
     images = {name: now[name] for name in found if name in now}
-    return done(intent, (*said, *more, *reverter(original)), images=images)
+    result = {"images": images, "ended": list(ended), "stands": bool(lines)}
+    return done(intent, (*said, *more, *reverter(original)), **result)
 
 
 def _foreign(target: Target, name: str, image: str) -> TakenError:

@@ -116,14 +116,17 @@ class StartPatchedCanary:
             return None
         target = intent.action.target
         original = still(situation, target)
-        if original is None:
-            return done(intent, (f"{target} was deleted or replaced: a canary has nothing to stand beside",))
-        if not (wanted := canaries.mends(original, situation)):
-            return done(intent, (f"{target} runs nothing affected any more: no canary is needed",))
+        wanted = canaries.mends(original, situation) if original else {}
         canary = canaries.found_beside(cluster_of(situation, target.cluster), situation, target)
-        if canary is None:
-            return done(intent, canaries.refused(canaries.given_up(situation, wanted)))
-        return self._receipt(intent, situation, canary, wanted)
+        if canary is not None and wanted:
+            return self._receipt(intent, situation, canary, wanted)
+        if original is None:
+            said: tuple[str, ...] = (f"{target} was deleted or replaced: a canary has nothing to stand beside",)
+        elif not wanted:
+            said = (f"{target} runs nothing affected any more: no canary is needed",)
+        else:
+            said = canaries.refused(canaries.given_up(situation, wanted))
+        return done(intent, said, objects=list(self.made(intent, situation)), stands=canary is not None)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from the canary that is wanted; () where it does not."""
