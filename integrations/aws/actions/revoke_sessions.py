@@ -98,15 +98,15 @@ class RevokeSessions:
         return {"before": before or moment, "longest": int(role.get("MaxSessionDuration") or 3600)}
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Puts the policy on the same role that was planned."""
+        """Puts the policy on the same role that was planned, and reads it back: that is the proof."""
         account, target = account_of(situation, intent.action.target.cluster), intent.action.target
         denials.role_of(account, target.name, target.uid)
         denials.put(account, target.name, denials.policy_name(str(situation.incident), _WHAT), _wanted(intent))
-        return _receipt(intent)
+        return _receipt(intent, self.differences(intent, situation))
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the policy stands as it was set."""
-        return None if self.differences(intent, situation) else _receipt(intent)
+        return None if self.differences(intent, situation) else _receipt(intent, ())
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what stands is not that; () where it is, or where the role is gone with its sessions."""
@@ -138,6 +138,7 @@ def _expires(intent: Intent) -> str:
     return (before + timedelta(seconds=intent.found["longest"])).isoformat()
 
 
-def _receipt(intent: Intent) -> Receipt:
+def _receipt(intent: Intent, left: tuple[str, ...]) -> Receipt:
     said = f"sessions of role {intent.action.target.name} issued before {intent.found['before']} are refused"
-    return done(intent, (said, "IAM takes up to some minutes to apply it everywhere"), expires=_expires(intent))
+    slow = "IAM takes up to some minutes to apply it everywhere"
+    return done(intent, (said, slow, *left), expires=_expires(intent), proved=not left)

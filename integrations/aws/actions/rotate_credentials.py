@@ -104,7 +104,8 @@ class RotateCredentials:
         return begun.intent.found if begun else _state(situation, action.target)
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
-        """Rotates, once, and goes on where an earlier run was cut off; then deploys the readers anew."""
+        """Rotates, once, and goes on where an earlier run was cut off; then deploys the readers anew, and reads back what
+        stands: that the old key is inactive or the new version the current one, and every reader deployed, is the proof."""
         target, state = intent.action.target, intent.found
         account = _same(situation, target)
         if target.kind == USER:
@@ -121,7 +122,8 @@ class RotateCredentials:
                 return _waits(intent)
             result = {"version": version}
         fates = redeploys.redeployed(situation, target)
-        return done(intent, (_told(account, intent), *fates), **result)
+        left = self.differences(intent, situation)  # read back: an answer is no proof
+        return done(intent, (_told(account, intent), *fates, *left), **result, proved=not left)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the old key is inactive, or the secret's version the new one, and every reader was deployed anew;
@@ -139,7 +141,9 @@ class RotateCredentials:
             result = {"version": version}
         else:
             result = {"key": _new(account, state)}
-        return None if self.differences(intent, situation) else done(intent, (_told(account, intent),), **result)
+        if self.differences(intent, situation):
+            return None
+        return done(intent, (_told(account, intent),), **result, proved=True)
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from a finished rotation; () where it does not, or where user or secret is gone."""

@@ -91,6 +91,7 @@ def test_a_key_is_replaced_once_and_its_secret_is_nowhere_else(
     assert wire.writes == []
     receipt = ACTION.apply(intent, now)
     new = asserted_whole(estate, arn, old)
+    assert receipt.result["proved"] is True
     assert deployment(estate) != before
     wire.clear()
     assert ACTION.apply(intent, now).result == receipt.result
@@ -312,6 +313,18 @@ def test_a_key_that_a_person_makes_after_a_request_without_an_answer_is_theirs(
     assert theirs in keys(estate)
 
 
+def test_a_rotation_whose_effect_is_not_seen_is_not_proved(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IAM answers that the old key is inactive, and lists it as active afterwards: the receipt says so and is no proof."""
+    keyed(estate)
+    now = estate.situation()
+    (target,) = targets(ACTION, now)
+    intent = intended(ACTION, target, now)
+    monkeypatch.setattr(aws_keys, "deactivate", lambda *_asked: None)
+    receipt = ACTION.apply(intent, now)
+    assert not receipt.proved
+    assert any("of user checkout is active" in line for line in receipt.detail)
+
+
 @pytest.mark.parametrize("fault", ["reset", "truncate"])
 def test_a_service_is_deployed_anew_once_though_the_answer_is_lost(
     estate: Estate, monkeypatch: pytest.MonkeyPatch, fault: Fault
@@ -368,7 +381,7 @@ def test_a_secret_with_a_function_is_rotated_by_it(estate: Estate, wire: Wire) -
     assert wire.writes == []
     version["version_stages"] = ["AWSCURRENT"]
     receipt = ACTION.apply(intent, now)
-    assert (receipt.outcome, receipt.result) == (Outcome.DONE, {"version": version["version_id"]})
+    assert (receipt.outcome, receipt.result) == (Outcome.DONE, {"version": version["version_id"], "proved": True})
     later = replace(now, controls=(standing(intent, receipt),))
     assert CredentialsRotated().observe(None, later)[0].verdict is Verdict.PASS
 
