@@ -27,10 +27,13 @@ class Waiver(Protocol):
     def expires_at(self) -> datetime: ...
 
 
+LONGEST_WAIVER = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
     """`reasons` are all the missing proofs, a sentence each, and empty exactly where `passed`. `by_check` is what the
-    evidence alone says of each required check; `waived` are the checks that a waiver stood in for; `evidence` the
+    evidence alone says of each required check; `waived` are the checks that a waiver stood in for: unknown, never failed; `evidence` the
     digests of the evidence that was accepted as proof."""
 
     passed: bool
@@ -59,7 +62,8 @@ def judge(
     """Whether every required check is proved by evidence, all of it passing.
 
     `sources` names, by check, the control planes that must each have answered; evidence of `prod: list pods` answers
-    for `prod`. Give the latest evidence a check and source: an old failing or stale one that is given counts.
+    for `prod`. Give the latest evidence a check and source: an old failing or stale one that is given counts. A waiver stands
+    in for what could not be seen, never for what was last seen to fail.
     """
     if wrong := tuple(_misuse(required, now, fresh_within)):
         return GateVerdict(passed=False, reasons=wrong, by_check=dict.fromkeys(required, Verdict.UNKNOWN))
@@ -73,7 +77,8 @@ def judge(
     for one in judged:
         if one.verdict is Verdict.PASS:
             continue
-        refusals = tuple(_waiver_refusals(one.check, waivers, now))
+        failed = any(e.check == one.check and e.verdict is Verdict.FAIL for e in evidence)  # stale or not: it was seen
+        refusals = tuple(_waiver_refusals(one.check, waivers, now, failed=failed))
         if any(w.check == one.check for w in waivers) and not refusals:
             waived.append(one.check)
             continue
@@ -162,9 +167,9 @@ def _conflict(one: Evidence, found: Sequence[Evidence]) -> str:
     return "two observations of that moment disagree" if any(t.verdict != one.verdict for t in twins) else ""
 
 
-def _waiver_refusals(check: str, waivers: Sequence[Waiver], now: datetime) -> Iterator[str]:
+def _waiver_refusals(check: str, waivers: Sequence[Waiver], now: datetime, *, failed: bool) -> Iterator[str]:
     mine = [w for w in waivers if w.check == check]
-    flaws = [_waiver_flaw(w, now) for w in mine]
+    flaws = [_waiver_flaw(w, now) or ("does not stand for what was seen to fail" if failed else "") for w in mine]
     if mine and all(flaws):
         yield from (f"{check}: the waiver by {w.who or 'nobody'} {f}" for w, f in zip(mine, flaws, strict=True))
 

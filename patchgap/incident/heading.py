@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 from patchgap.incident.events import Closed, Dismissed
 from patchgap.incident.state import IncidentState, Status
+from patchgap.model.evidence import Verdict
 from patchgap.model.finding import Finding
 from patchgap.model.plan import Outcome, PlannedAction
 
@@ -28,7 +30,18 @@ def summary(state: IncidentState) -> str:
 
 
 def headline(state: IncidentState) -> str:
-    """Where it stands, in one sentence."""
+    """Where it stands, in one sentence, and one for each check that is waived and not proved."""
+    return " ".join((_stands(state), *_waived(state)))
+
+
+def _waived(state: IncidentState) -> Iterator[str]:
+    proved = {c for c, v in (state.verdict.by_check if state.verdict else {}).items() if v is Verdict.PASS}
+    last = {w.check: w for w in state.waivers if w.check not in proved}
+    for w in last.values():
+        yield f"NOT PROVED: {w.check}, waived by {w.who} until {w.expires_at:%Y-%m-%d %H:%M} UTC: {w.why.rstrip('.')}."
+
+
+def _stands(state: IncidentState) -> str:
     ending = state.ending
     if isinstance(ending, Closed):
         waived = f", without {', '.join(ending.waived)}, which was waived" if ending.waived else ""

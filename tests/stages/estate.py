@@ -83,6 +83,7 @@ class World:
     clusters: tuple[str, ...] = ("c1",)  # those that are configured
     reads: list[str] = field(default_factory=list)  # names that `note` was asked about
     loud: set[str] = field(default_factory=set)  # queries of which `quiet` says fail
+    dark: set[str] = field(default_factory=set)  # of which it says unknown
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)  # no two things happen at once
@@ -169,13 +170,12 @@ def fakes(world: World) -> Registry:  # noqa: C901  (three small classes)
         parameters = QuietParameters
 
         def observe(self, parameters: Any, situation: Situation) -> Sequence[Evidence]:
-            loud = parameters.query in world.loud
-            return [
-                replace(e, verdict=Verdict.FAIL, digest=evidence_digest(replace(e, verdict=Verdict.FAIL)))
-                if loud
-                else e
-                for e in super().observe(parameters, situation)
-            ]
+            seen = super().observe(parameters, situation)
+            for verdict, queries in ((Verdict.FAIL, world.loud), (Verdict.UNKNOWN, world.dark)):
+                if parameters.query in queries:
+                    told = (replace(e, verdict=verdict) for e in seen)
+                    seen = [replace(e, digest=evidence_digest(e)) for e in told]
+            return seen
 
     class Note(Hold):
         verb, effect, inverse = "note", Effect.READS, ""

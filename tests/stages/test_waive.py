@@ -9,6 +9,7 @@ from estate import BAD, World
 from test_close import contained, verified
 
 from patchgap.errors import BadInputError, RefusedError
+from patchgap.incident import heading
 from patchgap.incident.metrics import measures
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
@@ -21,9 +22,9 @@ DAY = timedelta(hours=24)
 
 @pytest.fixture
 def incident(engine: Engine, world: World) -> IncidentId:
-    """Contained, with `gone` passing and `quiet` failing for ever."""
+    """Contained, with `gone` passing and `quiet` unknown for ever."""
     world.runs("trainer", BAD)
-    world.verdict, world.loud = Verdict.PASS, {""}
+    world.verdict, world.dark = Verdict.PASS, {""}
     found = contained(engine)
     assert not verified(engine, found)
     return found
@@ -52,10 +53,32 @@ def test_an_expired_waiver_lets_nothing_pass(engine: Engine, world: World, incid
 
 def test_not_every_check_can_be_waived(engine: Engine, world: World, incident: IncidentId) -> None:
     """Where nothing at all is proved the incident stays open: it closes on at least one proof."""
-    world.verdict = Verdict.FAIL
+    world.verdict = Verdict.UNKNOWN
     for check in ("gone", "quiet"):
         waive.waive(engine, incident, check, DAY, "in a hurry", "dana")
     assert not verified(engine, incident)
+
+
+def test_what_was_seen_to_fail_is_waived_by_nobody(engine: Engine, world: World, incident: IncidentId) -> None:
+    """Neither afterwards nor beforehand: a waiver that was given for what could not be seen ends with the first failure."""
+    waive.waive(engine, incident, "quiet", DAY, "the exporter is down", "dana")
+    assert verified(engine, incident)
+    assert "NOT PROVED: quiet, waived by dana until" in heading.headline(state_of(engine, incident))
+    world.loud, world.dark = {""}, set()
+    assert not verified(engine, incident)
+    with pytest.raises(RefusedError, match="the waiver by dana does not stand for what was seen to fail"):
+        recover.releases(engine, incident)
+    with pytest.raises(RefusedError, match="quiet was seen to fail"):
+        waive.waive(engine, incident, "quiet", DAY, "it is noise", "dana")
+
+
+def test_a_waiver_holds_for_a_week_at_the_most(engine: Engine, incident: IncidentId) -> None:
+    """A longer one is refused with the longest that may be, and nothing is recorded."""
+    head = state_of(engine, incident).head
+    with pytest.raises(BadInputError, match=r"--for: a waiver holds for 7d at the most, not 8d"):
+        waive.waive(engine, incident, "quiet", 8 * DAY, "the exporter is down", "dana")
+    assert state_of(engine, incident).head == head
+    waive.waive(engine, incident, "quiet", 7 * DAY, "the exporter is down", "dana")
 
 
 @pytest.mark.parametrize(
