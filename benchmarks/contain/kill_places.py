@@ -317,14 +317,6 @@ class Aws:
         self._fresh = True
         self.begin()
 
-    def decide(self) -> None:
-        """What a person does who is asked whose a key is: deletes the one that no secret holds."""
-        iam = self.server.estate.client("iam")
-        told = self.server.estate.client("secretsmanager").get_secret_value(SecretId="checkout/aws")["SecretString"]
-        for key in iam.list_access_keys(UserName="checkout")["AccessKeyMetadata"]:
-            if key["AccessKeyId"] != json.loads(told)["AWS_ACCESS_KEY_ID"]:
-                iam.delete_access_key(UserName="checkout", AccessKeyId=key["AccessKeyId"])
-
     def effects(self) -> Counter[str]:
         """The calls that changed something, by name. A key that was made and deleted again is none: of one whose secret died
         with the process that asked for it nobody can do more, and that none is left is seen by what stands."""

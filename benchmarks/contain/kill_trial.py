@@ -13,9 +13,6 @@ from kill_world import Json, Seen, Warm, World, inverses_of, steps_of
 from patchgap.ports import Action
 
 POINTS = ("before_intent", "after_intent", "after_effect", "after_receipt")
-PERSON_DECIDES = (
-    "rotate_credentials on aws: in_effect 2"  # IAM's answer died with the run: nothing shows whose the key is
-)
 IN_EFFECT, IN_INVERSE = "in_effect", "in_inverse"  # after the nth request of either that is no read
 
 POINTS_OF = {  # how many each action has in this world, so that none goes missing unseen
@@ -106,8 +103,6 @@ def tried(world: World, whole: Whole, what: str, kills: Sequence[Json], *, thric
     struck, problems = 0, []
     for kill in (k for k in kills if not _in_dismissal(k)):
         struck += world.do("contain", kill)["signal"] == signal.SIGKILL
-    if what == PERSON_DECIDES:
-        problems += _asked(world)
     problems += settled(world, whole.contained, "contain")
     if thrice and not problems:
         before = world.do("contain")["left"]["head"]
@@ -118,13 +113,6 @@ def tried(world: World, whole: Whole, what: str, kills: Sequence[Json], *, thric
     if not problems:
         problems += settled(world, whole.dismissed, "dismiss")
     return Trial(what, struck, tuple(problems))
-
-
-def _asked(world: World) -> list[str]:
-    """The run stops for a person, and the person decides."""
-    ended = world.do("contain")
-    world.places[0].decide()
-    return [] if "UNKNOWN" in str(ended) else [f"it does not say that a person is to decide: {ended}"]
 
 
 def _in_dismissal(kill: Json) -> bool:

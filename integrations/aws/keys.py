@@ -1,10 +1,8 @@
 """The access keys of an IAM user: which are there, which is the old one, and a new one in its place.
 
-Owns that a user has two keys at most, and that no key is deleted that is not shown to be patchgap's own. `CreateAccessKey`
-has no token that would make it idempotent, and its answer may be lost with the process that asked: the key that is there
-then may as well be a person's, who asked in the same second. So it stays, and a person is told of it; a tag on the user says
-when patchgap asked, which tells such a key from one that is surely somebody else's. A key whose answer came is known by its
-id: from the secret, or from another tag where the secret could not be written.
+Owns that a user has two keys at most, and that a key whose secret nobody knows is found and deleted: `CreateAccessKey` has no
+token that would make it idempotent, and its answer may be lost with the process that asked. So the user is tagged with the
+time first in which it asks: a key made in that, and never used, is that one. Any other is a person's, and is not deleted.
 """
 
 from __future__ import annotations
@@ -39,7 +37,6 @@ _DEACTIVATED = "patchgap.dev/deactivated"  # on a user: the key that patchgap to
 _ASKED = (
     "patchgap.dev/asked-for-key"  # on a user: from when until when patchgap asked for a key last, by IAM's own clock
 )
-_MADE = "patchgap.dev/made-key"  # on a user: the key that patchgap was given last and could not put into a secret
 _TRY = timedelta(seconds=30)  # that such a request takes at the most
 
 
@@ -116,17 +113,8 @@ def replace(account: Account, user: str, state: Mapping[str, Any]) -> str:
         new = _made(account, user, _make_room(account, user, state))
     for arn, key in held.items():
         if key.identifier != new.identifier:
-            _store(account, user, arn, state["old"], new)
+            secrets.store(account, arn, state["old"], new)
     return new.identifier
-
-
-def _store(account: Account, user: str, arn: str, old: str, new: HeldKey) -> None:
-    try:
-        secrets.store(account, arn, old, new)
-    except PatchgapError:
-        with suppress(PatchgapError):  # then it is a key of which nobody can tell whose it is, and a person decides
-            account.write("iam", "TagUser", UserName=user, Tags=[{"Key": _MADE, "Value": new.identifier}])
-        raise
 
 
 def deactivate(account: Account, user: str, state: Mapping[str, Any]) -> None:
@@ -193,14 +181,16 @@ def _time(since: datetime, until: datetime) -> str:
 
 
 def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetime:
-    """Deletes the key of a try of patchgap's that reached no secret, and the spent key that was planned to go; the moment by
-    IAM's clock. Raises ConflictError for a key made since that is not shown to be patchgap's own."""
+    """Deletes what a try of patchgap's has left, and the spent key that was planned to go; the moment by IAM's clock. Raises
+    ConflictError for a key that a person has made since."""
     keys = keys_of(account, user)
     for key in keys.active:
         if fingerprint(key) not in state["keys"]:
-            tags = tags_of(user_of(account, user).get("Tags"))
-            if tags.get(_MADE) != key or _used(account, key):
-                raise _unknown(account, user, key, asked=_is_asked_for(tags, keys.made[key]))
+            if not _is_asked_for(user_of(account, user), key, keys) or _used(account, key):
+                raise ConflictError(
+                    f"account {account.name}: somebody has made key {shown(key)} for user {user} meanwhile",
+                    "Ask who needs it; delete it, and run this again.",
+                )
             _delete(account, user, key)
     if room := keys.named(state["room"]):
         if not _is_spent(user_of(account, user), room, keys):
@@ -225,23 +215,10 @@ def _is_spent(user: Json, key: str, keys: Keys) -> bool:
     return not keys.active[key] and tags_of(user.get("Tags")).get(_DEACTIVATED) == key
 
 
-def _is_asked_for(tags: Mapping[str, str], made: datetime) -> bool:
-    """Whether a key that was made then was made while patchgap asked for one."""
-    time = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", tags.get(_ASKED, ""))
-    return time is not None and int(time[1]) <= made.timestamp() <= int(time[2])
-
-
-def _unknown(account: Account, user: str, key: str, *, asked: bool) -> ConflictError:
-    if not asked:
-        return ConflictError(
-            f"account {account.name}: somebody has made key {shown(key)} for user {user} meanwhile",
-            "Ask who needs it; delete it, and run this again.",
-        )
-    return ConflictError(
-        f"account {account.name}: whose key {shown(key)} of user {user} is: UNKNOWN; it was made while patchgap asked for one"
-        " and got no answer, so it is patchgap's own, whose secret nobody has, or somebody's who asked at that moment",
-        "It was not deleted. See who made it in CloudTrail (CreateAccessKey); delete it where it was patchgap, and run this again.",
-    )
+def _is_asked_for(user: Json, key: str, keys: Keys) -> bool:
+    """Whether it was made while patchgap asked for one."""
+    time = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", tags_of(user.get("Tags")).get(_ASKED, ""))
+    return time is not None and int(time[1]) <= keys.made[key].timestamp() <= int(time[2])
 
 
 def _used(account: Account, key: str) -> Json | None:
