@@ -26,6 +26,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 from wire import Cut, Wire
 
+from integrations.aws import denials
 from integrations.aws.account import Account
 from integrations.aws.actions.block_artifacts import BlockArtifacts
 from integrations.aws.actions.freeze_deployments import FreezeDeployments
@@ -261,6 +262,20 @@ def unmade(facts: Any) -> str:
     for number, name in groups.items():
         text = text.replace(number, name)
     return text
+
+
+def test_a_revocation_is_proved_by_what_is_read_back(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy as it was set is the proof; where IAM took it and does not show it, the receipt says so and proves nothing."""
+    estate.service()
+    now = estate.situation()
+    (target,) = targets(RevokeSessions(), now)
+    intent = intended(RevokeSessions(), target, now)
+    with monkeypatch.context() as patched:
+        patched.setattr(denials, "put", lambda *_asked: None)
+        receipt = RevokeSessions().apply(intent, now)
+    assert not receipt.proved
+    assert "is gone from role checkout-task" in receipt.detail[-1]
+    assert RevokeSessions().apply(intent, now).result["proved"] is True
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda a: a.verb)
