@@ -105,16 +105,19 @@ def refuse_full(account: Account, user: str, state: Mapping[str, Any]) -> None:
         )
 
 
-def replace(account: Account, user: str, state: Mapping[str, Any]) -> str:
-    """A new key in all of the secrets, the one of an earlier run that was cut off where its secret is known; its id."""
+def replace(account: Account, user: str, state: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """A new key in all of the secrets, the one of an earlier run that was cut off where its secret is known: its id, and a
+    line for each key of such a run that was deleted."""
     held = {arn: secrets.key_in(account, arn) for arn in state["secrets"]}
     new = _stored(keys_of(account, user), held.values(), state)
+    gone: tuple[str, ...] = ()
     if new is None:
-        new = _made(account, user, _make_room(account, user, state))
+        at, gone = _make_room(account, user, state)
+        new = _made(account, user, at)
     for arn, key in held.items():
         if key.identifier != new.identifier:
             secrets.store(account, arn, state["old"], new)
-    return new.identifier
+    return new.identifier, gone
 
 
 def deactivate(account: Account, user: str, state: Mapping[str, Any]) -> None:
@@ -180,10 +183,11 @@ def _time(since: datetime, until: datetime) -> str:
     return f"{since.timestamp():.0f}-{until.timestamp():.0f}"
 
 
-def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetime:
-    """Deletes what a try of patchgap's has left, and the spent key that was planned to go; the moment by IAM's clock. Raises
-    ConflictError for a key that a person has made since."""
+def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
+    """Deletes what a try of patchgap's has left, and the spent key that was planned to go; the moment by IAM's clock, and
+    what was left, in words. Raises ConflictError for a key that a person has made since."""
     keys = keys_of(account, user)
+    gone: list[str] = []
     for key in keys.active:
         if fingerprint(key) not in state["keys"]:
             if not _is_asked_for(user_of(account, user), key, keys) or _used(account, key):
@@ -192,6 +196,9 @@ def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetim
                     "Ask who needs it; delete it, and run this again.",
                 )
             _delete(account, user, key)
+            gone.append(
+                f"key {shown(key)}, made while patchgap asked for one and never used, is deleted: its secret was lost"
+            )
     if room := keys.named(state["room"]):
         if not _is_spent(user_of(account, user), room, keys):
             raise ConflictError(
@@ -200,7 +207,7 @@ def _make_room(account: Account, user: str, state: Mapping[str, Any]) -> datetim
             )
         _delete(account, user, room)
     refuse_full(account, user, state)
-    return keys.at
+    return keys.at, tuple(gone)
 
 
 def _delete(account: Account, user: str, key: str) -> None:

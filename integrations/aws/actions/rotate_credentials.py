@@ -108,8 +108,9 @@ class RotateCredentials:
         stands: that the old key is inactive or the new version the current one, and every reader deployed, is the proof."""
         target, state = intent.action.target, intent.found
         account = _same(situation, target)
+        gone: tuple[str, ...] = ()
         if target.kind == USER:
-            new = keys.replace(account, target.name, state)
+            new, gone = keys.replace(account, target.name, state)
             keys.deactivate(account, target.name, state)
             result = {"key": secrets.fingerprint(new)}
         else:
@@ -123,7 +124,7 @@ class RotateCredentials:
             result = {"version": version}
         fates = redeploys.redeployed(situation, target)
         left = self.differences(intent, situation)  # read back: an answer is no proof
-        return done(intent, (_told(account, intent), *fates, *left), **result, proved=not left)
+        return done(intent, (_told(account, intent), *gone, *fates, *left), **result, proved=not left)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the old key is inactive, or the secret's version the new one, and every reader was deployed anew;

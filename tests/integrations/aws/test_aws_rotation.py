@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "contain"))
 
 from fault_front import Front
 
+from integrations.aws import keys as aws_keys
 from integrations.aws.account import Account
 from integrations.aws.actions.rotate_credentials import RotateCredentials
 from integrations.aws.checks.credentials_rotated import CredentialsRotated
@@ -137,7 +138,9 @@ def test_a_cut_after_any_write_leaves_no_key_that_nobody_knows(estate: Estate, w
             assert ACTION.find(intent.action, again) == intent.found
             assert ACTION.find(intent.action, now)  # before it is settled: another find does not stop it either
             assert targets(ACTION, again) == [target]
-        assert ACTION.apply(intent, again).outcome is Outcome.DONE
+        receipt = ACTION.apply(intent, again)
+        assert receipt.outcome is Outcome.DONE
+        assert any("its secret was lost" in line for line in receipt.detail) is (2 in cuts), "a key that goes is named"
         asserted_whole(estate, arn, old)
         assert ACTION.observe(intent, again) is not None
         assert wire.writes.count("ecs:UpdateService") == 1
