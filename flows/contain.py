@@ -16,6 +16,7 @@ from flows.process import engine
 from flows.stage import completed, settle, stage, unit
 from patchgap.cli.output import many
 from patchgap.errors import RefusedError
+from patchgap.incident.heading import beside
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Outcome, Plan, PlannedAction, Receipt
 from patchgap.stages import contain as stages
@@ -102,7 +103,7 @@ def _why(ended: Sequence[tuple[PlannedAction, Receipt]]) -> Iterator[str]:
     """The targets of each reason, once."""
     named: dict[str, list[str]] = {}
     for action, receipt in ended:
-        named.setdefault(", ".join(receipt.detail), []).append(describe(action))
+        named.setdefault(", ".join(beside(action, d) for d in receipt.detail), []).append(describe(action))
     yield from (f"{', '.join(targets)}: {why}" for why, targets in named.items())
 
 
@@ -123,6 +124,6 @@ def counted(summary: ContainSummary) -> Iterator[str]:
         yield f"{len(summary.left)} not begun"
     if summary.waiting:
         yield f"{many(len(summary.waiting), 'target')} wait{'' if len(summary.waiting) > 1 else 's'} for an approval"
-    yield from (f"{describe(a)} waits: {', '.join(r.detail)}" for a, r in summary.awaiting)
+    yield from (f"{describe(a)} waits: {', '.join(beside(a, d) for d in r.detail)}" for a, r in summary.awaiting)
     if summary.uncovered:
         yield f"{len(summary.uncovered)} targets not covered"

@@ -87,7 +87,7 @@ def grade(state: IncidentState) -> str:
 def step(state: IncidentState, action: PlannedAction, now: datetime) -> str:
     """How one step of the plan stands: DONE, `waits for a yes`, `failed: …`."""
     receipt = state.receipt(action.id)
-    said = f": {receipt.detail[0]}" if receipt and receipt.detail else ""
+    said = f": {beside(action, receipt.detail[0])}" if receipt and receipt.detail else ""
     if action.id in state.released_whole:
         return "released"
     if receipt is not None:
@@ -101,6 +101,11 @@ def step(state: IncidentState, action: PlannedAction, now: datetime) -> str:
     if not state.consented(action, now):
         return f"{state.declined.who} said no" if state.declined else "waits for a yes"
     return "not begun"
+
+
+def beside(action: PlannedAction, detail: str) -> str:
+    """What a receipt says, to stand after the action's target: without that target's name."""
+    return detail.removeprefix(f"{action.target}: ").replace(f" of {action.target} ", " ")
 
 
 def ended(state: IncidentState) -> str:

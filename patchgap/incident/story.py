@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from patchgap.incident import events
+from patchgap.incident.heading import beside
 from patchgap.incident.ledger import Entry
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.exposure import Exposure
@@ -74,8 +75,8 @@ class Teller:
     def _receipt(self, what: str, receipt: Receipt) -> Iterator[str]:
         mark = _ENDED.get(receipt.outcome, "✗")
         known = self._actions.get(receipt.action)
-        said = "; ".join(receipt.detail).removeprefix(f"{known.target}: " if known else "")
-        yield f"{mark} {what}{self._named_action(receipt.action)}: {said or receipt.outcome}"
+        said = "; ".join(beside(known, d) if known else d for d in receipt.detail) or receipt.outcome
+        yield f"{mark} {what}{self._named_action(receipt.action)}: {said}"
 
     def _named_action(self, action: ActionId) -> str:
         known = self._actions.get(action)

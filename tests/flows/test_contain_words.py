@@ -39,6 +39,13 @@ def test_an_effect_that_its_action_did_not_see_hold_is_not_proved() -> None:
     assert not replace(receipt(proved=True), outcome=Outcome.FAILED).proved
 
 
+def test_a_target_stands_once_in_a_line() -> None:
+    """A receipt that names its target begins, or goes on, without it where the line does."""
+    named = Receipt(FREEZE.id, Outcome.FAILED, (f"{FREEZE.target}: 2 pod(s) of {FREEZE.target} run",))
+    state = _summed_up(replace(NOTHING, failed=((FREEZE, named),)), [], None)
+    assert str(state.message).endswith("; freeze_deployments training/Deployment/trainer-v2: 2 pod(s) run")
+
+
 def test_one_reason_of_several_targets_is_said_once() -> None:
     """With every target that it holds for."""
     unknown = tuple((a, Receipt(a.id, Outcome.UNSETTLED, ("the cluster is gone",))) for a in (FREEZE, ISOLATE))
