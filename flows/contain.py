@@ -93,8 +93,9 @@ def _summed_up(summary: ContainSummary, broken: list[str], stopped: RefusedError
     if stopped is not None:
         return Failed(message=f"PARTIAL: {counts}; {stopped}")
     ended = (*summary.failed, *summary.unknown)
-    if ended or broken:
-        told = list(_why(ended)) or [f"{len(broken)} broke off", *broken]
+    if ended or broken or summary.uncovered:
+        told = list(_why(ended)) or ([f"{len(broken)} broke off", *broken] if broken else [])
+        told += [f"{u.verb} {u.target}: {u.reason}" for u in summary.uncovered]
         return Failed(message=f"PARTIAL: {'; '.join((counts, *told))}")
     return completed(counts)
 
@@ -126,4 +127,4 @@ def counted(summary: ContainSummary) -> Iterator[str]:
         yield f"{many(len(summary.waiting), 'target')} wait{'' if len(summary.waiting) > 1 else 's'} for an approval"
     yield from (f"{describe(a)} waits: {', '.join(beside(a, d) for d in r.detail)}" for a, r in summary.awaiting)
     if summary.uncovered:
-        yield f"{len(summary.uncovered)} targets not covered"
+        yield f"{many(len(summary.uncovered), 'target')} not covered"

@@ -11,7 +11,7 @@ from flows.contain import _summed_up, counted
 from flows.detect import answered
 from flows.stage import completed
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Effect, Outcome, Receipt
+from patchgap.model.plan import Effect, Outcome, Receipt, Uncovered
 from patchgap.stages.contain import ContainSummary
 from tests.incident.made import FREEZE, ISOLATE, TICKET
 
@@ -61,3 +61,14 @@ def test_detect_fails_where_the_containment_that_it_began_failed() -> None:
     assert (failed.is_failed(), failed.message) == (True, f"opened {incident}; contain: PARTIAL: 0 targets contained")
     done = answered(incident, completed("2 targets contained"))
     assert (done.is_completed(), done.message) == (True, f"opened {incident}; 2 targets contained")
+
+
+def test_what_no_step_reaches_makes_it_partial() -> None:
+    """A person is called for it, so the run is not green: which target, and why."""
+    gap = Uncovered("isolate_workloads", "prod/training/Deployment/trainer", "cluster prod did not answer")
+    state = _summed_up(replace(NOTHING, uncovered=(gap,)), [], None)
+    assert state.is_failed()
+    assert state.message == (
+        "PARTIAL: 0 targets contained; 1 target not covered;"
+        " isolate_workloads prod/training/Deployment/trainer: cluster prod did not answer"
+    )
