@@ -17,6 +17,7 @@ from integrations.kubernetes.inventory.states import live_pods
 from integrations.kubernetes.resources import SECRETS, SERVICE_ACCOUNTS, WORKLOADS, Json, pod_template
 from patchgap.errors import RefusedError
 from patchgap.model.codec import digest
+from patchgap.model.plan import Target
 
 ROTATED = "patchgap.dev/rotated-for"
 TOKEN_OF = "kubernetes.io/service-account.name"  # noqa: S105  (an annotation)
@@ -66,6 +67,16 @@ def consumers_of(cluster: Cluster, namespace: str, uses: Callable[[Json], bool])
             "Grant that permission: a rotation must know every workload that it restarts.",
         )
     return tuple(Consumer(f) for f in families(snapshot) if any(uses(m) for m in (f.head, *f.pods)))
+
+
+def named(target: Target, consumer: Consumer) -> str:
+    """The consumer as the workloads of the target name it."""
+    return f"{target.cluster}/{target.namespace}/{consumer}"
+
+
+def planned(target: Target, using: Iterable[Consumer]) -> list[Consumer]:
+    """Those of them that the plan names: no other is restarted."""
+    return [c for c in using if named(target, c) in target.workloads]
 
 
 def token_secrets(cluster: Cluster, namespace: str, account: str) -> tuple[dict[str, Any], ...]:

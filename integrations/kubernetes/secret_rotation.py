@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from integrations.kubernetes import restarts
-from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of
+from integrations.kubernetes.accounts import TOKEN_OF, TOKEN_TYPE, Consumer, consumers_of, named, planned
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live
 from integrations.kubernetes.resources import SECRETS, Json
@@ -72,7 +72,7 @@ def _target(
     if rotator_of(situation, bare.cluster, bare.namespace, bare.name, secret) is None:
         return f"it has no rotator: its value stays what it was. {_HOW}"
     begun = next((i for i in _begun(situation) if _same(i.action.target, bare)), None)
-    using = {f"{bare.cluster}/{bare.namespace}/{c}" for c in _users(cluster, bare)}
+    using = {named(bare, c) for c in _users(cluster, bare)}
     uid = begun.action.target.uid if begun else secret.uid
     return replace(bare, uid=uid, workloads=tuple(sorted({*affected, *using})))
 
@@ -85,7 +85,7 @@ def preview(target: Target, situation: Situation) -> tuple[str, ...]:
     affected = {str(w.ref) for w in situation.on(PLATFORM)}
     for consumer in _users(cluster, target):
         restart(cluster, consumer, situation, _part(target), dry_run=True)
-        own = f"{target.cluster}/{target.namespace}/{consumer}" in affected
+        own = named(target, consumer) in affected
         lines.append(f"{fate(consumer)}{'' if own else ' (it is not affected)'}")
     return tuple(lines)
 
@@ -123,16 +123,11 @@ def apply(intent: Intent, situation: Situation) -> Receipt:
     if changed is None:
         raise WaitingError(f"{said}, and {target} still has its old value", "Its changed data is the proof.")
     using = _users(cluster, target)
-    planned = _planned(using, target)
-    restart_all(cluster, planned, situation, _part(target))
-    late = [f"{c}: consumes it only since the plan was made: restart it by hand" for c in using if c not in planned]
-    return _receipt(
-        intent,
-        changed,
-        (said, "its data has changed", *late),
-        restarts.seen(cluster, planned, restarts.MOMENT),
-        situation,
-    )
+    ours = planned(target, using)
+    restart_all(cluster, ours, situation, _part(target))
+    late = [f"{c}: consumes it only since the plan was made: restart it by hand" for c in using if c not in ours]
+    seen = restarts.seen(cluster, ours, restarts.MOMENT)
+    return _receipt(intent, changed, (said, "its data has changed", *late), seen, situation)
 
 
 def observe(intent: Intent, situation: Situation) -> Receipt:
@@ -140,7 +135,7 @@ def observe(intent: Intent, situation: Situation) -> Receipt:
     if missing := differences(intent, situation):
         return Receipt(intent.action.id, Outcome.WAITING, missing)
     target, cluster = intent.action.target, cluster_of(situation, intent.action.target.cluster)
-    seen = restarts.seen(cluster, _planned(_users(cluster, target), target))
+    seen = restarts.seen(cluster, planned(target, _users(cluster, target)))
     return _receipt(intent, _changed(cluster, intent), ("its data has changed",), seen, situation)
 
 
@@ -150,7 +145,7 @@ def differences(intent: Intent, situation: Situation) -> tuple[str, ...]:
     cluster = cluster_of(situation, target.cluster)
     if _changed(cluster, intent) is None:
         return (f"{target} still has its old value, or is gone",)
-    due = [c for c in _planned(_users(cluster, target), target) if is_due(c, situation, _part(target))]
+    due = [c for c in planned(target, _users(cluster, target)) if is_due(c, situation, _part(target))]
     return tuple(f"{c} in {target.namespace} has not been restarted" for c in due)
 
 
@@ -169,10 +164,6 @@ def _marked(pod: Json, mark: str) -> bool:
 
 def _users(cluster: Cluster, target: Target) -> tuple[Consumer, ...]:
     return consumers_of(cluster, target.namespace, lambda m: target.name in secrets_used(m))
-
-
-def _planned(using: Iterable[Consumer], target: Target) -> list[Consumer]:
-    return [c for c in using if f"{target.cluster}/{target.namespace}/{c}" in target.workloads]
 
 
 def _changed(cluster: Cluster, intent: Intent) -> KnownSecret | None:

@@ -14,12 +14,13 @@ from integrations.kubernetes import restarts, secret_rotation
 from integrations.kubernetes.accounts import (
     ROTATED,
     TOKEN_TYPE,
-    Consumer,
     account_of,
     consumers,
     is_believed,
     kept,
     made_from,
+    named,
+    planned,
     probe_of,
     token_secrets,
 )
@@ -113,7 +114,7 @@ class RotateCredentials:
         affected = {str(w.ref) for w in situation.on(PLATFORM)}
         for consumer in consumers(cluster, target.namespace, target.name):
             restart(cluster, consumer, situation, dry_run=True)
-            own = _name(target, consumer) in affected
+            own = named(target, consumer) in affected
             lines.append(f"{fate(consumer)}{'' if own else ' (it is not affected)'}")
         return tuple(lines)
 
@@ -155,11 +156,11 @@ class RotateCredentials:
         for secret in found["tokens"]:
             _replace_secret(cluster, target, secret, situation)
         using = consumers(cluster, target.namespace, target.name)
-        planned = [c for c in using if _name(target, c) in target.workloads]
-        restart_all(cluster, planned, situation)
-        late = [f"{c}: runs as it only since the plan was made: restart it by hand" for c in using if c not in planned]
+        ours = planned(target, using)
+        restart_all(cluster, ours, situation)
+        late = [f"{c}: runs as it only since the plan was made: restart it by hand" for c in using if c not in ours]
         outcome = _tried(cluster, probe)
-        return _receipt(intent, made, restarts.seen(cluster, planned, restarts.MOMENT), outcome, late)
+        return _receipt(intent, made, restarts.seen(cluster, ours, restarts.MOMENT), outcome, late)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the account is the new one and every consumer was restarted. What it cannot see again is
@@ -171,9 +172,8 @@ class RotateCredentials:
             return None
         made = live(situation, Target(PLATFORM, target.cluster, target.namespace, target.kind, target.name, ""))
         cluster = cluster_of(situation, target.cluster)
-        using = consumers(cluster, target.namespace, target.name)
-        planned = [c for c in using if _name(target, c) in target.workloads]
-        return _receipt(intent, made, restarts.seen(cluster, planned), "unproved")
+        ours = planned(target, consumers(cluster, target.namespace, target.name))
+        return _receipt(intent, made, restarts.seen(cluster, ours), "unproved")
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from a finished rotation; () where it does not."""
@@ -188,8 +188,8 @@ class RotateCredentials:
             return (f"{target} is still the old one (uid {found['uid']})",)
         tokens = {s["name"]: s["uid"] for s in token_secrets(cluster, target.namespace, target.name)}
         old = [s["name"] for s in found["tokens"] if tokens.get(s["name"]) in (None, s["uid"])]
-        held = [c for c in consumers(cluster, target.namespace, target.name) if _name(target, c) in target.workloads]
-        late = [c for c in held if is_due(c, situation)]
+        ours = planned(target, consumers(cluster, target.namespace, target.name))
+        late = [c for c in ours if is_due(c, situation)]
         return (
             *(f"Secret {target.namespace}/{n} has not been made again" for n in old),
             *(f"{c} in {target.namespace} has not been restarted" for c in late),
@@ -210,7 +210,7 @@ def _target(situation: Situation, cluster: str, namespace: str, account: str, af
         target = Target(PLATFORM, cluster, namespace, "ServiceAccount", account, uid)
         if (begun := _rotation_of(situation, target)) is not None:
             target = replace(target, uid=begun.intent.action.target.uid)
-        using = (_name(target, c) for c in consumers(reached, namespace, account))
+        using = (named(target, c) for c in consumers(reached, namespace, account))
         return replace(target, workloads=tuple(sorted({*affected, *using})))
     except PatchgapError as error:
         return str(error)
@@ -226,10 +226,6 @@ def _rotation_of(situation: Situation, target: Target) -> Control | None:
         if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids:
             return control
     return None
-
-
-def _name(target: Target, consumer: Consumer) -> str:
-    return f"{target.cluster}/{target.namespace}/{consumer}"
 
 
 def _made(manifest: Json, situation: Situation) -> dict[str, Any]:
