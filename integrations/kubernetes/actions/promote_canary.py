@@ -122,7 +122,7 @@ class PromoteCanary:
             retried(lambda: _promote(cluster, intent, situation))
         _follow(cluster, target)
         gone = canaries.remove(cluster, situation, target)
-        return _promoted(intent, live(situation, target), gone, _canaries_of(situation, target))
+        return _promoted(intent, situation, live(situation, target), gone)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
         """A receipt where the workload runs nothing affected, its rollout is over and the canary is gone; one that waits
@@ -137,7 +137,7 @@ class PromoteCanary:
             return None
         left = rollouts.unfinished(original)
         if not left and canaries.found_beside(cluster, situation, target) is None:
-            return _promoted(intent, original, (), _canaries_of(situation, target))
+            return _promoted(intent, situation, original)
         said = f"{target}: the patched image is set; {left or 'its canary is to be removed'}"
         return Receipt(intent.action.id, Outcome.WAITING, (said,))
 
@@ -228,14 +228,14 @@ def _canaries_of(situation: Situation, target: Target) -> list[str]:
     return [str(a.id) for a in held if (a.verb, a.target.bare) == (PromoteCanary.follows, target.bare)]
 
 
-def _promoted(intent: Intent, original: Json, more: Iterable[str], ended: Iterable[str]) -> Receipt:
+def _promoted(intent: Intent, situation: Situation, original: Json, more: Iterable[str] = ()) -> Receipt:
     now = canaries.images(original)
     found = intent.found["images"]
     lines = [f"container {name}: {image} -> {now.get(name)}" for name, image in found.items() if now.get(name) != image]
     said = lines or [f"{intent.action.target} runs nothing affected any more"]
     images = {name: now[name] for name in found if name in now}
-    result = {"images": images, "ended": list(ended), "stands": bool(lines)}
-    return done(intent, (*said, *more, *reverter(original)), **result)
+    ended = _canaries_of(situation, intent.action.target)
+    return done(intent, (*said, *more, *reverter(original)), images=images, ended=ended, stands=bool(lines))
 
 
 def _foreign(target: Target, name: str, image: str) -> TakenError:
