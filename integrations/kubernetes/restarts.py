@@ -115,15 +115,20 @@ def _seen(consumer: Consumer, head: Json | None) -> str:
 
 def _rolls(consumer: Consumer) -> bool:
     """Whether its pods are replaced as soon as it is marked."""
-    on_delete = (consumer.head["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
-    return consumer.head["kind"] in _RESTARTS and not on_delete and not _is_paused(consumer.head)
+    head = consumer.head
+    return head["kind"] in _RESTARTS and not _is_on_delete(head) and not _is_paused(head)
+
+
+def _is_on_delete(head: Json) -> bool:
+    """Whether its pods are replaced only as somebody deletes them."""
+    return (head["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
 
 
 def fate(consumer: Consumer) -> str:
     """What a restart comes to for it, in words: also where patchgap restarts no such thing."""
-    kind, spec = consumer.head["kind"], consumer.head.get("spec") or {}
+    kind = consumer.head["kind"]
     if kind in _RESTARTS:
-        if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+        if _is_on_delete(consumer.head):
             return f"{consumer}: marked for restart; its strategy is OnDelete: delete its pods by hand"
         if _is_paused(consumer.head):
             return f"{consumer}: marked for restart; its team has paused its rollouts: it restarts when they resume"
