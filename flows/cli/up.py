@@ -58,7 +58,7 @@ def _ask(_number: int, _frame: object) -> None:
     raise _Asked
 
 
-def _where(stack: Stack, clusters: tuple[str, ...]) -> dict[str, object]:
+def _where(stack: Stack, known: tuple[str, ...]) -> dict[str, object]:
     return {
         "prefect": stack.address.ui_url,
         "prefect_api": stack.address.api_url,
@@ -66,12 +66,12 @@ def _where(stack: Stack, clusters: tuple[str, ...]) -> dict[str, object]:
         "receiver": stack.receiver_url,
         "webhook_secret": stack.webhook_secret_at,
         "data": str(stack.settings.home),
-        "clusters": clusters,
+        "clusters": known,
         "started": stack.started,
     }
 
 
-def _told(stack: Stack, clusters: tuple[str, ...]) -> str:
+def _told(stack: Stack, known: tuple[str, ...]) -> str:
     sign_in = f"with the line in {stack.sign_in_file}" if stack.sign_in_file else "as its administrator set it up"
     said = (
         ("Prefect", stack.address.ui_url),
@@ -80,7 +80,7 @@ def _told(stack: Stack, clusters: tuple[str, ...]) -> str:
         ("", f"secret: {stack.webhook_secret_at}"),
         ("data", str(stack.settings.home)),
         ("logs", f"{stack.settings.home / 'prefect'}/*.log"),
-        ("clusters", ", ".join(clusters) or f"{'. '.join(NO_CLUSTER)} Until then the hourly refresh fails."),
+        ("clusters", ", ".join(known) or f"{'. '.join(NO_CLUSTER)} Until then the hourly refresh fails."),
         ("started", f"{', '.join(stack.started)}; Ctrl-C stops these"),
     )
     return "\n".join(wrapped(safe(text), f"{name:<{_TEXT_AT}}", " " * _TEXT_AT) for name, text in said)
