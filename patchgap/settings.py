@@ -284,9 +284,7 @@ class Settings(_Section):
     protect: Protection = Protection()
     limits: Ceilings = Ceilings()
     containment: ContainmentSettings = ContainmentSettings()
-    times_scale: float = Field(
-        default=1.0, gt=0, le=1
-    )  # a drill's, of the times in docs/drill.md: 0.01 turns 30m into 18 s
+    times_scale: float = Field(default=1.0, gt=0, le=1)  # a drill's, of the times in docs/drill.md
 
     @property
     def linked(self) -> tuple[str, ...]:
