@@ -18,11 +18,11 @@ from patchgap.incident.containing import binds, contained, containment
 from patchgap.incident.events import Approved, Opened, Waived
 from patchgap.incident.joining import joined
 from patchgap.incident.ledger import Entry
-from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times, same_person, second_person
+from patchgap.incident.shape import ENDED, IncidentState, RefusedClosing, Status, Times
 from patchgap.model.finding import Finding, IncidentId
 from patchgap.model.plan import ActionId, Control, Outcome, Plan
 
-__all__ = ["ENDED", "IncidentState", "RefusedClosing", "Status", "Times", "fold", "same_person", "second_person"]
+__all__ = ["ENDED", "IncidentState", "Status", "fold"]
 
 
 @dataclass(frozen=True, slots=True)

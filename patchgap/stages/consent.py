@@ -16,7 +16,8 @@ from patchgap.incident.approvers import Approvers
 from patchgap.incident.events import Approved, Declined, GlassBroken, PersonCalled, Planned, PlanRefused
 from patchgap.incident.ledger import Entry, Ledger
 from patchgap.incident.links import Asked, Links
-from patchgap.incident.state import ENDED, IncidentState, fold, same_person, second_person
+from patchgap.incident.shape import same_person, second_person
+from patchgap.incident.state import ENDED, IncidentState, fold
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome, Plan, PlannedAction
 from patchgap.ports import Clock
@@ -91,11 +92,11 @@ class Desk:
 
     def may_have_link(self, state: IncidentState, person: str) -> bool:
         """Whether a link of their own may be made to that person: it would answer for them."""
-        return _among(person, self.linked) and all(second_person(person, asked) for asked in requesters(state))
+        return _among(person, self.linked) and _is_second(state, person)
 
     def may_say_yes(self, state: IncidentState) -> tuple[str, ...]:
         """Who of the named approvers may: whoever did not ask for the plan."""
-        return tuple(p for p in self.people if all(second_person(p, asked) for asked in requesters(state)))
+        return tuple(p for p in self.people if _is_second(state, p))
 
     def _must_be_linked(self, person: str) -> None:
         if not _among(person, self.linked):
@@ -135,7 +136,7 @@ class Desk:
     def _may_answer(self, answer: Answer, person: str, entries: tuple[Entry, ...]) -> tuple[IncidentState, Plan]:
         state = fold(entries)
         held = must_wait(state, entries, answer.plan, self.clock())
-        if answer.yes and not all(second_person(person, asked) for asked in requesters(state)):
+        if answer.yes and not _is_second(state, person):
             raise _no_second_person()
         if answer.yes and self.people and not _among(person, self.people):
             raise RefusedError(
@@ -177,6 +178,11 @@ def requester(state: IncidentState) -> str:
 def requesters(state: IncidentState) -> tuple[str, ...]:
     """Everybody whose word the plan rests on: a signal that joined may be what made it."""
     return tuple(dict.fromkeys((requester(state), *(signal.source for signal in state.joined))))
+
+
+def _is_second(state: IncidentState, person: str) -> bool:
+    """Whether the plan rests on nobody's word that may be that person's."""
+    return all(second_person(person, asked) for asked in requesters(state))
 
 
 def holds(held: Plan) -> timedelta:

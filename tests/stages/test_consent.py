@@ -22,7 +22,8 @@ from patchgap.incident.events import Approved, Declined, Planned, SignalJoined
 from patchgap.incident.ledger import Ledger
 from patchgap.incident.metrics import measures
 from patchgap.incident.report import render
-from patchgap.incident.state import fold, second_person
+from patchgap.incident.shape import second_person
+from patchgap.incident.state import fold
 from patchgap.incident.story import Teller
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
