@@ -22,7 +22,7 @@ from patchgap.model.claimed import running_now
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Plan, PlannedAction
 from patchgap.stages.detect import Detected
-from patchgap.stages.recover import Closed
+from patchgap.stages.recover import Papers
 from patchgap.stages.scope import Scoped
 
 _MARKS = {"pass": "✅ pass", "fail": "❌ fail", "unknown": "❓ unknown"}
@@ -120,7 +120,7 @@ def gate(incident: str, verdict: GateVerdict) -> None:
     _put(incident, "gate", f"# Gate of {incident}\n\n{said}\n\n{table(('check', 'verdict'), rows)}\n{reasons}\n")
 
 
-def closing(incident: str, closed: Closed) -> None:
+def closing(incident: str, closed: Papers) -> None:
     """Where the report and the signed evidence are, and what stays in place."""
     rows = [(c.intent.action.verb, str(c.intent.action.target)) for c in closed.remaining]
     stays = f"\n## What stays\n\n{table(('verb', 'target'), rows)}\n" if rows else ""

@@ -18,7 +18,7 @@ from patchgap.errors import RefusedError
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Control, Outcome
 from patchgap.stages import recover as stages
-from patchgap.stages.recover import Closed
+from patchgap.stages.recover import Papers
 
 
 @unit("ask the gate what of {incident} may be released", retries=0)
@@ -42,7 +42,7 @@ def _release(incident: str, action: str, what: str) -> State[Any]:
 
 
 @unit("close {incident} on its evidence")
-def _close(incident: str) -> Closed:
+def _close(incident: str) -> Papers:
     return stages.close(engine(), IncidentId(incident))
 
 

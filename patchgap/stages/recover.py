@@ -40,8 +40,8 @@ _RELEASES = (events.ReleaseIntended, events.Released)
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """A closed incident's papers: the report, the signed bundle, and the controls that stay."""
+class Papers:
+    """What is written of an incident: the report, the signed bundle, and the controls that stay."""
 
     report: Path
     bundle: Path
@@ -111,7 +111,7 @@ def _release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
         return conduct.release_target(acting.ledger, incident, control, engine.registry, situation, acting.may_write)
 
 
-def close(engine: Engine, incident: IncidentId) -> Closed:
+def close(engine: Engine, incident: IncidentId) -> Papers:
     """Closes on passing evidence alone: judged after the last release, fresh, and nothing recorded since.
 
     Raises RefusedError with every missing proof; the refusal is recorded and the incident stays open.
@@ -161,7 +161,7 @@ def _remaining(state: IncidentState, control: Control) -> events.Remaining:
     return events.Remaining(action.id, f"{action.verb} on {action.target}", until)
 
 
-def papers(engine: Engine, incident: IncidentId) -> Closed:
+def papers(engine: Engine, incident: IncidentId) -> Papers:
     """Writes the report and the signed bundle (again): both are made from the ledger alone."""
     entries = engine.ledger.read(incident)
     state = fold(entries)
@@ -170,7 +170,7 @@ def papers(engine: Engine, incident: IncidentId) -> Closed:
     page, envelope = folder / "report.html", folder / "evidence.dsse.json"
     page.write_text(report.render(state, entries, engine.clock()), encoding="utf-8")
     envelope.write_text(bundle.export(entries, bundle.signing_key(engine.settings.home)), encoding="utf-8")
-    return Closed(page, envelope, state.to_release)
+    return Papers(page, envelope, state.to_release)
 
 
 def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[Receipt, ...]:
