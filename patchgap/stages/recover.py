@@ -93,15 +93,15 @@ def release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
     so in its receipt. Raises RefusedError where the last look, or another run's since, no longer allows it, or the kill
     switch stands."""
     engine.stop.may_write()
-    entries = engine.ledger.read(incident)
-    if reasons := _missing(engine, fold(entries), entries):
-        raise RefusedError(f"{incident} stays contained", "Verify it again.", reasons)
-    return _release(engine, incident, action)
+    return _release(engine, incident, action, proved=True)
 
 
-def _release(engine: Engine, incident: IncidentId, action: ActionId) -> Receipt:
+def _release(engine: Engine, incident: IncidentId, action: ActionId, *, proved: bool) -> Receipt:
     with engine.acting(incident) as acting:
-        state = state_of(engine, incident)
+        entries = acting.ledger.read(incident)  # what another engine recorded while this one waited for it counts
+        state = fold(entries)
+        if proved and (reasons := _missing(engine, state, entries)):
+            raise RefusedError(f"{incident} stays contained", "Verify it again.", reasons)
         control = next((c for c in state.to_release if c.intent.action.id == action), None)
         if control is None:
             raise NotFoundError(
@@ -200,7 +200,7 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
         if state.to_release:
             engine.stop.may_write()
         held, under_way = state.to_release, any(state.receipt(i.action.id) is None for i in _open(state))
-        round_ = [_release(engine, incident, c.intent.action.id) for c in reversed(held)]
+        round_ = [_release(engine, incident, c.intent.action.id, proved=False) for c in reversed(held)]
         receipts += round_
         failed = list(_stay(zip(reversed(held), round_, strict=True)))
         if under_way and not failed and time.monotonic() < patience:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from test_close import contained, opened, verified
 
 from patchgap.errors import RefusedError
 from patchgap.incident import events
+from patchgap.incident.lease import Leases
 from patchgap.model.evidence import Evidence, Verdict
 from patchgap.model.plan import Outcome
 from patchgap.model.workload import Classification
@@ -108,6 +109,29 @@ def test_a_release_stops_where_another_run_sees_the_package_again(engine: Engine
     world.verdict = Verdict.FAIL
     looked(engine, incident)
     with pytest.raises(RefusedError, match="gone"):
+        recover.release(engine, incident, control.intent.action.id)
+    assert world.held == {"trainer"}
+
+
+def test_a_release_that_waited_for_another_engine_is_judged_when_its_turn_comes(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one acts, and sees the package again, in the minute in which this one waits: nothing is released."""
+    world.runs("trainer", BAD)
+    incident = contained(engine)
+    world.verdict = Verdict.PASS
+    assert verified(engine, incident)
+    (control,) = recover.releases(engine, incident)
+    other = ExitStack()
+    other.enter_context(replace(engine, leases=Leases(engine.leases.engine)).acting(incident))
+
+    def sees_it_again(_seconds: float) -> None:
+        world.verdict = Verdict.FAIL
+        assert not verified(engine, incident)
+        other.close()
+
+    monkeypatch.setattr(engine.leases, "pause", sees_it_again)
+    with pytest.raises(RefusedError, match="stays contained"):
         recover.release(engine, incident, control.intent.action.id)
     assert world.held == {"trainer"}
 
