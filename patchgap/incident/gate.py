@@ -5,7 +5,7 @@ Owns what counts as proof. It knows nothing of ledgers, checks' workings or time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -58,12 +58,14 @@ def judge(
     now: datetime,
     fresh_within: timedelta,
     sources: Mapping[str, Sequence[str]] | None = None,
+    failed: Collection[str] = (),
 ) -> GateVerdict:
     """Whether every required check is proved by evidence, all of it passing.
 
     `sources` names, by check, the control planes that must each have answered; evidence of `prod: list pods` answers
-    for `prod`. Give the latest evidence a check and source: an old failing or stale one that is given counts. A waiver stands
-    in for what could not be seen, never for what was last seen to fail.
+    for `prod`. Give the latest evidence a check and source: an old failing or stale one that is given counts. `failed` are
+    the checks that were seen to fail before that and not to pass since. A waiver stands in for what could not be seen,
+    never for what was last seen to fail.
     """
     if wrong := tuple(_misuse(required, now, fresh_within)):
         return GateVerdict(passed=False, reasons=wrong, by_check=dict.fromkeys(required, Verdict.UNKNOWN))
@@ -77,8 +79,8 @@ def judge(
     for one in judged:
         if one.verdict is Verdict.PASS:
             continue
-        failed = any(e.check == one.check and e.verdict is Verdict.FAIL for e in evidence)  # stale or not: it was seen
-        refusals = tuple(_waiver_refusals(one.check, waivers, now, failed=failed))
+        seen = any(e.check == one.check and e.verdict is Verdict.FAIL for e in evidence)  # stale or not: it was seen
+        refusals = tuple(_waiver_refusals(one.check, waivers, now, failed=seen or one.check in failed))
         if any(w.check == one.check for w in waivers) and not refusals:
             waived.append(one.check)
             continue

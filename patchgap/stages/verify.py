@@ -129,6 +129,7 @@ def stands(engine: Engine, entries: tuple[Entry, ...]) -> GateVerdict:
         now=engine.clock(),
         fresh_within=verify_of(playbook_of(engine, state), state.tiers_in_play).fresh_within,
         sources=_must_answer(engine, state, wanted),
+        failed=seen_to_fail(entries),
     )
 
 
@@ -162,6 +163,25 @@ def newest(engine: Engine, entries: tuple[Entry, ...]) -> list[Evidence]:
             if _looked_at(body.evidence) >= before or before > entry.at.timestamp():
                 last[key] = body.evidence
     return [piece for key in wanted for piece in last.get(key, ())]
+
+
+def seen_to_fail(entries: tuple[Entry, ...]) -> frozenset[str]:
+    """The checks that failed when they were last seen: a look that saw nothing takes no failure back. What a source said is
+    taken back by its own pass, or by a whole round that passes."""
+    rounds = [e.body for e in entries if isinstance(e.body, EvidenceTaken)]
+    failed: set[tuple[str, str, str]] = set()  # check, platform, source
+    for round_ in sorted(rounds, key=lambda r: _looked_at(r.evidence)):
+        said: dict[str, set[Verdict]] = {}
+        for piece in round_.evidence:
+            said.setdefault(piece.source, set()).add(piece.verdict)
+        if said and all(verdicts == {Verdict.PASS} for verdicts in said.values()):
+            failed = {f for f in failed if f[:2] != (round_.check, round_.platform)}
+        for source, verdicts in said.items():
+            if Verdict.FAIL in verdicts:
+                failed.add((round_.check, round_.platform, source))
+            elif verdicts == {Verdict.PASS}:
+                failed.discard((round_.check, round_.platform, source))
+    return frozenset(check for check, _platform, _source in failed)
 
 
 def _looked_at(evidence: tuple[Evidence, ...]) -> float:

@@ -8,13 +8,11 @@ from datetime import timedelta
 from patchgap.errors import BadInputError, RefusedError
 from patchgap.incident.events import Waived
 from patchgap.incident.gate import LONGEST_WAIVER
-from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
 from patchgap.playbook.problems import nearest
 from patchgap.playbook.quantities import in_words
 from patchgap.stages import verify
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
 
 
 def waive(engine: Engine, incident: IncidentId, check: str, lasts: timedelta, why: str, who: str) -> Waived:
@@ -38,8 +36,7 @@ def waive(engine: Engine, incident: IncidentId, check: str, lasts: timedelta, wh
             f"a waiver holds for {in_words(LONGEST_WAIVER)} at the most, not {in_words(lasts)}",
             "What nobody can see for longer is a check to mend; waive it again when the time is over.",
         )
-    verdict = state_of(engine, incident).verdict
-    if verdict is not None and verdict.by_check.get(check) is Verdict.FAIL:
+    if check in verify.seen_to_fail(engine.ledger.read(incident)):
         raise RefusedError(
             f"{check} was seen to fail, and a waiver stands in for what cannot be seen alone",
             f"Mend what `patchgap incident show {incident}` names and verify again, or `patchgap incident dismiss` it with why.",

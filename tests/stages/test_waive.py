@@ -72,6 +72,22 @@ def test_what_was_seen_to_fail_is_waived_by_nobody(engine: Engine, world: World,
         waive.waive(engine, incident, "quiet", DAY, "it is noise", "dana")
 
 
+def test_a_failure_that_is_out_of_sight_is_waived_by_nobody(engine: Engine, world: World, incident: IncidentId) -> None:
+    """What went dark after it failed has failed still, for a waiver of before and for a new one, until it is seen to
+    pass."""
+    waive.waive(engine, incident, "quiet", DAY, "the exporter is down", "dana")
+    world.loud, world.dark = {""}, set()
+    assert not verified(engine, incident)
+    world.loud, world.dark = set(), {""}
+    assert not verified(engine, incident)
+    with pytest.raises(RefusedError, match="quiet was seen to fail"):
+        waive.waive(engine, incident, "quiet", DAY, "the exporter is down", "dana")
+    world.dark = set()
+    assert verified(engine, incident)
+    world.dark = {""}
+    assert verified(engine, incident)
+
+
 def test_a_waiver_holds_for_a_week_at_the_most(engine: Engine, incident: IncidentId) -> None:
     """A longer one is refused with the longest that may be, and nothing is recorded."""
     head = state_of(engine, incident).head
