@@ -49,10 +49,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
+# Of a cluster or an account: a workload is cluster/namespace/Kind/name wherever it is written.
+PlaceName = Annotated[str, Field(pattern=r"^[^\s/\x00-\x1f]+$")]
+
+
 class ClusterSettings(_Section):
     """One Kubernetes cluster. Without `kubeconfig`, the in-cluster credentials."""
 
-    name: str = Field(min_length=1)
+    name: PlaceName
     kubeconfig: Path | None = None
     context: str | None = None
     environment: str = ""  # where no label says otherwise
@@ -117,7 +121,7 @@ class AwsAccount(_Section):
     """One AWS account. Credentials are those that AWS's own tools find, of `profile` where one is named; with `role_arn`
     that role is assumed with them."""
 
-    name: str = Field(pattern=r"^[^\s/\x00-\x1f]+$")
+    name: PlaceName
     regions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], ...] = Field(min_length=1)
     profile: str = ""
     role_arn: str = ""

@@ -174,3 +174,21 @@ def test_a_commands_own_flags_add_to_those_before_it(tmp_path: Path) -> None:
     assert (cluster.name, cluster.kubeconfig, cluster.context) == ("prod", tmp_path / "before", "prod")
     (cluster,) = before.narrowed(tmp_path / "own", "prod").settings().kubernetes.clusters
     assert cluster.kubeconfig == tmp_path / "own"
+
+
+@pytest.mark.parametrize("name", ["arn:aws:eks:eu-central-1:1:cluster/prod", "prod eu", ""])
+def test_a_cluster_whose_name_would_be_read_as_more_than_a_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Protection, limits and rotators are said of cluster/namespace/Kind/name: a name with a slash would shift them."""
+    file = written(tmp_path, f'[[kubernetes.clusters]]\nname = "{name}"\n')
+    with pytest.raises(BadInputError, match=r"kubernetes\.clusters"):
+        load({}, file=file)
+
+
+def test_a_context_with_a_slash_is_a_cluster_without_one(tmp_path: Path) -> None:
+    """As EKS names them; a configured cluster of that context keeps its own name."""
+    arn = "arn:aws:eks:eu-central-1:1:cluster/prod"
+    (cluster,) = Cli(home=tmp_path, context=arn, environ={}).settings().kubernetes.clusters
+    assert (cluster.name, cluster.context) == ("arn:aws:eks:eu-central-1:1:cluster-prod", arn)
+    (tmp_path / "patchgap.toml").write_text(f'[[kubernetes.clusters]]\nname = "prod"\ncontext = "{arn}"\n')
+    (cluster,) = Cli(home=tmp_path, context=arn, environ={}).settings().kubernetes.clusters
+    assert (cluster.name, cluster.context) == ("prod", arn)

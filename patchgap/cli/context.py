@@ -103,13 +103,15 @@ class Cli:
         return {**self.environ, "PATCHGAP_HOME": str(self.home)} if self.home else self.environ
 
     def _one_cluster(self, configured: KubernetesSettings) -> KubernetesSettings:
-        """The cluster that the flags name; what is configured for that context (environment, region) still holds."""
+        """The cluster that the flags name; what is configured for that context (environment, region) still holds. One that is
+        not configured bears the context's name, with dashes for what no name may hold: an EKS context is an ARN."""
         from patchgap.settings import ClusterSettings
 
         path = self.kubeconfig or Path(self.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or "~/.kube/config")
         path = path.expanduser()
         context = self.context or _current_context(path)
-        known = next((c for c in configured.clusters if context in (c.context, c.name)), ClusterSettings(name=context))
+        known = next((c for c in configured.clusters if context in (c.context, c.name)), None)
+        known = known or ClusterSettings(name="-".join(context.replace("/", " ").split()))
         cluster = known.model_copy(update={"kubeconfig": path, "context": context})
         return configured.model_copy(update={"clusters": (cluster,)})
 
