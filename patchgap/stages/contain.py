@@ -128,9 +128,9 @@ def _record(engine: Engine, state: IncidentState, made: Plan) -> bool:
 
 
 def _target_changed(entries: tuple[Entry, ...], state: IncidentState) -> bool:
-    """Whether a target of the plan was found in another state than it was planned for."""
-    since = entries[state.plan_seq :]
-    return any(isinstance(e.body, ReceiptMade) and "changed" in e.body.receipt.result for e in since)
+    """Whether a target of the plan was found in another state than it was planned for, when it was last tried."""
+    receipts = (e.body.receipt for e in entries[state.plan_seq :] if isinstance(e.body, ReceiptMade))
+    return any("changed" in last.result for last in {r.action: r for r in receipts}.values())
 
 
 def _covers(entries: tuple[Entry, ...], state: IncidentState) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +115,20 @@ def test_a_target_that_changes_after_a_failed_try_is_refused_too(
         contain.carry_out(engine, incident, anew.actions[0].id)
     say_yes(engine, incident, anew.digest, "lee")
     assert contain.carry_out(engine, incident, anew.actions[0].id).outcome is Outcome.DONE
+
+
+def test_a_target_that_is_changed_back_is_done_and_that_is_the_end_of_it(
+    engine: Engine, scale: Scale, waiting: tuple[IncidentId, PlannedAction]
+) -> None:
+    """The plan made anew is the one that was approved. Once it is carried out no round makes or runs it again."""
+    incident, action = waiting
+    scale.fields["spec.replicas"] = "5"
+    assert contain.carry_out(engine, incident, action.id).outcome is Outcome.FAILED
+    scale.fields["spec.replicas"] = "3"
+    assert contain.left_undone(engine, incident, timedelta(0))
+    assert contain.plan(engine, incident).actions == (action,)
+    assert contain.carry_out(engine, incident, action.id).outcome is Outcome.DONE
+    assert not contain.left_undone(engine, incident, timedelta(0))
 
 
 def test_a_plan_that_says_nothing_of_the_state_is_not_held_to_it(engine: Engine, world: World, scale: Scale) -> None:
