@@ -94,6 +94,22 @@ class Graph:
         """Those of the digests whose image has an SBOM."""
         return self._reading(lambda read: frozenset(sboms_of(read, digests)))
 
+    def same_image(self, digest: str) -> frozenset[str]:
+        """Every digest by which that image may be named, that one too: its own others, the index that leads to it, and the
+        platforms that it leads to as an index."""
+
+        def ask(read: Run) -> frozenset[str]:
+            rows = read(
+                "SELECT d.digest FROM graph_digest own JOIN graph_digest d ON d.image_id = own.image_id"
+                " WHERE own.digest = :digest"
+                " UNION SELECT digest FROM graph_platform WHERE index_digest = :digest"
+                " UNION SELECT index_digest FROM graph_platform WHERE digest = :digest",
+                {"digest": digest},
+            )
+            return frozenset({digest, *(row[0] for row in rows)})
+
+        return self._reading(ask)
+
     def deliver(self, delivery: str, content: str, at: datetime) -> bool:
         """Notes a delivery by its id and what it holds (a digest); False where it came before. Raises ConflictError where
         that id came with something else. A delivery is forgotten after a day."""

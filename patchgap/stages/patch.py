@@ -33,7 +33,7 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
     situation = situation_of(engine, state)
     if situation.judge([digest])[digest].verdict != "clean":
         raise situation.no_mend(reference, digest)
-    failed = {given.rpartition("@")[2]: why for given, why in state.given_up.items()}
+    failed = {given.rpartition("@")[2]: why for given, why in situation.given_up.items()}
     if digest in failed:
         raise RefusedError(
             f"{reference} was given up: {failed[digest]}",

@@ -75,7 +75,7 @@ def situation_of(
         affected_digests=affected,
         patched=frozenset(state.patched) - affected,
         mends=state.mends,
-        given_up=state.given_up,
+        given_up=_given_up(engine, state),
         judge=judge,
         connections=engine.connections,
         clock=engine.clock,
@@ -91,6 +91,12 @@ def situation_of(
         approval_link=lambda person: _link(engine, state, person),
         elsewhere=lambda target: _elsewhere(engine, state.id, target),
     )
+
+
+def _given_up(engine: Engine, state: IncidentState) -> Mapping[str, str]:
+    """The images whose canary failed, by every digest that each goes by: an index leads to the image that failed."""
+    each = ((*named.rsplit("@", 1), why) for named, why in state.given_up.items())
+    return {f"{where}@{same}": why for where, digest, why in each for same in engine.graph.same_image(digest)}
 
 
 def _elsewhere(engine: Engine, mine: IncidentId, target: Target) -> tuple[tuple[IncidentId, Control], ...]:

@@ -8,16 +8,17 @@ import pytest
 from estate import BAD, MEND, World, envelope, say_yes
 
 from patchgap.errors import RefusedError
+from patchgap.graph.platforms import Platform
 from patchgap.incident import events
 from patchgap.model.claimed import PLATFORM, SUFFIX
 from patchgap.model.codec import evidence_digest
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
-from patchgap.model.plan import Outcome
+from patchgap.model.plan import ActionId, Outcome, Receipt
 from patchgap.model.workload import Classification, Container, ContainerRole, RunState, Workload, WorkloadRef
 from patchgap.stages import contain, detect, patch, recover, scope, verify
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
+from patchgap.stages.situation import situation_of, state_of
 
 
 def opened(engine: Engine) -> IncidentId:
@@ -260,3 +261,21 @@ def test_what_a_check_saw_is_recorded_without_the_secret_in_it(engine: Engine, w
     kept = [e.body for e in engine.ledger.read(incident) if isinstance(e.body, events.EvidenceTaken)][-1].evidence
     assert {(e.reasons, e.verdict) for e in kept} == {(("label (a bearer token, withheld)",), Verdict.FAIL)}
     assert all(e.digest == evidence_digest(e) for e in kept)
+
+
+@pytest.mark.parametrize("platforms", [1, 2])
+def test_an_image_whose_canary_failed_is_no_mend_by_another_digest_of_it(
+    engine: Engine, world: World, platforms: int
+) -> None:
+    """The index that leads to it, and the platform that it leads to, are the image that failed."""
+    world.runs("trainer", BAD)
+    incident = opened(engine)
+    index, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    each = (Platform("linux/amd64", (MEND,)), Platform("linux/arm64", (other,)))
+    engine.graph.add_index(index, each[:platforms])
+    result = {"withdrawn": {f"r/app@{index}": "its canary failed"}, "stands": False}
+    failed = Receipt(ActionId("act-promote"), Outcome.FAILED, ("withdrawn",), result)
+    engine.ledger.append(incident, events.ReceiptMade(failed), "test")
+    with pytest.raises(RefusedError, match="was given up: its canary failed"):
+        patch.name_patch(engine, incident, f"r/app@{MEND}", "dana")
+    assert f"r/app@{MEND}" in situation_of(engine, state_of(engine, incident)).given_up
