@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from patchgap.errors import BadInputError
 from patchgap.graph.advisory import parse_advisory
+from patchgap.incident.shape import same_person
 from patchgap.model.signal import Claims, RuntimeSignal, Severity, Signal, SignalId, SignalKind
 
 _KINDS = ("advisory", "runtime", "integrity", "control_surface")
@@ -23,6 +24,12 @@ def _line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("it holds characters that nobody sees, or more than a line")
     return text
+
+
+def _somebody(name: str) -> str:
+    if not same_person(name, name):
+        raise ValueError("it names nobody: a yes to a plan must be another person's")
+    return name
 
 
 _Line = Annotated[str, AfterValidator(_line)]  # it becomes an incident's key, and words on a terminal
@@ -78,7 +85,9 @@ class Envelope(_Part):
     where; exactly the one that `kind` says."""
 
     kind: Literal["advisory", "runtime", "integrity", "control_surface"] = Field(description="Which of them this is.")
-    source: _Line = Field(min_length=1, max_length=200, description="Who says so, as people know them.")
+    source: Annotated[_Line, AfterValidator(_somebody)] = Field(
+        min_length=1, max_length=200, description="Who says so, as people know them."
+    )
     claims: ClaimsMade = Field(default=ClaimsMade(), description="What the sender says about it.")
     advisory: dict[str, Any] | None = Field(default=None, description="An OSV document.")
     runtime: RuntimeSeen | None = Field(default=None, description="What was seen, and where.")

@@ -22,7 +22,9 @@ from patchgap.model.signal import Signal, SignalId
 from patchgap.model.unknown import Unknown
 from patchgap.model.workload import WorkloadRef
 
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # seen by nobody
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U0001d159\U000e0100-\U000e01ef]"
+)  # seen by nobody
 
 
 class Status(StrEnum):
@@ -236,12 +238,12 @@ def same_person(one: str, other: str) -> bool:
 
 
 def second_person(approver: str, requester: str) -> bool:
-    """Whether the approver is somebody, and somebody else than who asked, however either is spelt. A name without a
+    """Whether both are somebody, and the approver somebody else than who asked, however either is spelt. A name without a
     domain (a user of the machine) may be that of any address that begins so: `dana` is no second to `dana@example.org`."""
     one, other = _spelt(approver), _spelt(requester)
     if "@" not in one or "@" not in other:
         one, other = one.partition("@")[0], other.partition("@")[0]
-    return one not in {"", other}
+    return "" not in {one, other} and one != other
 
 
 def _spelt(name: str) -> str:

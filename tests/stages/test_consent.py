@@ -221,12 +221,28 @@ def test_a_form_spends_the_code_whatever_becomes_of_the_answer(
 
 @pytest.mark.parametrize(
     "spelt",
-    ["KIM Ünal", " kim  ünal ", "Kim U\u0308nal", "\uff4bim \u00fcnal", "ki\u200bm ünal", "kim\ufe0f ünal\u3164"],
+    [
+        "KIM Ünal",
+        " kim  ünal ",
+        "Kim U\u0308nal",
+        "\uff4bim \u00fcnal",
+        "ki\u200bm ünal",
+        "kim\ufe0f ünal\u3164",
+        "kim ünal\u2800",
+    ],
 )
 def test_the_requester_is_the_same_in_any_spelling(spelt: str) -> None:
     """Case, blanks, wide letters, combining marks and what is not seen make no second person."""
     assert not second_person(spelt, "Kim Ünal")
     assert second_person("dana", "Kim Ünal")
+
+
+@pytest.mark.parametrize("nobody", [" ", "\u3164", "\u2800"])
+def test_what_nobody_reports_is_no_signal_and_has_no_second_person(engine: Engine, nobody: str) -> None:
+    """A blank in the form's field would let whoever filled it in say yes to what they asked for."""
+    with pytest.raises(BadInputError, match="source: Value error, it names nobody"):
+        detect.receive(engine, {**envelope(), "source": nobody}, nobody)
+    assert not second_person("dana", nobody)
 
 
 def test_a_link_to_nobody_asks_for_a_code(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
