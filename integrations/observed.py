@@ -63,11 +63,6 @@ def compared(seen: Seen, what: str, stands: str, look: Callable[[], list[str]], 
         seen.passed.append(stands)
 
 
-def control_named(control: Control) -> str:
-    """The control as a person looks for it."""
-    return f"{control.intent.action.verb} on {control.intent.action.target}"
-
-
 def reversible(controls: Iterable[Control], platform: str, place: str) -> list[Control]:
     """Those of a cluster or an account that stand and can be undone."""
 

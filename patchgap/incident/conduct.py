@@ -194,14 +194,14 @@ def _must_be_planned(state: IncidentState, action: PlannedAction, situation: Sit
     reasons: list[str] = []
     plan = state.plan
     if plan is None or action not in plan.actions:
-        reasons.append(f"{action.verb} on {action.target} is not in the plan")
+        reasons.append(f"{action} is not in the plan")
     elif not plan.digest or plan.digest != _digest_of(plan):
         reasons.append("the plan's digest is not that of its content")
     elif not state.consented(action, situation.clock()):
         reasons.append(f"the plan is not approved, or its approval has expired: {action.needs_approval}")
     reasons += plan.refusals if plan else ()
     if state.releasing.get(action.id, 0) > state.plan_seq:
-        reasons.append(f"{action.verb} on {action.target} is being released, or was")
+        reasons.append(f"{action} is being released, or was")
     if reasons:
         raise _NotPlannedError(
             f"{action.id} of {state.id} may not run",
@@ -222,9 +222,7 @@ def _digest_of(plan: Plan) -> str:
 
 def _must_stand(state: IncidentState, action: PlannedAction, situation: Situation) -> None:  # noqa: ARG001
     if action.id in state.releasing or all(c.intent.action.id != action.id for c in state.controls):
-        raise _NotPlannedError(
-            f"{action.verb} on {action.target} does not stand", f"See `patchgap incident show {state.id}`."
-        )
+        raise _NotPlannedError(f"{action} does not stand", f"See `patchgap incident show {state.id}`.")
 
 
 class _NotPlannedError(RefusedError):

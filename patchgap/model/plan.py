@@ -79,6 +79,9 @@ class PlannedAction:
             return ()
         return self.target.workloads or (str(self.target),)
 
+    def __str__(self) -> str:
+        return f"{self.verb} on {self.target}"
+
 
 @dataclass(frozen=True, slots=True)
 class Uncovered:

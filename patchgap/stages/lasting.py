@@ -35,10 +35,7 @@ def call_overdue(engine: Engine, incident: IncidentId) -> str:
 
 
 def _why(state: IncidentState, late: tuple[tuple[Control, datetime], ...], now: datetime) -> str:
-    named = [
-        f"{c.intent.action.verb} on {c.intent.action.target} (until {end:%Y-%m-%d %H:%M} UTC)"
-        for c, end in late[:_NAMED]
-    ]
+    named = [f"{c.intent.action} (until {end:%Y-%m-%d %H:%M} UTC)" for c, end in late[:_NAMED]]
     named += [f"and {len(late) - _NAMED} more"] if len(late) > _NAMED else []
     incident = state.id
     ends = (

@@ -134,9 +134,9 @@ def close(engine: Engine, incident: IncidentId) -> Papers:
 def _unproved(engine: Engine, state: IncidentState, entries: tuple[Entry, ...]) -> tuple[str, ...]:
     """Why it may not close yet; empty where it may."""
     reasons = list(_missing(engine, state, entries)) or [
-        f"{c.intent.action.verb} on {c.intent.action.target} is not released yet" for c in _named(engine, state)
+        f"{c.intent.action} is not released yet" for c in _named(engine, state)
     ]
-    reasons += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in state.open_intents]
+    reasons += [f"whether {i.action} took effect is not known" for i in state.open_intents]
     if not reasons and _changed_since_looked(engine, entries, _RELEASES):
         reasons.append("nothing was verified since the last release")
     return tuple(reasons)
@@ -158,7 +158,7 @@ def _remaining(state: IncidentState, control: Control) -> events.Remaining:
     until = datetime.fromisoformat(expires) if isinstance(expires, str) else None
     if (extended := state.extended.get(action.id)) is not None:
         until = extended.until
-    return events.Remaining(action.id, f"{action.verb} on {action.target}", until)
+    return events.Remaining(action.id, str(action), until)
 
 
 def papers(engine: Engine, incident: IncidentId) -> Papers:
@@ -206,7 +206,7 @@ def dismiss(engine: Engine, incident: IncidentId, why: str, who: str) -> tuple[R
         if under_way and not failed and time.monotonic() < patience:
             time.sleep(_PAUSE)
             continue
-        failed += [f"whether {i.action.verb} on {i.action.target} took effect is not known" for i in _open(state)]
+        failed += [f"whether {i.action} took effect is not known" for i in _open(state)]
         if failed:
             raise RefusedError(
                 f"{incident} is not dismissed",
@@ -225,7 +225,7 @@ def _stay(released: Iterable[tuple[Control, Receipt]]) -> Iterator[str]:
             by_why.setdefault("; ".join(receipt.detail), []).append(control)
     for why, controls in by_why.items():
         yield f"these stay: {why}"
-        yield from (f"{c.intent.action.verb} on {c.intent.action.target}: {_by_hand(c)}" for c in controls)
+        yield from (f"{c.intent.action}: {_by_hand(c)}" for c in controls)
 
 
 def _by_hand(control: Control) -> str:

@@ -68,7 +68,7 @@ def renewed(engine: Engine, incident: IncidentId, wanted: Callable[[Control, Sit
         state = state_of(engine, incident)
         situation = situation_of(engine, state, may_write=acting.may_write)
         for control in (c for c in state.controls if c.intent.action.id not in state.releasing):
-            named = f"{control.intent.action.verb} on {control.intent.action.target}"
+            named = str(control.intent.action)
             try:
                 due = wanted(control, situation)
             except PatchgapError as error:  # its control plane does not answer: the others are renewed

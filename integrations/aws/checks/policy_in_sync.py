@@ -13,7 +13,7 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.observed import Seen, compared, control_named, reversible
+from integrations.observed import Seen, compared, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
@@ -52,7 +52,7 @@ def _look(account: Account, situation: Situation, seen: Seen) -> None:
     controls = reversible(situation.controls, PLATFORM, account.name)
     for control in controls:
         if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-            seen.passed.append(f"{control_named(control)}: its release was begun and is not done")
+            seen.passed.append(f"{control.intent.action}: its release was begun and is not done")
         else:
             _compared(control, situation, seen)
     seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
@@ -61,7 +61,7 @@ def _look(account: Account, situation: Situation, seen: Seen) -> None:
 
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
     action: Any = registry.load().action(control.intent.action.verb, PLATFORM)
-    what = control_named(control)
+    what = str(control.intent.action)
     compared(
         seen,
         what,

@@ -15,7 +15,7 @@ from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM, settings_of
 from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
-from integrations.observed import Seen, compared, control_named, reversible
+from integrations.observed import Seen, compared, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
@@ -62,7 +62,7 @@ def _look(cluster: Cluster, situation: Situation) -> Seen:
     controls = reversible(situation.controls, PLATFORM, cluster.name)
     for control in controls:
         if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-            seen.passed.append(f"{control_named(control)}: its release was begun and is not done; it is released again")
+            seen.passed.append(f"{control.intent.action}: its release was begun and is not done; it is released again")
         else:
             _compared(control, situation, seen)
     halves = reversible(situation.halves, PLATFORM, cluster.name)
@@ -85,14 +85,14 @@ def _begun(halves: Sequence[Control], situation: Situation, seen: Seen) -> list[
         action: Any = registry.load().action(half.intent.action.verb, PLATFORM)
         made = action.made(half.intent, situation) if hasattr(action, "made") else ()
         seen.passed.append(
-            f"{control_named(half)} was begun and not done: {len(made)} object(s) of it are there to be released"
+            f"{half.intent.action} was begun and not done: {len(made)} object(s) of it are there to be released"
         )
         found += made
     return found
 
 
 def _compared(control: Control, situation: Situation, seen: Seen) -> None:
-    intent, what = control.intent, control_named(control)
+    intent, what = control.intent, str(control.intent.action)
     action: Any = registry.load().action(intent.action.verb, PLATFORM)
 
     def look() -> list[str]:
