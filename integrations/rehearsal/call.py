@@ -25,7 +25,6 @@ class Call:
     dry_run: bool = False
     field_validation: str = "Warn"
     force: bool = False
-    orphan_warning: bool = False
     warnings: list[str] = field(default_factory=list, compare=False)
 
 
