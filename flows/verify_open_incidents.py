@@ -46,7 +46,7 @@ def verify_open_incidents() -> State[Any]:
     for incident in (*incidents, *ended_lately(engine())):
         with tagged(incident):
             try:
-                state = _told(incident) if incident in incidents else _ended(incident)
+                state = _round(incident) if incident in incidents else _ended(incident)
             except PatchgapError as error:  # a ledger that does not hold stops its own incident, and no other
                 state = Failed(message=str(error))
         get_run_logger().info("%s: %s", incident, ended(state))
@@ -57,7 +57,8 @@ def verify_open_incidents() -> State[Any]:
     return completed(f"{len(incidents)} open incidents, none in trouble" if incidents else "no incident is open")
 
 
-def _told(incident: IncidentId) -> State[Any]:
+def _round(incident: IncidentId) -> State[Any]:
+    """All that is due of an open incident."""
     before = state_of(engine(), incident).persons_called
     call_overdue(engine(), incident)
     state = _go_on(incident)
