@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from patchgap.model.plan import Intent, Outcome, Receipt
+from patchgap.model.plan import Intent, Outcome, PlannedAction, Receipt
 from patchgap.playbook.quantities import Duration
 from patchgap.ports import IrreversibleParameters, Parameters, StandingParameters
 
@@ -82,6 +82,11 @@ class RotatedParameters(Parameters):
 
 class SyncParameters(Parameters):
     """None: every standing control is compared."""
+
+
+def reach_of(freeze: PlannedAction) -> str:
+    """How far a planned freeze reaches."""
+    return str(freeze.parameters.get("reach") or "affected_namespaces")
 
 
 def done(intent: Intent, detail: Iterable[str] = (), **result: Any) -> Receipt:

@@ -14,7 +14,7 @@ from integrations.aws.inventory.ecs import SERVICE
 from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.pipelines import Stage
 from integrations.aws.reach import account_of
-from integrations.verbs import FreezeParameters, done
+from integrations.verbs import FreezeParameters, done, reach_of
 from patchgap.errors import NotFoundError, PatchgapError
 from patchgap.model.codec import digest
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
@@ -127,7 +127,7 @@ class FreezeDeployments:
             pipelines.hold(account, target.namespace, _stage(target, situation), incident, intent.found)
             return _receipt(intent)
         denials.role_of(account, target.name, target.uid)
-        wanted = _wanted(target, situation, _reach(intent.action))
+        wanted = _wanted(target, situation, reach_of(intent.action))
         denials.put(account, target.name, denials.policy_name(incident, deployers.WHAT), wanted)
         return _receipt(intent)
 
@@ -148,7 +148,7 @@ class FreezeDeployments:
         except NotFoundError:
             return ()
         policy = denials.policy_name(incident, deployers.WHAT)
-        return denials.differences(account, target.name, policy, _wanted(target, situation, _reach(intent.action)))
+        return denials.differences(account, target.name, policy, _wanted(target, situation, reach_of(intent.action)))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Takes the policy away, or lets the transition run where this incident stopped it."""
@@ -174,10 +174,6 @@ def _wanted(target: Target, situation: Situation, reach: str) -> dict[str, Any]:
     held = [w for w in situation.on(PLATFORM) if str(w.ref) in target.workloads]
     mends = deployers.mends(account, held, situation.patched)
     return denials.document(*deployers.statements(held, mends, whole=reach == "affected_namespaces"))
-
-
-def _reach(action: PlannedAction) -> str:
-    return str(action.parameters.get("reach") or "affected_namespaces")
 
 
 def _named(now: pipelines.Transition) -> str:

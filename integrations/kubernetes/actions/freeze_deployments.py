@@ -13,7 +13,7 @@ from integrations.kubernetes import admission, freeze_policy, gitops, pauses, se
 from integrations.kubernetes.reach import PLATFORM, cluster_of, live, same, settings_of
 from integrations.kubernetes.resources import NAMESPACES, Json
 from integrations.targeting import each_live
-from integrations.verbs import FreezeParameters, done
+from integrations.verbs import FreezeParameters, done, reach_of
 from patchgap.errors import PatchgapError
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload, WorkloadRef
@@ -136,16 +136,16 @@ class FreezeDeployments:
         _same(situation, target)
         found: dict[str, Any] = {"identity": cluster_of(situation, target.cluster).identity()}
         if target.kind in _KINDS:
-            found |= pauses.found(situation, target, _holder(situation, _reach(action)))
+            found |= pauses.found(situation, target, _holder(situation, reach_of(action)))
         return found
 
     def apply(self, intent: Intent, situation: Situation) -> Receipt:
         """Puts the policy, or brings its patched digests up to date; pauses, or lets the mend roll out."""
         target = intent.action.target
-        if _has_policy(_reach(intent.action), target):
+        if _has_policy(reach_of(intent.action), target):
             manifests = _with_home(situation, target, intent.found["identity"])
             standing.put(cluster_of(situation, target.cluster), manifests)
-        told = pauses.hold(intent, situation, _holder(situation, _reach(intent.action))) if _pauses(intent) else ()
+        told = pauses.hold(intent, situation, _holder(situation, reach_of(intent.action))) if _pauses(intent) else ()
         return self._receipt(intent, situation, told)
 
     def observe(self, intent: Intent, situation: Situation) -> Receipt | None:
@@ -156,7 +156,7 @@ class FreezeDeployments:
 
     def differences(self, intent: Intent, situation: Situation) -> tuple[str, ...]:
         """How what is live differs from what this control wants; () where it does not."""
-        target, reach = intent.action.target, _reach(intent.action)
+        target, reach = intent.action.target, reach_of(intent.action)
         paused = pauses.differences(intent, situation, _holder(situation, reach)) if _pauses(intent) else ()
         if not _has_policy(reach, target):
             return paused
@@ -167,7 +167,7 @@ class FreezeDeployments:
         """Resumes what was paused, then deletes the policy that was made, and nothing else: while it is resumed, the
         policy still refuses what is not the mend."""
         intent = control.intent
-        target, reach = intent.action.target, _reach(intent.action)
+        target, reach = intent.action.target, reach_of(intent.action)
         told = pauses.let_go(control, situation, _holder(situation, reach)) if _pauses(intent) else ()
         if _has_policy(reach, target):
             made = control.receipt.result.get("objects") or self.made(intent, situation)
@@ -177,7 +177,7 @@ class FreezeDeployments:
     def made(self, intent: Intent, situation: Situation) -> tuple[dict[str, str], ...]:
         """What is there of its policy now, also of one that was cut off."""
         target = intent.action.target
-        if not _has_policy(_reach(intent.action), target):
+        if not _has_policy(reach_of(intent.action), target):
             return ()
         manifests = freeze_policy.manifests(situation, target, intent.found["identity"])
         return standing.stand(cluster_of(situation, target.cluster), manifests)
@@ -187,10 +187,6 @@ class FreezeDeployments:
         said = f"admits {intent.found['identity']} and updates to {len(situation.patched)} patched image(s)"
         detail = (*((said,) if objects else ()), *told)
         return done(intent, detail, objects=list(objects), patched=sorted(situation.patched))
-
-
-def _reach(action: PlannedAction) -> str:
-    return str(action.parameters.get("reach") or "affected_namespaces")
 
 
 def _has_policy(reach: str, target: Target) -> bool:
