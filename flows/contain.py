@@ -110,7 +110,7 @@ def _why(ended: Sequence[tuple[PlannedAction, Receipt]]) -> Iterator[str]:
 
 def counted(summary: ContainSummary) -> Iterator[str]:
     """How many targets each outcome has, a sentence an outcome; of what is done, what contains is told from what only
-    reads or tells people, and what is proved from what is not."""
+    reads, tells people, or was not needed, and what is proved from what is not."""
     yield f"{many(len(summary.contained), 'target')} contained"
     if summary.unproved:
         yield f"{len(summary.unproved)} done but not proved to hold: {', '.join(map(describe, summary.unproved))}"
