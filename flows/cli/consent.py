@@ -6,8 +6,8 @@ from typing import TextIO
 
 import click
 
-from flows.cli.output import ID, JSON, WHO, listed, opened, put, span
-from patchgap.cli.output import parted
+from flows.cli.output import ID, WHO, listed, opened, put, span
+from patchgap.cli.output import JSON, parted
 from patchgap.incident.events import Approved
 from patchgap.model.finding import IncidentId
 from patchgap.stages import consent as consent_stage

@@ -11,7 +11,7 @@ from flows import osv_text
 from flows.cli import standing
 from flows.cli.output import listed, opened, plan_lines, put, run_flow
 from flows.runtime.local import Ran
-from patchgap.cli.output import parted
+from patchgap.cli.output import JSON, parted
 from patchgap.errors import BadInputError
 from patchgap.model.signal import SignalId
 from patchgap.stages import detect as stages
@@ -31,7 +31,7 @@ NOBODY = "nobody named"  # reports what is only foreseen
 @click.option("--epss", type=click.FloatRange(0, 1), help="The EPSS probability, 0 to 1.")
 @click.option("--as", "who", default="", metavar="NAME", help="Who reports it: a yes to its plan is another person's.")
 @click.option("--plan", "plan_only", is_flag=True, help="A dry run: what would be done; nothing is written.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 @click.pass_context
 def detect(
     context: click.Context,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 
 from flows.cli import consent, standing
-from flows.cli.output import ID, JSON, WHO, listed, opened, plan_lines, put, run_flow, span
-from patchgap.cli.output import Group, emit, many, parted
+from flows.cli.output import ID, WHO, listed, opened, plan_lines, put, run_flow, span
+from patchgap.cli.output import JSON, Group, emit, many, parted
 from patchgap.incident import heading, lasting
 from patchgap.incident.events import Closed, Dismissed
 from patchgap.incident.ledger import Entry

@@ -8,7 +8,7 @@ import click
 
 from flows.cli.output import opened, run_flow, runs_here
 from patchgap.cli.context import one_cluster
-from patchgap.cli.output import Group
+from patchgap.cli.output import JSON, Group
 from patchgap.errors import NotFoundError
 from patchgap.settings import NO_CLUSTER
 from patchgap.stages.scope import clusters
@@ -21,7 +21,7 @@ def inventory() -> None:
 
 @inventory.command()
 @one_cluster
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 @click.pass_context
 def refresh(ctx: click.Context, kubeconfig: Path | None, context: str | None, as_json: bool) -> None:
     """Read every configured cluster, or the one that is named, into the exposure graph.

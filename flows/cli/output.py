@@ -25,7 +25,6 @@ from patchgap.playbook.quantities import duration
 from patchgap.stages.engine import Engine
 
 ID = click.argument("incident_id", metavar="ID")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it stands in the ledger.")
 STORY_INDENT = " " * 10  # under what follows a line's time
 

@@ -16,7 +16,7 @@ from integrations.kubernetes.reach import PLATFORM
 from integrations.kubernetes.resources import CLUSTER_ROLES
 from integrations.kubernetes.rules import READING, permissions, roles
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit
+from patchgap.cli.output import JSON, emit
 from patchgap.playbook.loader import in_use
 from patchgap.playbook.needs import Needs, needs
 from patchgap.registry import load
@@ -73,7 +73,7 @@ def manifests(
     is_flag=True,
     help="Reading only: enough for the inventory, `patchgap watch` and most checks.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@JSON
 @click.pass_obj
 def kubernetes(
     cli: Cli,

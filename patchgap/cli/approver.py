@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, Story, emit, many, safe
+from patchgap.cli.output import JSON, Group, Story, emit, many, safe
 from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.approvers import Approvers
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _WHO = click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
 
 
@@ -27,7 +26,7 @@ def approver() -> None:
 @click.option("--count", default=1, show_default=True, metavar="N", help="How many codes; each serves for one answer.")
 @click.option("--for", "lasts", default="90d", show_default=True, metavar="TIME", help="For how long they serve.")
 @_WHO
-@_JSON
+@JSON
 @click.pass_obj
 def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool) -> None:
     """Issue codes to a person. They are shown this once: patchgap keeps their hashes alone.
@@ -60,7 +59,7 @@ def issue(cli: Cli, person: str, count: int, lasts: str, who: str, as_json: bool
 
 
 @approver.command("list")
-@_JSON
+@JSON
 @click.pass_obj
 def list_(cli: Cli, as_json: bool) -> None:
     """Who was given codes, and how many are left."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, fitted, safe
+from patchgap.cli.output import JSON, Group, emit, fitted, safe
 from patchgap.errors import BadInputError, NotFoundError
 from patchgap.model.finding import IncidentId
 
@@ -55,7 +55,7 @@ def export(cli: Cli, incident: str, output: Path | None, as_json: bool) -> None:
 @evidence.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The signer's public key (PEM); else this patchgap's own.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 @click.pass_context
 def verify(ctx: click.Context, cli: Cli, file: Path, key: Path | None, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Story, emit, fitted, many, safe, wrapped
+from patchgap.cli.output import JSON, Story, emit, fitted, many, safe, wrapped
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.graph import files
 from patchgap.graph.claims import Claim
@@ -98,7 +98,7 @@ def _reason(failed: dict[str, Any]) -> str:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH|ADDRESS...")
 @click.option("--artifact", metavar="REF@DIGEST", help="The image of an SBOM that names none.")
 @click.option("--commit", metavar="SHA", help="The source commit that the image was built from.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 @click.pass_context
 def add(

@@ -14,7 +14,7 @@ from patchgap.cli.chains import why
 from patchgap.cli.context import Cli
 from patchgap.cli.exposure import inventory
 from patchgap.cli.exposure_text import readings
-from patchgap.cli.output import Group, emit, many, safe, styled, wrapped
+from patchgap.cli.output import JSON, Group, emit, many, safe, styled, wrapped
 from patchgap.cli.rows import table
 from patchgap.graph.difference import Difference, difference
 from patchgap.graph.naming import Named, image_named
@@ -56,7 +56,7 @@ def graph() -> None:
 
 
 @graph.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 def stats(cli: Cli, /, as_json: bool) -> None:
     """Count what the graph holds, and what it is blind for."""
@@ -117,7 +117,7 @@ def _bytes(size: float) -> str:
 @graph.command()
 @click.argument("what")
 @click.option("--image", metavar="IMAGE", help="In this image alone: a digest, the start of one, or a repository.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 def path(cli: Cli, /, what: str, image: str | None, as_json: bool) -> None:
     """Draw the chains from each image to a package, whether it runs or not.
@@ -199,7 +199,7 @@ def _fewer(unknown: Iterable[Unknown]) -> Iterator[Unknown]:
 @graph.command()
 @click.argument("before", metavar="IMAGE")
 @click.argument("after", metavar="IMAGE")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 def diff(cli: Cli, /, before: str, after: str, as_json: bool) -> None:
     """Tell which packages two images do not share: added, removed, at another version.

@@ -7,7 +7,7 @@ import sys
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, fitted, many, safe
+from patchgap.cli.output import JSON, Group, emit, fitted, many, safe
 from patchgap.model.finding import IncidentId
 
 BROKEN = 1
@@ -20,7 +20,7 @@ def ledger() -> None:
 
 @ledger.command()
 @click.argument("incident", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 @click.pass_context
 def verify(ctx: click.Context, cli: Cli, incident: str | None, as_json: bool) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit
+from patchgap.cli.output import JSON, emit
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 def metrics(cli: Cli, as_json: bool) -> None:
     """Show how soon incidents are scoped, contained and converged, and how many close on evidence alone."""

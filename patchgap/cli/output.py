@@ -17,6 +17,7 @@ import click
 from patchgap.model.codec import plain
 from patchgap.model.text import safe as safe  # noqa: PLC0414  (told on: every command prints through here)
 
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 WIDTH = 80
 _WIDEST = 100  # longer lines are hard to read, however wide the terminal
 

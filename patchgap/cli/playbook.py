@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import Group, emit, fitted, safe, wrapped
+from patchgap.cli.output import JSON, Group, emit, fitted, safe, wrapped
 from patchgap.errors import BadInputError
 
 if TYPE_CHECKING:  # imported where they are used: pydantic and the integrations are slow to import
@@ -24,7 +24,7 @@ def playbook() -> None:
 
 @playbook.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 @click.pass_context
 def check(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) -> None:
@@ -78,7 +78,7 @@ def _show(problem: Problem) -> None:
 
 @playbook.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@JSON
 @click.pass_obj
 @click.pass_context
 def test(ctx: click.Context, cli: Cli, paths: tuple[Path, ...], as_json: bool) -> None:

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from patchgap.cli.context import Cli
-from patchgap.cli.output import emit, fitted, safe
+from patchgap.cli.output import JSON, emit, fitted, safe
 
 if TYPE_CHECKING:  # imported where it is used: SQLAlchemy is slow to import
     from patchgap.incident.stop import Stop
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command()
 @click.option("--why", metavar="TEXT", help="Why, in a sentence; it stands in every refusal.")
 @click.option("--as", "who", metavar="NAME", help="Who decides; it is kept.")
-@_JSON
+@JSON
 @click.pass_obj
 def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
     """The kill switch: stop every write to a control plane from now on.
@@ -41,7 +39,7 @@ def stop(cli: Cli, why: str | None, who: str | None, as_json: bool) -> None:
 @click.command()
 @click.option("--why", required=True, metavar="TEXT", help="Why, in a sentence; it is kept.")
 @click.option("--as", "who", required=True, metavar="NAME", help="Who decides; it is kept.")
-@_JSON
+@JSON
 @click.pass_obj
 def resume(cli: Cli, why: str, who: str, as_json: bool) -> None:
     """Let writes go on after `patchgap stop`.
