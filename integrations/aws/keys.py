@@ -223,9 +223,9 @@ def _is_spent(user: Json, key: str, keys: Keys) -> bool:
 
 
 def _is_asked_for(user: Json, key: str, keys: Keys) -> bool:
-    """Whether it was made while patchgap asked for one."""
+    """Whether it was made while patchgap asked for one, by the second: an answer's date has no more."""
     time = re.fullmatch(r"([0-9]{1,12})-([0-9]{1,12})", tags_of(user.get("Tags")).get(_ASKED, ""))
-    return time is not None and int(time[1]) <= keys.made[key].timestamp() <= int(time[2])
+    return time is not None and int(time[1]) <= int(keys.made[key].timestamp()) <= int(time[2])
 
 
 def _used(account: Account, key: str) -> Json | None:

@@ -242,6 +242,29 @@ def test_a_key_that_a_person_makes_after_a_request_without_an_answer_is_theirs(
     assert theirs in keys(estate)
 
 
+def test_a_key_whose_answer_is_lost_in_its_own_second_is_an_orphan(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However exact the time is that the key says of itself: the next run deletes it, names it, and goes on."""
+    keyed(estate)
+    now, once = estate.situation(), Account.write_once
+    (target,) = targets(ACTION, now)
+    intent = intended(ACTION, target, now)
+
+    def lost(held: Account, service: str, operation: str, /, **asked: Any) -> Any:
+        once(held, service, operation, **asked)
+        raise UnreachableError("account prod-aws did not answer iam:CreateAccessKey", "Check its network.")
+
+    monkeypatch.setattr(Account, "write_once", lost)
+    assert "did not answer" in refused(lambda: ACTION.apply(intent, now))
+    orphans = set(keys(estate))
+    monkeypatch.undo()
+    receipt = ACTION.apply(intent, now)
+    assert receipt.proved
+    assert any("its secret was lost" in line for line in receipt.detail)
+    assert len(orphans - set(keys(estate))) == 1
+
+
 def test_a_rotation_whose_effect_is_not_seen_is_not_proved(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
     """IAM answers that the old key is inactive, and lists it as active afterwards: the receipt says so and is no proof."""
     keyed(estate)
