@@ -72,9 +72,12 @@ def reversible(controls: Iterable[Control], platform: str, place: str) -> list[C
     return [c for c in controls if mine(c.intent.action) and c.receipt.stands]
 
 
-def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> list[Control]:
+def isolations(
+    seen: Seen, situation: Situation, platform: str, place: str, is_there: Callable[[WorkloadRef], bool]
+) -> list[Control]:
     """The isolations of a cluster or an account that are to be looked at. One that was planned and does not stand has failed,
-    as has a workload that the plan could not isolate; one that is released, or is being, has passed."""
+    as has a workload that the plan could not isolate, while one of its name is there; one that is released, or is being, has
+    passed."""
 
     def mine(action: PlannedAction) -> bool:
         return (action.platform, action.verb, action.target.cluster) == (platform, _ISOLATE, place)
@@ -88,7 +91,12 @@ def isolations(seen: Seen, situation: Situation, platform: str, place: str) -> l
             seen.passed.append(f"{action.target}: it was released")
         else:
             seen.failed.append(f"{action.target}: its isolation was planned and does not stand")
-    seen.failed += [f"{u.target} is not isolated: {u.reason}" for u in missed]
+    for left in missed:
+        cluster, namespace, kind, workload = left.target.split("/", 3)
+        if is_there(WorkloadRef(platform, cluster, namespace, kind, workload, "")):
+            seen.failed.append(f"{left.target} is not isolated: {left.reason}")
+        else:
+            seen.passed.append(f"{left.target} was not isolated, and is gone")
     begun = [c for c in standing if c.intent.action.id in situation.release_begun]
     seen.passed += [f"{c.intent.action.target}: its release was begun" for c in begun]
     if not (standing or undone or missed):

@@ -71,7 +71,8 @@ def test_an_isolation_is_effective_only_where_a_plugin_is_seen_to_enforce_it(
 
 
 def test_a_leak_or_what_could_not_be_isolated_fails_the_check(controllers: Any, scene: Scene) -> None:
-    """Another policy that allows, a planned isolation that does not stand, and a workload that none reaches: each by name."""
+    """Another policy that allows, a planned isolation that does not stand, and a workload that none reaches: each by name. One
+    that is gone meanwhile keeps no incident open."""
     scene.make(
         namespace("cilium-system"),
         plugin("antrea-agent"),
@@ -79,16 +80,19 @@ def test_a_leak_or_what_could_not_be_isolated_fails_the_check(controllers: Any, 
     )
     situation = scene.situation(scene.workload("trainer"))
     [control] = scene.perform(ISOLATE, situation)
-    uncovered = Uncovered("isolate_workloads", "contract/training/Deployment/agent", "host's network")
+    there, left = (
+        Uncovered("isolate_workloads", f"contract/training/Deployment/{name}", "host's network")
+        for name in ("trainer", "agent")
+    )
     for held in (
         replace(situation, controls=(control,)),
         replace(situation, planned=(control.intent.action,)),
-        replace(situation, uncovered=(uncovered,)),
+        replace(situation, uncovered=(there,)),
     ):
         [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), held)
         assert seen.verdict is Verdict.FAIL, seen
     gone = replace(situation, planned=(control.intent.action,), released=frozenset({control.intent.action.id}))
-    for held in (situation, gone):
+    for held in (situation, gone, replace(situation, uncovered=(left,))):
         [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), held)
         assert seen.verdict is Verdict.PASS
 

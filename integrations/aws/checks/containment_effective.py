@@ -14,10 +14,15 @@ from integrations.aws.accounts import PLATFORM
 from integrations.aws.actions.isolate_workloads import IsolateWorkloads
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
+from integrations.aws.inventory.ecs import SERVICE
+from integrations.aws.inventory.functions import FUNCTION
+from integrations.aws.reach import live
 from integrations.observed import Seen, compared, isolations
 from integrations.verbs import EffectiveParameters
+from patchgap.errors import NotFoundError
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control
+from patchgap.model.workload import WorkloadRef
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -40,12 +45,21 @@ class ContainmentEffective:
 
     def observe(self, parameters: EffectiveParameters, situation: Situation) -> Sequence[Evidence]:  # noqa: ARG002
         """One piece of evidence a configured account. An isolation that was planned and does not stand fails, as does a
-        workload that the plan could not isolate."""
+        workload that the plan could not isolate, while it is there."""
         return tuple(each_account(self.verb, situation, "isolations", _look))
 
 
 def _look(account: Account, situation: Situation, seen: Seen) -> None:
-    for control in isolations(seen, situation, PLATFORM, account.name):
+    def is_there(ref: WorkloadRef) -> bool:
+        if ref.kind not in (SERVICE, FUNCTION):
+            return True  # tasks that no service holds: nothing tells whether they are gone
+        try:
+            live(situation, ref)
+        except NotFoundError:
+            return False
+        return True
+
+    for control in isolations(seen, situation, PLATFORM, account.name, is_there):
         _compare(control, situation, seen)
 
 

@@ -14,11 +14,12 @@ from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM
-from integrations.kubernetes.resources import WORKLOADS
+from integrations.kubernetes.resources import WORKLOADS, of_kind
 from integrations.observed import Seen, isolations
 from integrations.verbs import EffectiveParameters
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Control
+from patchgap.model.workload import WorkloadRef
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -51,13 +52,17 @@ class ContainmentEffective:
         situation: Situation,
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster. An isolation that was planned and does not stand fails, as does a
-        workload that the plan could not isolate."""
+        workload that the plan could not isolate, while it is there."""
         return tuple(each_cluster(self.verb, situation, "isolations and policies", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
-    for control in isolations(seen, situation, PLATFORM, cluster.name):
+
+    def is_there(ref: WorkloadRef) -> bool:
+        return cluster.find(of_kind(ref.kind), ref.namespace, ref.name) is not None
+
+    for control in isolations(seen, situation, PLATFORM, cluster.name, is_there):
         _compare(control, situation, seen)
     return seen
 

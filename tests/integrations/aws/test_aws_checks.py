@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aws_estate import BAD, ECR, GOOD, NAME, NUMBER, OTHER, Estate, enforced, intended, standing, targets
+from aws_estate import BAD, ECR, GOOD, NAME, NUMBER, OTHER, REGION, Estate, enforced, intended, standing, targets
 from botocore.client import BaseClient
 from test_aws_holds import regroup
 
@@ -135,3 +135,17 @@ def test_what_may_not_be_read_is_unknown(estate: Estate) -> None:
     down = type(held.connections)(held.connections.settings, [Accounts(AwsSettings(accounts=(account,)))])
     for check in ALL:
         assert seen(check, replace(held, connections=down)).verdict is Verdict.UNKNOWN
+
+
+def test_what_could_not_be_isolated_fails_until_it_is_gone(estate: Estate) -> None:
+    """No waiver stands for a failure: else nothing but a dismissal would end the incident of a service that was deleted."""
+    estate.service()
+    held, check = estate.situation(), ContainmentEffective()
+    there, left = (
+        Uncovered("isolate_workloads", f"{NAME}/{REGION}.shop/EcsService/{name}", "no security group of its own")
+        for name in ("checkout", "gone")
+    )
+    told = seen(check, replace(held, uncovered=(there, left)))
+    assert (told.verdict, "checkout is not isolated" in told.reasons[0]) == (Verdict.FAIL, True)
+    told = seen(check, replace(held, uncovered=(left,)))
+    assert (told.verdict, "gone was not isolated, and is gone" in told.reasons[0]) == (Verdict.PASS, True)
