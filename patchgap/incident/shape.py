@@ -104,6 +104,7 @@ class IncidentState:
     approvals: tuple[Approved, ...] = ()
     declined: Declined | None = None  # the plan that stands, by whom
     glass: tuple[GlassBroken, ...] = ()  # each time that somebody did without a second person
+    lapsed: frozenset[Approved | GlassBroken] = frozenset()  # a later entry outlived them: no clock brings them back
     intents: Mapping[ActionId, Intent] = field(default_factory=dict)
     intended_at: Mapping[ActionId, datetime] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = ()
@@ -206,7 +207,10 @@ class IncidentState:
 
     def glass_is_broken(self, plan_digest: str, now: datetime) -> bool:
         """Whether somebody does without the second person's yes to that plan now."""
-        return any(g.expires_at > now and g.plan_digest in ("", plan_digest) for g in self.glass)
+        return any(self._holds(g, now) and g.plan_digest in ("", plan_digest) for g in self.glass)
+
+    def _holds(self, given: Approved | GlassBroken, now: datetime) -> bool:
+        return given.expires_at > now and given not in self.lapsed
 
     def tier_of(self, ref: WorkloadRef) -> int | None:
         """The workload's tier, or None where it has none."""
@@ -219,7 +223,7 @@ class IncidentState:
         if self.declined is not None and self.declined.plan_digest == plan_digest:
             return self.glass_is_broken(plan_digest, now)
         return self.glass_is_broken(plan_digest, now) or any(
-            a.plan_digest == plan_digest and a.expires_at > now and second_person(a.approver, a.requester)
+            a.plan_digest == plan_digest and self._holds(a, now) and second_person(a.approver, a.requester)
             for a in self.approvals
         )
 

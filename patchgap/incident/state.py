@@ -52,7 +52,9 @@ def fold(entries: Sequence[Entry]) -> IncidentState:
     for number, entry in enumerate(entries[known:], known + 1):
         changed = _FOLDS[type(entry.body)](state, entry, entry.body)
         since = state.status_since if changed.status is state.status else entry.seq
-        state = replace(changed, head=entry.hash, seq=entry.seq, status_since=since)
+        given: tuple[Approved | events.GlassBroken, ...] = (*changed.approvals, *changed.glass)
+        lapsed = {one for one in given if one.expires_at <= entry.at}
+        state = replace(changed, head=entry.hash, seq=entry.seq, status_since=since, lapsed=changed.lapsed | lapsed)
         states[number] = state
     if held is None or not same or len(entries) >= len(held.entries):  # a look back is not the latest
         while len(_LATEST) >= _REMEMBERED and entries[0].incident not in _LATEST:
@@ -135,7 +137,7 @@ def _approved(state: IncidentState, _entry: Entry, body: Approved) -> IncidentSt
 
 def _said_yes(state: IncidentState, plan: Plan, at: datetime) -> bool:
     """Whether a person's yes to that plan held then: a broken glass is none."""
-    return any(binds(a, plan) and a.expires_at > at for a in state.approvals)
+    return any(binds(a, plan) and a.expires_at > at and a not in state.lapsed for a in state.approvals)
 
 
 def _declined(state: IncidentState, entry: Entry, body: events.Declined) -> IncidentState:

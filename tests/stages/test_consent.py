@@ -245,6 +245,25 @@ def test_what_nobody_reports_is_no_signal_and_has_no_second_person(engine: Engin
     assert not second_person("dana", nobody)
 
 
+@pytest.mark.parametrize("way", ["a yes", "a broken glass"])
+def test_a_clock_that_is_set_back_brings_no_consent_back(
+    engine: Engine, world: World, waiting: tuple[IncidentId, Plan], way: str
+) -> None:
+    """What was over when something was recorded is over; a yes that is given after that holds by the clock as it is."""
+    incident, plan = waiting
+    if way == "a yes":
+        say_yes(engine, incident, plan.digest)
+    else:
+        consent.break_glass(engine.ledger, incident, "dana", "at once", timedelta(minutes=30), engine.clock())
+    assert may_run(engine, incident)
+    world.now += timedelta(minutes=31)
+    verified(engine, incident)
+    world.now -= timedelta(minutes=20)
+    assert not may_run(engine, incident)
+    say_yes(engine, incident, plan.digest, "lee")
+    assert may_run(engine, incident)
+
+
 def test_a_link_to_nobody_asks_for_a_code(engine: Engine, waiting: tuple[IncidentId, Plan]) -> None:
     """It may stand in a channel: whoever reads it there proves who they are."""
     incident, _ = waiting
