@@ -123,6 +123,8 @@ class FreezePromotion:
         promotion = _same(situation, target)
         if target.kind != "Environment":
             return _unlock(promotion, intent, situation)
+        if promotion.environment(target.namespace, target.name) is None:
+            return done(intent, (f"the environment {target.name} is gone: there is nothing to restore",))
         found, state = intent.found, promotion.state(target.namespace, target.name)
         _ours(found, state, target)
         for pattern in found["patterns"]:

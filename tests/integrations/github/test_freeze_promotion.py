@@ -139,6 +139,17 @@ def test_what_a_plan_stands_on_is_what_somebody_else_changes(scene: Scene) -> No
     assert VERB.seen(production, scene.situation) == {"branches": "hotfix, main, v*"}
 
 
+def test_an_environment_that_somebody_deleted_holds_up_no_release(scene: Scene) -> None:
+    """Nothing is left to restore there, and nothing is made again."""
+    intent = next(i for i in scene.intents() if i.action.target.name == "eu/prod")
+    held = control(intent, scene)
+    del scene.repository.environments["eu/prod"]
+    scene.repository.writes.clear()
+    receipt = VERB.release(held, scene.situation)
+    assert (receipt.outcome, "is gone" in receipt.detail[0]) == (Outcome.DONE, True)
+    assert scene.repository.writes == []
+
+
 def test_a_second_apply_writes_nothing_new(scene: Scene) -> None:
     """What stands is found by the incident's own name."""
     intents = scene.intents()
