@@ -15,7 +15,7 @@ from integrations.aws.inventory.functions import FUNCTION
 from integrations.aws.pipelines import Stage
 from integrations.aws.reach import account_of
 from integrations.verbs import FreezeParameters, done, reach_of
-from patchgap.errors import NotFoundError, PatchgapError
+from patchgap.errors import ConflictError, NotFoundError, PatchgapError
 from patchgap.model.codec import digest
 from patchgap.model.plan import Control, Effect, Intent, PlannedAction, Receipt, Target, Uncovered
 from patchgap.model.workload import Workload
@@ -159,8 +159,8 @@ class FreezeDeployments:
             return done(intent, (denials.remove(account, target.name, denials.policy_name(incident, deployers.WHAT)),))
         try:
             stage = _stage(target, situation)
-        except NotFoundError:
-            return done(intent, (f"{target} is gone",))
+        except (ConflictError, NotFoundError):
+            return done(intent, (f"{target} was deleted or replaced meanwhile: there is nothing to let run",))
         return done(intent, (pipelines.let_go(account, target.namespace, stage, incident, intent.found),))
 
 

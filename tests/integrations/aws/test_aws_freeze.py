@@ -101,6 +101,20 @@ def test_a_stage_that_was_stopped_before_stays_so(estate: Estate) -> None:
     assert estate.facts()["pipeline ship"]["Deploy"] == (False, "Black Friday")
 
 
+def test_a_pipeline_that_was_made_anew_holds_up_no_release(estate: Estate) -> None:
+    """What stands under its name was never stopped by the incident: nothing of it is written."""
+    piped(estate)
+    held = estate.situation()
+    (target,) = targets(ACTION, held)
+    intent = intended(ACTION, target, held)
+    control = standing(intent, ACTION.apply(intent, held))
+    of_before = replace(intent, action=replace(intent.action, target=replace(target, uid="another")))
+    before = estate.facts()
+    receipt = ACTION.release(replace(control, intent=of_before), held)
+    assert (receipt.outcome, "deleted or replaced" in receipt.detail[0]) == (Outcome.DONE, True)
+    assert estate.facts() == before
+
+
 @pytest.mark.parametrize(
     ("said", "reach", "found"),
     [
