@@ -27,6 +27,7 @@ from flows.runtime.patient import Patient
 from patchgap.errors import PatchgapError, UnreachableError
 
 HOST = "127.0.0.1"
+_OURS = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")  # the client's words, not the server's
 _SCHEMA = Path(__file__).parent / f"prefect-{version('prefect')}.sql"
 
 
@@ -150,9 +151,6 @@ def announced_port(home: Path) -> int | None:
     return None
 
 
-_OURS = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")  # the client's words, not the server's
-
-
 def free_port(wanted: int = 0) -> int:
     """`wanted` where nobody listens there, else any free port on loopback."""
     with socket.socket() as probe:
@@ -192,9 +190,14 @@ def _seed(database: Path, environ: Mapping[str, str]) -> None:
 
 
 def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    return answers(f"{HOST}:{port}", "/api/health")
+
+
+def answers(where: str, path: str) -> bool:
+    """Whether what listens there, HOST:PORT, answers that path with 200."""
+    connection = http.client.HTTPConnection(where, timeout=2)
     try:
-        connection.request("GET", "/api/health")
+        connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

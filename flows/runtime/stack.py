@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import os
 import secrets
 import tempfile
@@ -19,7 +18,7 @@ from flows.runtime.address import PrefectAddress, configured
 from flows.runtime.asked import asked_file
 from flows.runtime.children import Child
 from flows.runtime.local import address_of
-from flows.runtime.server import PrefectServer, announced, announced_port, free_port
+from flows.runtime.server import PrefectServer, announced, announced_port, answers, free_port
 from patchgap.errors import BadInputError, PatchgapError
 from patchgap.settings import Settings, secret
 
@@ -66,7 +65,8 @@ class Stack:
         if server:
             server.wait()
         self._await(worker, lambda: _ready(home / "worker.ready"), "the worker")
-        self._await(receiver, lambda: _answers(self.receiver_url), "the receiver")
+        at = self.receiver_url.removeprefix("http://")
+        self._await(receiver, lambda: answers(at, "/readyz"), "the receiver")
 
     def _launch_worker(self, home: Path) -> Child:
         ready = home / "worker.ready"
@@ -148,14 +148,3 @@ class Stack:
 
 def _ready(file: Path) -> bool:
     return file.is_file() and file.read_text(encoding="utf-8") == "ready"
-
-
-def _answers(url: str) -> bool:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
