@@ -222,6 +222,13 @@ class Held:
             return f"{field} stays {now}: {', '.join(self.others)} holds it too"
         return f"{field} is {self.told(before)} again"
 
+    def amiss(self, target: Target) -> tuple[str, ...]:
+        """How the target does not stand still for this holder; () where it does."""
+        field = f"{target}: {self.stop.field}"
+        if not self.is_still:
+            return (f"{field} is {self.told(self.now)}, held by {self.setter}",)
+        return () if self.is_mine else (f"{field} is not held for this incident",)
+
     @property
     def _named(self) -> str:
         meta = self.manifest["metadata"]

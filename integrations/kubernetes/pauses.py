@@ -64,14 +64,11 @@ def differences(intent: Intent, situation: Situation, holder: str) -> tuple[str,
     if manifest is None or _was_restarted(manifest, intent.found):
         return ()  # it is gone, or patchgap's own restart rolls out
     held = Held.of(manifest, holder, PAUSED)
-    field = f"{target}: {held.stop.field}"
     if _is_due(manifest, situation, target):
-        return (f"{field} is held still, though the mend is named",) if held.is_mine else ()
-    if not held.is_still:
-        if target.kind in gitops.KINDS and situation.patched and held.is_mine:
-            return ()  # its team has resumed it for the mend: the freeze refuses whatever else it applies
-        return (f"{field} is {held.told(held.now)}, held by {held.setter}",)
-    return () if held.is_mine else (f"{field} is not held for this incident",)
+        return (f"{target}: {held.stop.field} is held still, though the mend is named",) if held.is_mine else ()
+    if not held.is_still and target.kind in gitops.KINDS and situation.patched and held.is_mine:
+        return ()  # its team has resumed it for the mend: the freeze refuses whatever else it applies
+    return held.amiss(target)
 
 
 def let_go(control: Control, situation: Situation, holder: str) -> tuple[str, ...]:

@@ -125,11 +125,7 @@ class CordonNodes:
         """How the node differs from a cordoned one; () where it does not, or is gone."""
         target = intent.action.target
         held = Held.still(situation, target, situation.incident, CORDONED)
-        if held is None:
-            return ()
-        if not held.is_still:
-            return (f"{target}: {held.stop.field} is {held.told(held.now)}, held by {held.setter}",)
-        return () if held.is_mine else (f"{target}: {held.stop.field} is not held for this incident",)
+        return () if held is None else held.amiss(target)
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Uncordons it where it was not cordoned before, and no other incident holds it."""

@@ -139,14 +139,9 @@ class ScaleToZero:
         if held is None:
             return ()  # it was deleted or replaced: what was scaled runs nothing
         cluster = cluster_of(situation, target.cluster)
-        moved = f"{target}: {held.stop.field} is {held.told(held.now)}, held by {held.setter}"
-        foreign = f"{target}: {held.stop.field} is not held for this incident"
         children = [_child(cluster, target, job, situation) for job in intent.found["jobs"]]
         running = [c.manifest["metadata"]["name"] for c in children if c and not c.is_still]
-        return (
-            *(() if held.is_still and held.is_mine else (foreign if held.is_still else moved,)),
-            *(f"Job {target.namespace}/{name} runs" for name in running),
-        )
+        return (*held.amiss(target), *(f"Job {target.namespace}/{name} runs" for name in running))
 
     def release(self, control: Control, situation: Situation) -> Receipt:
         """Restores what was found where it still stands at zero and no other incident holds it. Raises ConflictError
