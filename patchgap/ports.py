@@ -98,8 +98,8 @@ class Situation:
     stand, `halves` those that were begun and not done, `release_begun` names those that a release
     has begun to take away, `released` those of the current plan that one has taken away whole, `planned` and `uncovered` what the current plan holds. `judge` answers, for digests seen live, what the graph knows of the incident's affected packages in them.
     `patched` are the digests that were named as the mend and proved by their SBOM; `mends` the references that were
-    named, in that order, proved or not; `given_up` those of them whose canary failed on any workload of the incident, by
-    each digest that the image goes by, with why. `affected_digests` are all digests
+    named, in that order, proved or not; `given_up` every digest of those whose canary failed on any workload of the
+    incident, with why. `affected_digests` are all digests
     (equivalents included) whose SBOM holds an affected version, running or not. `may_write` raises while the kill switch
     stands: an action of several writes asks it before each. `identities` are what each cluster's control plane was known
     by when the incident first read it: another one under that name is another cluster."""

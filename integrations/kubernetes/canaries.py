@@ -209,7 +209,7 @@ def remove(cluster: Cluster, situation: Situation, target: Target) -> tuple[str,
 def given_up(situation: Situation, wanted: Mapping[str, str]) -> dict[str, str]:
     """The wanted images whose canary failed on any workload of the incident, each with why: they are neither started nor
     promoted again. By digest: a mirror's copy is the same image."""
-    failed = {digest_in(image): why for image, why in situation.given_up.items()}
+    failed = situation.given_up
     return {i: failed[d] for i in wanted.values() if (d := digest_in(i)) in failed}
 
 

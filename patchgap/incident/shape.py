@@ -115,7 +115,7 @@ class IncidentState:
     waited_under: Mapping[ActionId, str] = field(default_factory=dict)
     patched: tuple[str, ...] = ()
     mends: tuple[str, ...] = ()  # the references that were named, in that order
-    given_up: Mapping[str, str] = field(default_factory=dict)  # those whose canary failed anywhere, each with why
+    given_up: Mapping[str, str] = field(default_factory=dict)  # the references whose canary failed, each with why
     rounds: Mapping[tuple[str, str], tuple[Evidence, ...]] = field(default_factory=dict)  # by check and platform
     verdict: GateVerdict | None = None
     waivers: tuple[Waived, ...] = ()

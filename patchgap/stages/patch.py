@@ -33,10 +33,9 @@ def name_patch(engine: Engine, incident: IncidentId, reference: str, who: str) -
     situation = situation_of(engine, state)
     if situation.judge([digest])[digest].verdict != "clean":
         raise situation.no_mend(reference, digest)
-    failed = {given.rpartition("@")[2]: why for given, why in situation.given_up.items()}
-    if digest in failed:
+    if digest in situation.given_up:
         raise RefusedError(
-            f"{reference} was given up: {failed[digest]}",
+            f"{reference} was given up: {situation.given_up[digest]}",
             "Build another image and name that; where the canary failed for another reason, roll this one out by hand.",
         )
     artifact = engine.graph.artifact(digest)

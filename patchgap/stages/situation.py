@@ -95,8 +95,8 @@ def situation_of(
 
 def _given_up(engine: Engine, state: IncidentState) -> Mapping[str, str]:
     """The images whose canary failed, by every digest that each goes by: an index leads to the image that failed."""
-    each = ((*named.rsplit("@", 1), why) for named, why in state.given_up.items())
-    return {f"{where}@{same}": why for where, digest, why in each for same in engine.graph.same_image(digest)}
+    each = ((reference.rpartition("@")[2], why) for reference, why in state.given_up.items())
+    return {same: why for digest, why in each for same in engine.graph.same_image(digest)}
 
 
 def _elsewhere(engine: Engine, mine: IncidentId, target: Target) -> tuple[tuple[IncidentId, Control], ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from scene import BAD, GOOD, HOME, NOW, OTHER, Scene, deployment, image, namespace
 
+from integrations.digests import digest_in
 from integrations.kubernetes.actions import promote_canary
 from integrations.kubernetes.actions.block_artifacts import BlockArtifacts
 from integrations.kubernetes.actions.promote_canary import PromoteCanary
@@ -122,7 +123,7 @@ def test_a_canary_that_does_not_come_up_is_withdrawn(scene: Scene) -> None:
     assert "is withdrawn, and nothing was promoted" in receipt.detail[0]
     assert scene.admin.find(DEPLOYMENTS, "training", NAME) is None
     assert runs(scene) == image(BAD)
-    told = replace(late, given_up=receipt.result["withdrawn"])
+    told = replace(late, given_up=dict.fromkeys(map(digest_in, receipt.result["withdrawn"]), "it failed"))
     start = situation.controls[0]
     assert "withdrawn" in CANARY.observe(start.intent, told).detail[0]  # type: ignore[union-attr]
     assert CANARY.apply(start.intent, told).outcome is Outcome.DONE
@@ -152,10 +153,10 @@ def deleted(scene: Scene) -> None:
 
 def test_an_image_that_failed_beside_one_workload_is_promoted_to_none(scene: Scene) -> None:
     """The other canary of it, though it held out, is withdrawn too, with whose canary failed and why; where it was not
-    started yet it waits for another image. A copy in another repository is the same image."""
+    started yet it waits for another image."""
     situation, targets = of_two(scene)
     why = "the canary of contract/training/Deployment/trainer failed: errors is above 0"
-    late = replace(at(situation, minutes=31), given_up={image(GOOD, "mirror.example.com/ml/trainer"): why})
+    late = replace(at(situation, minutes=31), given_up={GOOD: why})
     assert why in PROMOTE.preview(PROMOTE.parameters(), targets["web"], late)[0]
     receipt = PROMOTE.apply(scene.intent(PROMOTE, targets["web"], late), late)
     assert receipt.outcome is Outcome.FAILED

@@ -267,15 +267,15 @@ def test_what_a_check_saw_is_recorded_without_the_secret_in_it(engine: Engine, w
 def test_an_image_whose_canary_failed_is_no_mend_by_another_digest_of_it(
     engine: Engine, world: World, platforms: int
 ) -> None:
-    """The index that leads to it, and the platform that it leads to, are the image that failed."""
+    """The index that leads to it, and the platform that it leads to, are the image that failed, in any repository."""
     world.runs("trainer", BAD)
     incident = opened(engine)
     index, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
     each = (Platform("linux/amd64", (MEND,)), Platform("linux/arm64", (other,)))
     engine.graph.add_index(index, each[:platforms])
-    result = {"withdrawn": {f"r/app@{index}": "its canary failed"}, "stands": False}
+    result = {"withdrawn": {f"mirror/app@{index}": "its canary failed"}, "stands": False}
     failed = Receipt(ActionId("act-promote"), Outcome.FAILED, ("withdrawn",), result)
     engine.ledger.append(incident, events.ReceiptMade(failed), "test")
     with pytest.raises(RefusedError, match="was given up: its canary failed"):
         patch.name_patch(engine, incident, f"r/app@{MEND}", "dana")
-    assert f"r/app@{MEND}" in situation_of(engine, state_of(engine, incident)).given_up
+    assert MEND in situation_of(engine, state_of(engine, incident)).given_up
