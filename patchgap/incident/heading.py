@@ -76,12 +76,12 @@ def tiers(state: IncidentState) -> dict[int, int]:
 
 def grade(state: IncidentState) -> str:
     """How bad it is, and how far it reaches: `critical, malicious · 2 workloads of tier 1, 1 of tier 2`."""
-    first, *others = [f"{number} of tier {tier}" for tier, number in tiers(state).items()] or [
-        "no workload has a tier yet"
-    ]
-    first = first.replace(" of", " workload of" if first.startswith("1 ") else " workloads of", 1)
-    severity = ", ".join([state.finding.severity.value, *_flags(state.finding)])
-    return f"{severity} · {', '.join([first, *others])}"
+    reach = "no workload has a tier yet"
+    if held := list(tiers(state).items()):
+        (tier, number), *others = held
+        first = f"{number} workload{'' if number == 1 else 's'} of tier {tier}"
+        reach = ", ".join([first, *(f"{n} of tier {t}" for t, n in others)])
+    return f"{_severity(state.finding)} · {reach}"
 
 
 def step(state: IncidentState, action: PlannedAction, now: datetime) -> str:
@@ -121,7 +121,7 @@ def facts(state: IncidentState) -> list[tuple[str, str]]:
     advisory = finding.signal.advisory
     clusters = sorted({e.workload.ref.cluster for e in finding.exposures})
     return [
-        ("Severity", ", ".join([finding.severity.value, *_flags(finding)])),
+        ("Severity", _severity(finding)),
         ("EPSS", f"{finding.epss:.1%}" if finding.epss is not None else "not stated"),
         ("Aliases", ", ".join(advisory.aliases) if advisory and advisory.aliases else "none"),
         ("Signal", f"{finding.signal.source}, {at(finding.signal.received_at)}"),
@@ -130,9 +130,9 @@ def facts(state: IncidentState) -> list[tuple[str, str]]:
     ]
 
 
-def _flags(finding: Finding) -> list[str]:
+def _severity(finding: Finding) -> str:
     said = ("malicious", finding.malicious), ("known to be exploited", finding.known_exploited)
-    return [words for words, on in said if on]
+    return ", ".join([finding.severity.value, *(words for words, on in said if on)])
 
 
 def at(when: datetime) -> str:
