@@ -71,7 +71,7 @@ def _target(
         return None
     if rotator_of(situation, bare.cluster, bare.namespace, bare.name, secret) is None:
         return f"it has no rotator: its value stays what it was. {_HOW}"
-    begun = next((i for i in _begun(situation) if _same(i.action.target, bare)), None)
+    begun = next((i for i in _begun(situation) if i.action.target.by_name == bare.by_name), None)
     using = {named(bare, c) for c in _users(cluster, bare)}
     uid = begun.action.target.uid if begun else secret.uid
     return replace(bare, uid=uid, workloads=tuple(sorted({*affected, *using})))
@@ -92,7 +92,7 @@ def preview(target: Target, situation: Situation) -> tuple[str, ...]:
 
 def seen(target: Target, situation: Situation) -> Mapping[str, str]:
     """The version that is rotated; of a rotation that was begun, the one that it found."""
-    if begun := next((i for i in _begun(situation) if _same(i.action.target, target)), None):
+    if begun := next((i for i in _begun(situation) if i.action.target.by_name == target.by_name), None):
         return {"version": str(begun.found["version"])}
     secret = known(cluster_of(situation, target.cluster), target.namespace, target.name)
     return {"version": secret.version if secret else ""}
@@ -101,7 +101,7 @@ def seen(target: Target, situation: Situation) -> Mapping[str, str]:
 def find(action: PlannedAction, situation: Situation) -> Mapping[str, Any]:
     """By what the old value is known again: a salted digest of it."""
     target = action.target
-    if begun := next((i for i in _begun(situation) if _same(i.action.target, target)), None):
+    if begun := next((i for i in _begun(situation) if i.action.target.by_name == target.by_name), None):
         return begun.found
     salt = new_salt()
     secret = known(cluster_of(situation, target.cluster), target.namespace, target.name, salt)
@@ -188,10 +188,6 @@ def _begun(situation: Situation) -> Iterator[Intent]:
     for control in situation.done_or_begun:
         if control.intent.action.verb == "rotate_credentials" and control.intent.action.target.kind == KIND:
             yield control.intent
-
-
-def _same(one: Target, other: Target) -> bool:
-    return (one.cluster, one.namespace, one.kind, one.name) == (other.cluster, other.namespace, other.kind, other.name)
 
 
 def _part(target: Target) -> str:

@@ -52,10 +52,5 @@ def _is_ours(state: IncidentState, action: PlannedAction, name: str, change: lis
 
 
 def _begun_on(state: IncidentState, action: PlannedAction) -> Iterator[PlannedAction]:
-    mine = action.target
-    for intent in state.intents.values():
-        other = intent.action
-        its = other.target
-        same = (its.platform, its.cluster, its.namespace, its.kind, its.name)
-        if same == (mine.platform, mine.cluster, mine.namespace, mine.kind, mine.name):
-            yield other
+    mine = action.target.by_name
+    return (i.action for i in state.intents.values() if i.action.target.by_name == mine)

@@ -48,6 +48,11 @@ class Target:
         """The thing itself, whatever it serves."""
         return replace(self, workloads=())
 
+    @property
+    def by_name(self) -> Target:
+        """Whatever bears its name: without its identity too."""
+        return replace(self, uid="", workloads=())
+
     def __str__(self) -> str:
         return "/".join(p for p in (self.cluster, self.namespace, self.kind, self.name) if p)
 

@@ -221,7 +221,7 @@ def _rotation_of(situation: Situation, target: Target) -> Control | None:
     between the old account and its receipt."""
     for control in situation.done_or_begun:
         held = control.intent.action.target
-        same = replace(held.bare, uid="") == replace(target.bare, uid="")
+        same = held.by_name == target.by_name
         uids = {held.uid, *(control.receipt.result.get("uid") or {}).values()}
         if same and control.intent.action.verb == RotateCredentials.verb and target.uid in uids:
             return control
