@@ -21,6 +21,7 @@ from patchgap.incident.gate import GateVerdict
 from patchgap.model.claimed import running_now
 from patchgap.model.evidence import Evidence
 from patchgap.model.plan import Plan, PlannedAction
+from patchgap.model.text import safe
 from patchgap.stages.detect import Detected
 from patchgap.stages.recover import Papers
 from patchgap.stages.scope import Scoped
@@ -84,7 +85,7 @@ def diff(actions: Sequence[PlannedAction], width: int = _MOST_LETTERS) -> str:
     shown = [part for line in whole for part in _wrapped(line, width)]
     if len(actions) > _MOST_ROWS:
         shown.append(f"{len(actions) - _MOST_ROWS} more targets: see `patchgap incident plan`.")
-    return "\n".join(["```diff", *(line.replace("`", "'") for line in shown), "```"])
+    return "\n".join(["```diff", *(safe(line).replace("`", "'") for line in shown), "```"])
 
 
 def _diff(action: PlannedAction) -> Iterator[str]:
@@ -163,7 +164,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def cell(text: str) -> str:
     """Foreign text as text: no HTML, no Markdown, no line breaks, cut at 400 characters."""
-    flat = html.escape(" ".join(text.split()), quote=False)[:400]
+    flat = html.escape(safe(" ".join(text.split())), quote=False)[:400]
     return re.sub(r"([\\`*_\[\]|!#~])", r"\\\1", flat)
 
 

@@ -12,6 +12,7 @@ from prefect.states import Failed
 from flows import artifacts, parameters
 from flows.contain import describe
 from flows.process import engine
+from flows.refresh_inventory import refresh_all
 from flows.stage import completed, settle, stage, unit, within
 from flows.verify import verify
 from patchgap.errors import RefusedError
@@ -65,4 +66,6 @@ def recover(incident: parameters.Incident) -> State[Any]:
             within(verify, incident)
     closed = _close(incident)
     artifacts.closing(incident, closed)
+    for problem in refresh_all():  # what the gate saw live is what `patchgap exposure` answers from now on
+        get_run_logger().warning("%s", problem)
     return completed(f"closed; the report is {closed.report}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TextIO
 
 import click
@@ -18,7 +19,10 @@ _PLAN = click.option(
     "--plan", "digest", required=True, metavar="DIGEST", help="Of the plan that was read; 8 hex digits of it or more."
 )
 _CODE = click.option(
-    "--code-file", type=click.File(), metavar="FILE", help="Holds your code; `-` for stdin. Else you are asked for it."
+    "--code-file",
+    type=click.File(),
+    metavar="FILE",
+    help="Holds your code; `-` for stdin. Else you are asked for it; in a pipe stdin holds it.",
 )
 
 
@@ -68,7 +72,9 @@ def _asked(context: click.Context, incident_id: str, digest: str) -> tuple[Desk,
 
 
 def _code(file: TextIO | None) -> str:
-    return file.read().strip() if file else str(click.prompt("code", hide_input=True, err=True))
+    if file is None and sys.stdin.isatty():
+        return str(click.prompt("code", hide_input=True, err=True))
+    return (file or sys.stdin).read().strip()
 
 
 @click.command()

@@ -15,9 +15,9 @@ from patchgap.incident.state import ENDED, IncidentState, Status
 from patchgap.incident.story import MARK, shortened
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import Outcome, Plan
-from patchgap.stages import consent, recover
+from patchgap.stages import consent
 from patchgap.stages.engine import Engine
-from patchgap.stages.situation import state_of
+from patchgap.stages.situation import report_of, state_of
 
 _VERDICT = re.compile(r"(?<=\))(: fail|: unknown): ")  # between a missing proof's check and what it saw
 _DIGITS = 12  # of a plan's digest, in a command to type: the whole of it stands above
@@ -93,7 +93,7 @@ def lines(engine: Engine, incident: IncidentId) -> Iterator[str]:
     if stopped := engine.stop.refusal():
         yield listed([stopped.problem])
     if state.status in ENDED:
-        yield listed([f"report: {recover.papers(engine, incident).report}"])
+        yield listed([report_of(engine, incident)])
     elif engine.consent.asked(incident) is not None:
         yield from waiting(engine, incident)
     else:

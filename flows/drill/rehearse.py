@@ -212,7 +212,7 @@ def _say_yes(drill: Drill, incident: IncidentId, plan: str, person: str) -> None
 
 def _close_too_early(drill: Drill, incident: IncidentId) -> None:
     drill.tell.act(
-        "Closing too early", "Everything is contained, a ticket is open. That proves nothing about what runs:"
+        "Closing too early", "What had not to wait is contained, a ticket is open. That proves nothing about what runs:"
     )
     drill.tell.command(f"patchgap incident close {incident}")
     ran = drill.run("recover", incident=incident)

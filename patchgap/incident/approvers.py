@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from patchgap.errors import BadInputError, NotFoundError, RefusedError
-from patchgap.incident.shape import same_person
+from patchgap.incident.shape import second_person
 from patchgap.incident.tables import approver_code as codes
 from patchgap.model.codec import plain
 from patchgap.model.finding import IncidentId
@@ -53,7 +53,7 @@ class Approvers:
             raise BadInputError("the approver", "it has no name, or nobody issues it", "Name both, in one line each.")
         if not 1 <= count <= _MOST or lasts <= timedelta(0):
             raise BadInputError("the codes", "so many, or for so long, are not issued", f"Ask for 1 to {_MOST}.")
-        if same_person(person, by):
+        if not second_person(person, by):
             raise RefusedError(
                 f"{person} would issue a code to themselves",
                 "Let another person issue it: a code stands for a second one.",

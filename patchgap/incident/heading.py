@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from patchgap.incident.events import Closed, Dismissed
+from patchgap.incident.events import Closed, Dismissed, Waived
 from patchgap.incident.state import IncidentState, Status
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import Finding
@@ -34,10 +34,14 @@ def headline(state: IncidentState) -> str:
     return " ".join((_stands(state), *_waived(state)))
 
 
-def _waived(state: IncidentState) -> Iterator[str]:
+def unproved(state: IncidentState) -> tuple[Waived, ...]:
+    """The last waiver of each check that has not passed since."""
     proved = {c for c, v in (state.verdict.by_check if state.verdict else {}).items() if v is Verdict.PASS}
-    last = {w.check: w for w in state.waivers if w.check not in proved}
-    for w in last.values():
+    return tuple({w.check: w for w in state.waivers if w.check not in proved}.values())
+
+
+def _waived(state: IncidentState) -> Iterator[str]:
+    for w in unproved(state):
         yield f"NOT PROVED: {w.check}, waived by {w.who} until {w.expires_at:%Y-%m-%d %H:%M} UTC: {w.why.rstrip('.')}."
 
 

@@ -92,7 +92,7 @@ def _context(state: IncidentState, entries: Sequence[Entry], now: datetime) -> d
         "actions": _table(_action(state, a) for a in _actions(state)),
         "controls": _table(_controls(state, entries, now)),
         "proof": _proof(state),
-        "waivers": _table(_waiver(w, now) for w in state.waivers),
+        "waivers": _table(_waiver(w, now) for w in heading.unproved(state)),
         "refused": _table(
             {"at": heading.at(r.at), "reasons": [story.shortened(why) for why in r.reasons]}
             for r in state.refused_closings

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from patchgap.errors import BadInputError, NotFoundError, RefusedError
-from patchgap.incident import bundle, conduct, events, report
+from patchgap.incident import bundle, conduct, events, lasting, report
 from patchgap.incident.ledger import Entry
 from patchgap.incident.state import IncidentState, fold
 from patchgap.model.finding import IncidentId
@@ -154,11 +153,8 @@ def _end(engine: Engine, state: IncidentState) -> bool:
 
 
 def _remaining(state: IncidentState, control: Control) -> events.Remaining:
-    action, expires = control.intent.action, control.receipt.result.get("expires")
-    until = datetime.fromisoformat(expires) if isinstance(expires, str) else None
-    if (extended := state.extended.get(action.id)) is not None:
-        until = extended.until
-    return events.Remaining(action.id, str(action), until)
+    action = control.intent.action
+    return events.Remaining(action.id, str(action), lasting.ends_at(state, control))
 
 
 def papers(engine: Engine, incident: IncidentId) -> Papers:

@@ -30,12 +30,14 @@ def open_state_of(engine: Engine, incident: IncidentId) -> IncidentState:
     """As `state_of`. Raises RefusedError where the incident has ended, with since when and where its report is."""
     state = state_of(engine, incident)
     if state.status in ENDED:
-        report = folder_of(engine, incident) / "report.html"
-        where = (
-            f"Its report is {report}" if report.is_file() else f"`patchgap incident close {incident}` makes its report"
-        )
-        raise RefusedError(f"{heading.ended(state)}: nothing was done", f"{where}.")
+        raise RefusedError(f"{heading.ended(state)}: nothing was done", report_of(engine, incident))
     return state
+
+
+def report_of(engine: Engine, incident: IncidentId) -> str:
+    """A sentence: where the report of an incident that has ended is, or what makes it."""
+    report = folder_of(engine, incident) / "report.html"
+    return f"Its report is {report}." if report.is_file() else f"`patchgap incident close {incident}` makes its report."
 
 
 def folder_of(engine: Engine, incident: IncidentId) -> Path:

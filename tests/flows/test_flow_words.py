@@ -16,6 +16,14 @@ def test_foreign_text_is_text_in_an_artifact() -> None:
     assert shown.splitlines()[2:] == ["| &lt;img src=x&gt; \\| \\[x\\](javascript:1) \\# head \\`code\\` |"]
 
 
+def test_what_would_turn_a_line_round_is_shown_in_an_artifact() -> None:
+    """In a cell and in the plan that a person approves by the form."""
+    asked = action(1, "freeze_deployments", TRAINER, changes=("image \u202e3.2 and \x1b[2J",))
+    for shown in (artifacts.cell("image \u202e3.2 and \x1b[2J"), artifacts.diff([asked])):
+        assert not {"\u202e", "\x1b"} & set(shown)
+        assert "u202e3.2" in shown
+
+
 def test_a_long_table_says_what_it_leaves_out() -> None:
     """No row is dropped in silence."""
     assert "7 more rows" in artifacts.table(("a",), [("x",)] * 507)

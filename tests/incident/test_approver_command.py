@@ -36,10 +36,11 @@ def test_a_hole_is_told_with_the_setting_that_closes_it(tmp_path: Path) -> None:
 
 
 def test_nobody_issues_a_code_to_themselves(tmp_path: Path) -> None:
-    """However either name is spelt; no code is made."""
-    told = CliRunner().invoke(approver, ["issue", "Kim ", "--as", "kim"], obj=Cli(home=tmp_path, clock=lambda: NOW))
-    assert "would issue a code to themselves" in str(told.exception)
-    assert not told.stdout
+    """However either name is spelt, with or without a domain; no code is made."""
+    for person in ("Kim ", "kim@example.org"):
+        told = CliRunner().invoke(approver, ["issue", person, "--as", "kim"], obj=Cli(home=tmp_path, clock=lambda: NOW))
+        assert "would issue a code to themselves" in str(told.exception)
+        assert not told.stdout
 
 
 def test_a_time_that_is_none_is_bad_input(tmp_path: Path) -> None:

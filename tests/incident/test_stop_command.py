@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -54,9 +57,15 @@ def test_show_tells_a_program_what_stands(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "words", [("--why", "x"), ("--as", "dana"), ("--why", " ", "--as", "dana"), ("--why", "x", "--as", "")]
-)
+def test_a_name_does_not_hold_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none is given the user of the machine raised it, as the machine knows them and no variable says."""
+    monkeypatch.setattr(pwd, "getpwuid", {os.getuid(): SimpleNamespace(pw_name="kim")}.__getitem__)
+    monkeypatch.setenv("LOGNAME", "lee")
+    assert run(tmp_path, "--why", "wrong cluster").exit_code == 0
+    assert json.loads(run(tmp_path, "--json").stdout)["by"]["who"] == "kim"
+
+
+@pytest.mark.parametrize("words", [("--as", "dana"), ("--why", " ", "--as", "dana"), ("--why", "x", "--as", "")])
 def test_without_a_reason_and_a_name_nothing_is_switched(tmp_path: Path, words: tuple[str, ...]) -> None:
     """Both are asked for, and the switch stays as it was."""
     assert run(tmp_path, *words).exit_code == 2

@@ -177,6 +177,9 @@ def test_what_outlives_its_incident_calls_all_the_same(
     monkeypatch.setattr(recover, "_named", lambda *_: ())
     assert verified(engine, incident)
     recover.close(engine, incident)
+    (left,) = state_of(engine, incident).remaining
+    assert left.until is not None, "its record says when a person is called"
+    assert left.until > world.now
     world.now += timedelta(hours=25)
     assert "They outlived their incident" in lasting.call_overdue(engine, incident)
     lasting.extend(engine, incident, timedelta(hours=4), "the mirror is not mended", "dana")

@@ -9,7 +9,7 @@ from estate import BAD, World
 from test_close import contained, verified
 
 from patchgap.errors import BadInputError, RefusedError
-from patchgap.incident import heading
+from patchgap.incident import heading, report
 from patchgap.incident.metrics import measures
 from patchgap.model.evidence import Verdict
 from patchgap.model.finding import IncidentId
@@ -40,6 +40,20 @@ def test_a_waived_check_lets_the_rest_close_it_and_is_counted(engine: Engine, in
     recover.close(engine, incident)
     measured = measures([state_of(engine, incident)])
     assert (measured.waived, measured.closed_on_evidence.part) == (1, 0)
+
+
+def test_a_check_that_passed_since_is_not_told_as_waived(engine: Engine, world: World, incident: IncidentId) -> None:
+    """The page agrees with its headline: nothing is told as not proved."""
+    waive.waive(engine, incident, "quiet", DAY, "the exporter is down", "dana")
+
+    def page() -> str:
+        return report.render(state_of(engine, incident), engine.ledger.read(incident), world.now)
+
+    assert verified(engine, incident)
+    assert "Not proved, but waived" in page()
+    world.dark = set()
+    assert verified(engine, incident)
+    assert "Not proved, but waived" not in page()
 
 
 def test_an_expired_waiver_lets_nothing_pass(engine: Engine, world: World, incident: IncidentId) -> None:
