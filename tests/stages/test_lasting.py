@@ -178,8 +178,8 @@ def test_what_outlives_its_incident_calls_all_the_same(
     assert verified(engine, incident)
     recover.close(engine, incident)
     (left,) = state_of(engine, incident).remaining
-    assert left. is not None, "its record says when a person is called"
-    assert left. > world.now
+    assert left.expires_at is not None, "its record says when a person is called"
+    assert left.expires_at > world.now
     world.now += timedelta(hours=25)
     assert "They outlived their incident" in lasting.call_overdue(engine, incident)
     lasting.extend(engine, incident, timedelta(hours=4), "the mirror is not mended", "dana")
