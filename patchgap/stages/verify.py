@@ -38,7 +38,10 @@ def checks(engine: Engine, incident: IncidentId) -> tuple[tuple[str, str], ...]:
 
 def _asked(engine: Engine, state: IncidentState) -> tuple[tuple[str, str], ...]:
     verbs = dict.fromkeys(step.verb for step in _required(engine, state))
-    absent = {p for p, names in clusters_by_platform(engine).items() if not (names or state.clusters.get(p))}
+    configured = clusters_by_platform(engine)
+    elsewhere = {p for by_platform in engine.registry.actions.values() for p in by_platform} - configured.keys()
+    absent = {p for p, names in configured.items() if not (names or state.clusters.get(p))}
+    absent |= {p for p in elsewhere if p not in state.clusters}  # where controls alone stand, as at GitHub
     return tuple((v, p) for v in verbs for p in sorted(engine.registry.checks[v]) if p not in absent)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +13,10 @@ import pytest
 from repository import COMMIT, NAME, TOKEN, Repository
 
 from integrations.github.actions.freeze_deployments import FreezePromotion
-from integrations.verbs import FreezeParameters
+from integrations.github.checks.policy_in_sync import PolicyInSync
+from integrations.verbs import FreezeParameters, SyncParameters
 from patchgap.errors import ConflictError, RefusedError, UnreachableError, WaitingError
+from patchgap.model.evidence import Verdict
 from patchgap.model.exposure import Artifact
 from patchgap.model.finding import IncidentId
 from patchgap.model.plan import ActionId, Control, Intent, Outcome, PlannedAction, Target, Uncovered
@@ -273,3 +276,30 @@ def test_what_another_incident_froze_waits_for_its_release(scene: Scene) -> None
         VERB.release(one, scene.situation)
     assert scene.standing()["rulesets"] == before["rulesets"]
     assert scene.repository.admitted("production") == ["main", "v*"]
+
+
+@pytest.mark.parametrize("undone", ["pattern", "ruleset"])
+def test_a_freeze_that_somebody_undoes_keeps_the_incident_open(scene: Scene, undone: str) -> None:
+    """policy_in_sync asks GitHub now: it passes while all stands, and fails naming what does not."""
+    held = [control(i, scene) for i in scene.intents()]
+    asked = {"controls": held, "release_begun": (), "clock": lambda: datetime(2026, 11, 24, tzinfo=UTC)}
+    now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **asked}))
+    [whole] = PolicyInSync().observe(SyncParameters(), now)
+    assert (whole.verdict, len(whole.reasons)) == (Verdict.PASS, 4)
+    if undone == "pattern":
+        scene.repository.patterns["production"].append({"id": 9, "name": "main", "type": "branch"})
+    else:
+        scene.repository.rulesets[:] = [r for r in scene.repository.rulesets if not r["name"].startswith("patchgap-")]
+    [piece] = PolicyInSync().observe(SyncParameters(), now)
+    assert piece.verdict is Verdict.FAIL
+    assert ("Environment/production" if undone == "pattern" else "Branches/production") in piece.reasons[0]
+
+
+def test_a_freeze_that_cannot_be_seen_is_unknown(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that is refused proves nothing."""
+    held = [control(i, scene) for i in scene.intents()]
+    asked = {"controls": held, "release_begun": (), "clock": lambda: datetime(2026, 11, 24, tzinfo=UTC)}
+    now = cast("Situation", SimpleNamespace(**{**vars(scene.situation), **asked}))
+    monkeypatch.setenv("TEST_GITHUB", "wr0ng-value")
+    [piece] = PolicyInSync().observe(SyncParameters(), now)
+    assert piece.verdict is Verdict.UNKNOWN
