@@ -73,10 +73,10 @@ def reversible(controls: Iterable[Control], platform: str, place: str) -> list[C
 
 
 def isolations(
-    seen: Seen, situation: Situation, platform: str, place: str, is_there: Callable[[WorkloadRef], bool]
+    seen: Seen, situation: Situation, platform: str, place: str, is_exposed: Callable[[WorkloadRef], bool]
 ) -> list[Control]:
     """The isolations of a cluster or an account that are to be looked at. One that was planned and does not stand has failed,
-    as has a workload that the plan could not isolate, while one of its name is there; one that is released, or is being, has
+    as has a workload that the plan could not isolate, while one of its name is there and not mended; one that is released, or is being, has
     passed."""
 
     def mine(action: PlannedAction) -> bool:
@@ -93,10 +93,10 @@ def isolations(
             seen.failed.append(f"{action.target}: its isolation was planned and does not stand")
     for left in missed:
         cluster, namespace, kind, workload = left.target.split("/", 3)
-        if is_there(WorkloadRef(platform, cluster, namespace, kind, workload, "")):
+        if is_exposed(WorkloadRef(platform, cluster, namespace, kind, workload, "")):
             seen.failed.append(f"{left.target} is not isolated: {left.reason}")
         else:
-            seen.passed.append(f"{left.target} was not isolated, and is gone")
+            seen.passed.append(f"{left.target} was not isolated, and is gone or mended")
     begun = [c for c in standing if c.intent.action.id in situation.release_begun]
     seen.passed += [f"{c.intent.action.target}: its release was begun" for c in begun]
     if not (standing or undone or missed):

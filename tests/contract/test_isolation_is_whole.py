@@ -13,9 +13,10 @@ from scene import GOOD, Scene, deployment, image, namespace, policy, template
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.checks.containment_effective import ContainmentEffective
 from integrations.kubernetes.isolation import FORMS
-from integrations.kubernetes.resources import of_object
+from integrations.kubernetes.resources import DEPLOYMENTS, of_object
 from patchgap.model.evidence import Verdict
 from patchgap.model.plan import Uncovered
+from patchgap.ports import Situation
 
 ISOLATE = IsolateWorkloads()
 EFFECTIVE = ContainmentEffective()
@@ -181,3 +182,20 @@ def test_a_form_that_the_cluster_does_not_serve_leaves_the_workload_uncovered(sc
     [uncovered] = ISOLATE.targets(ISOLATE.parameters(form="cilium"), situation)
     assert isinstance(uncovered, Uncovered)
     assert "does not serve cilium.io/ciliumnetworkpolicies" in uncovered.reason
+
+
+def test_what_could_not_be_isolated_and_is_mended_keeps_no_incident_open(controllers: Any, scene: Scene) -> None:
+    """Once its template and every pod of it run an image whose SBOM proves the mend; never where the incident is about no
+    package."""
+    situation = scene.situation(scene.workload("trainer"))
+    left = (Uncovered("isolate_workloads", "contract/training/Deployment/trainer", "host's network"),)
+
+    def verdict(held: Situation) -> Verdict:
+        [seen] = EFFECTIVE.observe(EFFECTIVE.parameters(), replace(held, uncovered=left))
+        return seen.verdict
+
+    assert verdict(situation) is Verdict.FAIL
+    mended = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image(GOOD)}]}}}}
+    scene.admin.patch(DEPLOYMENTS, "training", "trainer", mended)
+    scene.eventually(lambda: verdict(situation) is Verdict.PASS, 60)
+    assert verdict(replace(situation, exposures=(), affected_digests=frozenset())) is Verdict.FAIL

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from integrations.kubernetes import enforcement, isolation, leaks
+from integrations.digests import exposed_digests
+from integrations.kubernetes import canaries, enforcement, isolation, leaks
 from integrations.kubernetes.actions.isolate_workloads import IsolateWorkloads
 from integrations.kubernetes.cluster import Cluster
 from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM
-from integrations.kubernetes.resources import WORKLOADS, of_kind
+from integrations.kubernetes.resources import WORKLOADS, Json, of_kind
+from integrations.kubernetes.rollouts import rolling
 from integrations.observed import Seen, isolations
 from integrations.verbs import EffectiveParameters
 from patchgap.model.evidence import Evidence
@@ -52,19 +54,31 @@ class ContainmentEffective:
         situation: Situation,
     ) -> Sequence[Evidence]:
         """One piece of evidence a configured cluster. An isolation that was planned and does not stand fails, as does a
-        workload that the plan could not isolate, while it is there."""
+        workload that the plan could not isolate, while it is there and not mended."""
         return tuple(each_cluster(self.verb, situation, "isolations and policies", _look))
 
 
 def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
 
-    def is_there(ref: WorkloadRef) -> bool:
-        return cluster.find(of_kind(ref.kind), ref.namespace, ref.name) is not None
+    def is_exposed(ref: WorkloadRef) -> bool:
+        found = cluster.find(of_kind(ref.kind), ref.namespace, ref.name)
+        return found is not None and not _mended(found, situation)
 
-    for control in isolations(seen, situation, PLATFORM, cluster.name, is_there):
+    for control in isolations(seen, situation, PLATFORM, cluster.name, is_exposed):
         _compare(control, situation, seen)
     return seen
+
+
+def _mended(found: Json, situation: Situation) -> bool:
+    """Whether its rollout is over and each of its images is proved to hold nothing affected. Where the incident is about no
+    package, or what it runs beside its template cannot be told (a Job's), it is not."""
+    about = situation.affected_digests | exposed_digests(situation)
+    images = canaries.images(found).values()
+    rolls = found["kind"] in {"Deployment", "StatefulSet", "DaemonSet"}
+    return (
+        bool(about and images and rolls) and not rolling(found) and all(canaries.is_clean(situation, i) for i in images)
+    )
 
 
 def _compare(control: Control, situation: Situation, seen: Seen) -> None:
