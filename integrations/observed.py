@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from patchgap.errors import PatchgapError, UnreachableError
 from patchgap.model.codec import sealed
 from patchgap.model.evidence import Evidence, Verdict
-from patchgap.model.plan import Control, Effect, PlannedAction
+from patchgap.model.plan import Control, Effect, Intent, PlannedAction
 from patchgap.model.workload import Container, WorkloadRef
 from patchgap.ports import Situation
 
@@ -61,6 +62,23 @@ def compared(seen: Seen, what: str, stands: str, look: Callable[[], list[str]], 
     seen.failed += [f"{what}: {line}" for line in found]
     if not found:
         seen.passed.append(stands)
+
+
+def in_sync(
+    seen: Seen,
+    controls: Iterable[Control],
+    situation: Situation,
+    differences: Callable[[Intent], list[str]],
+    forbidden: type[PatchgapError],
+) -> None:
+    """Each of these controls, compared with what it wants; one whose release was begun has passed, since else nothing could
+    ever finish it."""
+    for intent in (c.intent for c in controls):
+        what = str(intent.action)
+        if intent.action.id in situation.release_begun:
+            seen.passed.append(f"{what}: its release was begun and is not done; it is released again")
+        else:
+            compared(seen, what, f"{what} stands as it was set", partial(differences, intent), forbidden)
 
 
 def reversible(controls: Iterable[Control], platform: str, place: str) -> list[Control]:

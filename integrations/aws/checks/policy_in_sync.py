@@ -13,11 +13,11 @@ from integrations.aws.account import Account
 from integrations.aws.accounts import PLATFORM
 from integrations.aws.answers import ForbiddenError
 from integrations.aws.evidence import each_account
-from integrations.observed import Seen, compared, reversible
+from integrations.observed import Seen, in_sync, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control
+from patchgap.model.plan import Intent
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -50,22 +50,11 @@ class PolicyInSync:
 
 def _look(account: Account, situation: Situation, seen: Seen) -> None:
     controls = reversible(situation.controls, PLATFORM, account.name)
-    for control in controls:
-        if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-            seen.passed.append(f"{control.intent.action}: its release was begun and is not done")
-        else:
-            _compared(control, situation, seen)
+    in_sync(seen, controls, situation, lambda intent: _differences(intent, situation), ForbiddenError)
     seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
     seen.passed.append(f"account {account.name}: {len(controls)} standing control(s) compared")
 
 
-def _compared(control: Control, situation: Situation, seen: Seen) -> None:
-    action: Any = registry.load().action(control.intent.action.verb, PLATFORM)
-    what = str(control.intent.action)
-    compared(
-        seen,
-        what,
-        f"{what} stands as it was set",
-        lambda: list(action.differences(control.intent, situation)),
-        ForbiddenError,
-    )
+def _differences(intent: Intent, situation: Situation) -> list[str]:
+    action: Any = registry.load().action(intent.action.verb, PLATFORM)
+    return list(action.differences(intent, situation))

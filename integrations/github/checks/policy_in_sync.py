@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from integrations.github.actions.freeze_deployments import PLATFORM, FreezePromotion
-from integrations.observed import Seen, compared, evidence, reversible
+from integrations.observed import Seen, evidence, in_sync, reversible
 from integrations.verbs import SyncParameters
 from patchgap.errors import NotFoundError, UnreachableError
 from patchgap.model.evidence import Evidence
@@ -35,13 +34,7 @@ class PolicyInSync:
         """One piece of evidence for all of GitHub: a freeze is asked for by its repository, now."""
         begun, seen = situation.clock(), Seen()
         controls = reversible(situation.controls, PLATFORM, "")
-        for intent in (c.intent for c in controls):
-            if intent.action.id in situation.release_begun:  # else nothing could ever finish it
-                seen.passed.append(f"{intent.action}: its release was begun and is not done")
-            else:
-                what = str(intent.action)
-                look = partial(_differs, intent, situation)
-                compared(seen, what, f"{what} stands as it was set", look, UnreachableError)
+        in_sync(seen, controls, situation, lambda intent: _differs(intent, situation), UnreachableError)
         seen.value = {"controls": [str(c.intent.action.id) for c in controls]}
         seen.passed.append(f"GitHub: {len(controls)} standing control(s) compared")
         return (evidence(self.verb, seen, "GitHub: environments and rulesets (live)", begun),)

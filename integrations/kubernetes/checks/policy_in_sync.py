@@ -15,11 +15,11 @@ from integrations.kubernetes.inventory.snapshot import LIVE_PERMISSIONS
 from integrations.kubernetes.live import each_cluster
 from integrations.kubernetes.reach import PLATFORM, settings_of
 from integrations.kubernetes.resources import CONFIG_MAPS, NETWORK_POLICIES, POLICIES, POLICY_BINDINGS
-from integrations.observed import Seen, compared, reversible
+from integrations.observed import Seen, in_sync, reversible
 from integrations.verbs import SyncParameters
 from patchgap import registry
 from patchgap.model.evidence import Evidence
-from patchgap.model.plan import Control
+from patchgap.model.plan import Control, Intent
 from patchgap.ports import Parameters, Situation
 from patchgap.registry import check
 
@@ -60,11 +60,7 @@ class PolicyInSync:
 def _look(cluster: Cluster, situation: Situation) -> Seen:
     seen = Seen()
     controls = reversible(situation.controls, PLATFORM, cluster.name)
-    for control in controls:
-        if control.intent.action.id in situation.release_begun:  # else nothing could ever finish it
-            seen.passed.append(f"{control.intent.action}: its release was begun and is not done; it is released again")
-        else:
-            _compared(control, situation, seen)
+    in_sync(seen, controls, situation, lambda intent: _differences(intent, situation), ForbiddenError)
     halves = reversible(situation.halves, PLATFORM, cluster.name)
     stray = _stray(cluster, [*_objects(controls), *_begun(halves, situation, seen)], situation, seen)
     seen.failed += [f"{s} bears the incident's label, and no standing control made it" for s in stray]
@@ -91,16 +87,11 @@ def _begun(halves: Sequence[Control], situation: Situation, seen: Seen) -> list[
     return found
 
 
-def _compared(control: Control, situation: Situation, seen: Seen) -> None:
-    intent, what = control.intent, str(control.intent.action)
+def _differences(intent: Intent, situation: Situation) -> list[str]:
     action: Any = registry.load().action(intent.action.verb, PLATFORM)
-
-    def look() -> list[str]:
-        found = list(action.differences(intent, situation)) if hasattr(action, "differences") else []
-        gone = not found and action.observe(intent, situation) is None
-        return ["its effect was not observed"] if gone else found
-
-    compared(seen, what, f"{what} stands as it was set", look, ForbiddenError)
+    found = list(action.differences(intent, situation)) if hasattr(action, "differences") else []
+    gone = not found and action.observe(intent, situation) is None
+    return ["its effect was not observed"] if gone else found
 
 
 def _stray(cluster: Cluster, objects: Sequence[Mapping[str, str]], situation: Situation, seen: Seen) -> list[str]:
